@@ -1,0 +1,235 @@
+"""A Machine: what a definition says, with every expression compiled. Nothing here does anything.
+
+Fields keep AWS's names in snake_case. A field that may be a literal, a path or a JSONata expression (TimeoutSeconds,
+TimeoutSecondsPath, `{% %}`) is one attribute here, a Field: the interpreter evaluates it and does not care which.
+Source: https://states-language.net and the Step Functions developer guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sfnrun.expr.scope import Expression
+from sfnrun.payload import Json
+
+__all__ = [
+    "Catcher",
+    "Choice",
+    "ChoiceRule",
+    "Fail",
+    "Field",
+    "Machine",
+    "Map",
+    "Parallel",
+    "Pass",
+    "QueryLanguage",
+    "Resource",
+    "Retrier",
+    "State",
+    "StateMachine",
+    "Succeed",
+    "Task",
+    "Wait",
+]
+
+QueryLanguage = Literal["JSONPath", "JSONata"]
+Pointer = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field under the name the definition writes ("TimeoutSecondsPath"), with either a literal or an expression."""
+
+    name: str
+    literal: Json = None
+    expression: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrier:
+    """One entry of Retry; its k-th use waits `min(interval_seconds * backoff_rate ** (k - 1), max_delay_seconds)`."""
+
+    error_equals: tuple[str, ...]
+    interval_seconds: float = 1
+    max_attempts: int = 3
+    backoff_rate: float = 2.0
+    max_delay_seconds: float | None = None
+    full_jitter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Catcher:
+    """One entry of Catch. `result_path` None discards the error output (`"ResultPath": null`)."""
+
+    error_equals: tuple[str, ...]
+    next: str
+    result_path: Expression | None = None
+    assign: Expression | None = None
+    output: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRule:
+    """One entry of Choices; `matches(document, scope)` is its compiled condition."""
+
+    matches: Callable[[Json, Any], bool]
+    next: str
+    assign: Expression | None = None
+    output: Expression | None = None
+    text: str = ""
+    reads: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A Task's Resource, taken apart.
+
+    kind "lambda": a function ARN, `service` is "lambda", `name` the function's name. kind "activity": `name` is the
+    activity's. kind "service": `arn:aws:states:::SERVICE:ACTION[.PATTERN]`, with `service` "lambda" or "aws-sdk:s3",
+    `action` "invoke" and `pattern` one of "", "sync", "sync:2", "waitForTaskToken".
+    """
+
+    arn: str
+    kind: Literal["lambda", "activity", "service"]
+    service: str = ""
+    action: str = ""
+    pattern: str = ""
+    name: str = ""
+    region: str = ""
+    account: str = ""
+
+    @property
+    def type(self) -> str:
+        """What events call resourceType: "lambda", "aws-sdk:s3"."""
+        return self.service
+
+    @property
+    def label(self) -> str:
+        """What events call resource: "invoke", "sendMessage.waitForTaskToken"."""
+        return f"{self.action}.{self.pattern}" if self.pattern else self.action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What all states have. `next` None ends the machine, or the branch, that the state stands in.
+
+    The expressions are of the state's own `query_language`; those of the other language are None. JSONPath: a None
+    `input_path`, `result_path` or `output_path` is the default `$`; the JSON null of `"InputPath": null` is `discards`.
+    """
+
+    name: str
+    pointer: Pointer
+    query_language: QueryLanguage = "JSONPath"
+    comment: str = ""
+    next: str | None = None
+    input_path: Expression | None = None
+    parameters: Expression | None = None
+    result_selector: Expression | None = None
+    result_path: Expression | None = None
+    output_path: Expression | None = None
+    arguments: Expression | None = None
+    output: Expression | None = None
+    assign: Expression | None = None
+    discards: frozenset[str] = frozenset()
+    retry: tuple[Retrier, ...] = ()
+    catch: tuple[Catcher, ...] = ()
+
+    @property
+    def type(self) -> str:
+        return type(self).__name__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass(State):
+    """Passes its input on, or its Result. `has_result` tells a null Result from none."""
+
+    result: Json = None
+    has_result: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task(State):
+    """Asks the world: a Lambda function, an activity, a service."""
+
+    resource: Resource
+    timeout_seconds: Field | None = None
+    heartbeat_seconds: Field | None = None
+    credentials: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(State):
+    """Goes where the first matching rule says, else to `default`."""
+
+    choices: tuple[ChoiceRule, ...]
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait(State):
+    """Waits `seconds` or until `timestamp`; exactly one of them is given."""
+
+    seconds: Field | None = None
+    timestamp: Field | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeed(State):
+    """Ends the machine, or the branch, with success."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail(State):
+    """Ends the machine with an error."""
+
+    error: Field | None = None
+    cause: Field | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateMachine:
+    """A graph of states: the machine's own, a branch's, or a Map processor's."""
+
+    start_at: str
+    states: Mapping[str, State]
+    pointer: Pointer = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parallel(State):
+    """Runs its branches side by side; the result is the array of their outputs."""
+
+    branches: tuple[StateMachine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Map(State):
+    """Runs its processor once for each item; the result is the array of the outputs.
+
+    `items` is ItemsPath or Items, `item_selector` also the older Parameters.
+    """
+
+    processor: StateMachine
+    items: Field | None = None
+    item_selector: Expression | None = None
+    max_concurrency: Field | None = None
+    distributed: bool = False
+    label: str | None = None
+    tolerated_failure_count: Field | None = None
+    tolerated_failure_percentage: Field | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A whole definition. `text` is its source text and `sha256` the hash of it."""
+
+    graph: StateMachine
+    query_language: QueryLanguage = "JSONPath"
+    timeout_seconds: int | None = None
+    comment: str = ""
+    name: str = "StateMachine"
+    text: str = field(default="", repr=False)
+    sha256: str = ""

@@ -1,0 +1,64 @@
+"""What an expression can see besides its document: the context object, the variables, chance and the clock.
+
+A compiled expression is called as `evaluate(document, scope)`. The document is what `$` stands for: in JSONPath the
+value that the field works on, in JSONata the `$states` object (`{"input": …, "result": …, "errorOutput": …}`; its
+`context` member is `scope.context`, added only if the expression reads it).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sfnrun.payload import Json
+
+__all__ = ["Evaluate", "Expression", "PlainScope", "Scope"]
+
+
+class Scope(Protocol):
+    """The surroundings of an expression. Nothing in it is mutated while expressions hold it."""
+
+    @property
+    def context(self) -> Json:
+        """The context object (`$$`, `$states.context`)."""
+
+    @property
+    def variables(self) -> Mapping[str, Json]:
+        """Workflow variables by name, without the `$`."""
+
+    @property
+    def random(self) -> random.Random:
+        """The seeded source of States.UUID, States.MathRandom, $uuid and $random."""
+
+    @property
+    def now(self) -> int:
+        """The time of the engine in milliseconds since 1970, for $now and $millis."""
+
+
+Evaluate = Callable[[Json, Scope], Json]
+
+
+class Expression(Protocol):
+    """A compiled expression: its text as written and how to evaluate it."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the workflow variables that it reads."""
+
+    @property
+    def evaluate(self) -> Evaluate: ...
+
+
+@dataclass
+class PlainScope:
+    """A Scope of given parts, for evaluating an expression outside an execution."""
+
+    context: Json = field(default_factory=dict)
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    random: random.Random = field(default_factory=lambda: random.Random(0))
+    now: int = 0

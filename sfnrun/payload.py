@@ -1,0 +1,120 @@
+"""JSON values and their text: a value that came from outside keeps its text, one that we made gets it at most once.
+
+AWS passes the source text of a value along until an operation rebuilds it, and writes what it makes itself compactly
+(no blanks). So fidelity and speed are the same rule. Values are never mutated once they are in a Payload.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+__all__ = ["Json", "Payload", "dumps", "loads"]
+
+Json = Any
+
+# Jackson, which AWS parses with, refuses nesting deeper than this.
+MAX_DEPTH = 1000
+
+
+class Payload:
+    """A JSON value with its text; whichever is missing is made on first use, once.
+
+    `line` is where a history wrote the text, so that it is written once; it belongs to `sfnrun.history`.
+    """
+
+    __slots__ = ("_text", "_value", "line")
+
+    def __init__(self, value: Json) -> None:
+        self._value = value
+        self._text: str | None = None
+        self.line = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Payload:
+        """The payload of a JSON text, which it keeps. Raises ValueError if the text is not JSON."""
+        payload = cls(loads(text))
+        payload._text = text
+        return payload
+
+    @classmethod
+    def joined(cls, items: list[Payload]) -> Payload:
+        """The array of the items, whose texts it takes over as they are."""
+        payload = cls([item._value for item in items])
+        if any(item._text is not None for item in items):
+            payload._text = f"[{','.join(item.text for item in items)}]"
+        return payload
+
+    @property
+    def value(self) -> Json:
+        return self._value
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = dumps(self._value)
+        return self._text
+
+    def exceeds(self, limit: int) -> bool:
+        """Whether the text is longer than `limit` bytes of UTF-8."""
+        text = self.text
+        # No character takes more than four bytes, so most texts need no encoding to know.
+        return len(text) * 4 > limit and (len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit)
+
+    def __repr__(self) -> str:
+        return f"Payload({self.text})"
+
+
+def dumps(value: Json) -> str:
+    """Compact JSON text, as AWS writes it: no blanks, characters beyond ASCII as they are."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return _dumps_what_orjson_refuses(value)
+
+
+def _dumps_what_orjson_refuses(value: Json) -> str:
+    """Integers over 64 bits, nesting over 254 levels, lone surrogates, keys that are not strings."""
+    with _deep():
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        with _deep():
+            text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text
+
+
+def loads(text: str) -> Json:
+    """The value of a JSON text; integers of any size. Raises ValueError (with position, where json knows it)."""
+    try:
+        return _decode(text)
+    except RecursionError:
+        with _deep():
+            try:
+                return _decode(text)
+            except RecursionError:
+                raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Room on the stack for one JSON value of the deepest nesting, whatever the caller's limit is."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 2 * MAX_DEPTH)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
