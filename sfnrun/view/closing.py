@@ -1,0 +1,104 @@
+"""The last lines: how the execution ended, why, where that stands in the definition, and where its history is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sfnrun.errors import Span, caret
+from sfnrun.payload import Json, loads
+from sfnrun.view.line import Line
+from sfnrun.view.measures import clean, counted, duration
+
+__all__ = ["Ending", "Place", "closing"]
+
+_MAX_CAUSE_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a definition: the file's name, the span and the text of its first line."""
+
+    path: str
+    span: Span
+    source_line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What there is to say at the end; times are in milliseconds, `simulated` on the engine's clock, `took` on ours."""
+
+    status: str
+    error: str | None = None
+    cause: str | None = None
+    took: float
+    simulated: float
+    virtual: bool = False
+    states: int = 0
+    events: int = 0
+    retries: int = 0
+    hits: int = 0
+    history: str | None = None
+    place: Place | None = None
+    hint: str = ""
+
+
+def closing(ending: Ending) -> Iterator[Line]:
+    """The lines of an ending, failure first, so that the last line always says the same things."""
+    failed = ending.status != "SUCCEEDED"
+    if failed:
+        yield from _why(ending)
+    parts = [
+        f"{ending.status} in {duration(ending.took)}",
+        counted(ending.states, "state"),
+        counted(ending.events, "event"),
+    ]
+    if ending.virtual and ending.simulated >= max(1000, ending.took):
+        parts[0] = f"{ending.status}, simulated {duration(ending.simulated)} in {duration(ending.took)}"
+    if ending.retries:
+        parts.append(counted(ending.retries, "retry"))
+    if ending.hits:
+        parts.append(counted(ending.hits, "cache hit"))
+    yield Line("bad" if failed else "good", text=" · ".join(parts))
+    if ending.history:
+        yield Line("faint", text=f"history {ending.history}")
+
+
+def _why(ending: Ending) -> Iterator[Line]:
+    if ending.error or ending.cause:
+        yield Line("text")
+        yield Line("bad", text=clean(ending.error or "(no error name)"))
+        yield from (Line("text", text=f"  {clean(line)}") for line in cause_lines(ending.cause))
+    if ending.place is not None:
+        yield Line("faint", text=f"  {_where(ending.place)}")
+        yield from (Line("text", text=line) for line in caret(ending.place.source_line, ending.place.span).splitlines())
+    if ending.hint:
+        yield Line("warn", text=f"  help: {ending.hint}")
+    if ending.error or ending.cause or ending.place:
+        yield Line("text")
+
+
+def _where(place: Place) -> str:
+    return f"{place.path}:{place.span.line}:{place.span.column}"
+
+
+def cause_lines(cause: str | None) -> list[str]:
+    """A cause as a person reads it: JSON indented, and a stack trace as Python prints it."""
+    if not cause:
+        return []
+    try:
+        value = loads(cause) if cause[:1] in "{[" else None
+    except ValueError:
+        value = None
+    lines = cause.splitlines() if value is None else _readable(value)
+    rest = len(lines) - _MAX_CAUSE_LINES
+    return lines if rest <= 0 else [*lines[:_MAX_CAUSE_LINES], f"… {counted(rest, 'line')} more"]
+
+
+def _readable(value: Json) -> list[str]:
+    if not isinstance(value, dict) or not isinstance(value.get("errorMessage"), str):
+        return json.dumps(value, indent=2, ensure_ascii=False).splitlines()
+    # The error payload of a Lambda function: its message, then its frames.
+    frames = [line for frame in value.get("stackTrace") or [] for line in str(frame).rstrip("\n").splitlines()]
+    return [*value["errorMessage"].splitlines(), *frames]

@@ -1,0 +1,95 @@
+"""One line of the trace: what it says, and where its parts stand on a terminal, in a log, at any width.
+
+The plain and the rich view lay out the same lines by the same rules; they differ only in what a style becomes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sfnrun.view.measures import cells, fit, pad
+
+__all__ = ["ASCII_MARKS", "MARKS", "Line", "Segment", "segments"]
+
+# kind of line -> (mark, style of the mark and of the text)
+MARKS: dict[str, tuple[str, str]] = {
+    "done": ("✓", "good"),
+    "failed": ("✗", "bad"),
+    "aborted": ("⊘", "faint"),
+    "retry": ("↻", "warn"),
+    "caught": ("⤷", "warn"),
+    "opened": ("▾", "faint"),
+    "progress": ("…", "faint"),
+    "plus": ("+", "good"),
+    "minus": ("-", "bad"),
+    "change": ("~", "warn"),
+    "more": (" ", "faint"),
+    "log": ("│", "faint"),
+    "text": ("", ""),
+    "faint": ("", "faint"),
+    "bad": ("", "bad"),
+    "good": ("", "good"),
+    "warn": ("", "warn"),
+}
+
+# What a stream that cannot write the marks gets instead.
+ASCII_MARKS = str.maketrans(
+    {"✓": "+", "✗": "x", "⊘": "-", "↻": "@", "⤷": ">", "▾": "v", "…": "...", "│": "|", "→": "->", "·": "-"}
+)
+
+_TYPE_COLUMN = 10
+_NO_STYLE = ("opened", "done")
+
+
+class Line(NamedTuple):
+    """One line: a `kind` of MARKS, the labels of the branches and items it stands in, and what it says.
+
+    Lines with a `type` are about a state and have three columns; the others are a text under the state before them.
+    """
+
+    kind: str
+    labels: tuple[str, ...] = ()
+    name: str = ""
+    type: str = ""
+    text: str = ""
+
+
+Segment = tuple[str, str]
+
+
+def segments(line: Line, width: int | None = None) -> list[Segment]:
+    """The parts of a line with their styles; nothing goes beyond `width` columns (None: as wide as it needs)."""
+    mark, style = MARKS[line.kind]
+    if not mark:
+        return [(line.text if width is None else fit(line.text, width), style)]
+    indent = f"  {' '.join(line.labels)} " if line.labels else "  "
+    if line.type:
+        return _state(line, indent, mark, style, width)
+    text = line.text if width is None else fit(line.text, width - cells(indent) - 6)
+    return [(indent + "  ", "faint"), (mark, style), (" ", ""), (text, "faint" if line.kind == "log" else style)]
+
+
+def _state(line: Line, indent: str, mark: str, style: str, width: int | None) -> list[Segment]:
+    column = 34 if width is None else max(16, min(44, width * 2 // 5))
+    room = column - cells(indent) - cells(mark) - 1
+    name = line.name
+    if width is not None:
+        # A deep label must not push the name out of sight: the name keeps eight columns, the labels lose theirs.
+        if room < 8:
+            indent, room = fit(indent, max(2, column - 10)), 8
+        name = fit(name, room - 1)
+    head = pad(name, room) if cells(name) < room else name + " "
+    kind = pad(line.type, _TYPE_COLUMN)
+    text = line.text
+    if width is not None:
+        text = fit(text, max(0, width - cells(indent) - cells(mark) - 1 - cells(head) - len(kind)))
+    if not text:
+        kind = line.type
+    return [
+        (indent, "faint"),
+        (mark, style),
+        (" ", ""),
+        (head, "name"),
+        (kind, "type"),
+        (text, "faint" if line.kind in _NO_STYLE else style),
+    ]

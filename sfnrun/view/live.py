@@ -1,0 +1,179 @@
+"""The trace on a terminal: finished states scroll by, what is running stands below them and moves.
+
+The engine only appends to a queue; a thread paints twelve times a second, and of what came faster than anyone can
+read it shows the first and the last lines. So the terminal never slows the execution down.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from itertools import islice
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from sfnrun.view.line import Line, segments
+from sfnrun.view.measures import cells, clean, counted, duration, fit
+from sfnrun.view.story import BIG_MAP, OpenState, Story
+
+__all__ = ["LiveTrace"]
+
+STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "faint": "dim", "name": "bold", "type": "cyan", "": ""}
+_FRAMES_PER_SECOND = 12
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_RUNNING_SHOWN = 8
+
+
+class LiveTrace:
+    """Prints lines with rich; between `__enter__` and `__exit__` with the running states below them.
+
+    `moving` False has no live part, for when somebody else uses the terminal too (`--step`, a debugger).
+    `real` says that the times of the states are those of the clock on the wall, so that they can be counted on.
+    """
+
+    def __init__(self, stream: TextIO, *, moving: bool = True, real: bool = True) -> None:
+        self.console = Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
+        self._real = real
+        self._moving = moving
+        self._story: Story | None = None
+        self._pending: deque[Line] = deque()
+        self._live: Live | None = None
+        self._ended = threading.Event()
+        self._painter: threading.Thread | None = None
+        self._frame = 0
+
+    def watch(self, story: Story) -> None:
+        """Show the states that this story has open."""
+        self._story = story
+
+    def __enter__(self) -> LiveTrace:
+        if self._moving:
+            self._live = Live(
+                console=self.console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                get_renderable=self._running,
+            )
+            self._live.start()
+            self._painter = threading.Thread(target=self._paint_on, name="sfnrun-view", daemon=True)
+            self._painter.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        if self._painter is not None:
+            self._painter.join()
+            self._painter = None
+        self._story = None
+        if self._live is not None:
+            live, self._live = self._live, None
+            live.stop()
+        self._print_pending()
+
+    def say(self, line: Line) -> None:
+        if self._painter is not None:
+            self._pending.append(line)
+        elif line.kind != "progress":
+            self._print([line])
+
+    def write(self, text: str) -> None:
+        self.console.print(Text(text))
+
+    # The painter
+
+    def _paint_on(self) -> None:
+        while not self._ended.wait(1 / _FRAMES_PER_SECOND):
+            self._print_pending()
+            if self._live is not None:
+                self._live.refresh()
+
+    def _print_pending(self) -> None:
+        taken = [line for line in self._take() if line.kind != "progress"]
+        most = max(20, self.console.height)
+        if len(taken) <= 2 * most:
+            self._print(taken)
+            return
+        skipped = len(taken) - most
+        self._print(taken[: most // 2])
+        text = f"  … {counted(skipped, 'line')} too fast to show; `sfnrun trace show last` has them"
+        self._print([Line("faint", text=text), *taken[-(most - most // 2) :]])
+
+    def _take(self) -> list[Line]:
+        return [self._pending.popleft() for _ in range(len(self._pending))]
+
+    def _print(self, lines: list[Line]) -> None:
+        if lines:
+            texts = [self._text(segments(line, self.console.width)) for line in lines]
+            self.console.print(Text("\n").join(texts), no_wrap=True, overflow="ellipsis", crop=True)
+
+    def _text(self, parts: list[tuple[str, str]]) -> Text:
+        return Text.assemble(*((text, STYLES[style]) for text, style in parts), no_wrap=True, overflow="ellipsis")
+
+    # What is running
+
+    def _running(self) -> Group:
+        self._frame += 1
+        if self._story is None:
+            return Group()
+        states = list(self._story.open.values())
+        maps = [state for state in states if state.total is not None and state.total > BIG_MAP]
+        inside = tuple(f"{state.fiber}/" if state.fiber else "" for state in maps)
+        leaves = [
+            state
+            for state in states
+            if state.type not in ("Map", "Parallel") and not (inside and state.fiber.startswith(inside) and state.fiber)
+        ]
+        rows = [self._bar(state) for state in maps]
+        rows += [self._leaf(state) for state in islice(leaves, _RUNNING_SHOWN)]
+        if len(leaves) > _RUNNING_SHOWN:
+            rows.append(Text(f"  … and {counted(len(leaves) - _RUNNING_SHOWN, 'state')} more", "dim"))
+        return Group(*rows)
+
+    def _leaf(self, state: OpenState) -> Text:
+        spinner = _SPINNER[self._frame % len(_SPINNER)]
+        parts = segments(
+            Line("opened", self._labels(state), clean(state.name), state.type, self._since(state)), self.console.width
+        )
+        parts[1] = (spinner, "warn")
+        return self._text(parts)
+
+    def _labels(self, state: OpenState) -> tuple[str, ...]:
+        return (self._story.labels_of(state.fiber) or ()) if self._story is not None else ()
+
+    def _since(self, state: OpenState) -> str:
+        if not self._real:
+            return ""
+        now = time.time() * 1000
+        if state.until is not None:
+            left = max(0, state.until - now)
+            total = max(1, state.until - state.at)
+            return f"{_draw(1 - left / total, 20)} {duration(_whole_seconds(left))} left"
+        took = now - state.at
+        return duration(_whole_seconds(took)) if took >= 1000 else ""
+
+    def _bar(self, state: OpenState) -> Text:
+        total = state.total or 1
+        text = f"{state.done:,} of {counted(total, 'item')}"
+        if state.failed:
+            text += f", {state.failed:,} failed"
+        parts = segments(Line("opened", self._labels(state), clean(state.name), state.type, text), self.console.width)
+        used = sum(cells(part) for part, _ in parts)
+        room = min(40, self.console.width - used - 1)
+        if room >= 10:
+            parts.append((" " + _draw(state.done / total, room), "good"))
+        return self._text(parts)
+
+
+def _whole_seconds(ms: float) -> float:
+    return ms if ms < 1000 else ms // 1000 * 1000
+
+
+def _draw(fraction: float, width: int) -> str:
+    full = round(max(0.0, min(1.0, fraction)) * width)
+    return fit("━" * full + "┄" * (width - full), width)

@@ -1,0 +1,56 @@
+"""The trace as plain lines, for logs, pipes and files; rich is never imported here.
+
+A reader who goes away does not stop the execution: lines that nobody can read are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TextIO
+
+from sfnrun.view.line import ASCII_MARKS, Line, segments
+
+__all__ = ["PlainTrace"]
+
+
+class PlainTrace:
+    """Writes each line as it comes; a Map's progress at most once a second."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._told = clock()
+        self._ascii = not _writes_marks(stream)
+        self._open = True
+
+    def __enter__(self) -> PlainTrace:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def say(self, line: Line) -> None:
+        if line.kind == "progress":
+            if self._clock() - self._told < 1:
+                return
+            self._told = self._clock()
+        text = "".join([text for text, _ in segments(line)]).rstrip()
+        self.write(text.translate(ASCII_MARKS) if self._ascii else text)
+
+    def write(self, text: str) -> None:
+        if not self._open:
+            return
+        try:
+            self._stream.write(text + "\n")
+        except (OSError, ValueError):
+            # EPIPE, or a stream that was closed: `sfnrun … 2>&1 | head` must still run to its end.
+            self._open = False
+
+
+def _writes_marks(stream: TextIO) -> bool:
+    try:
+        "✓→…".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
