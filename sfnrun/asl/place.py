@@ -1,0 +1,84 @@
+"""Where things stand in a text: a tree of places beside the tree of values, and offsets turned into lines and columns."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sfnrun.errors import Span
+
+__all__ = ["Fault", "Lines", "Place", "find"]
+
+
+class Place:
+    """Where a value stands, with its key if it has one; `children` has the shape of the value.
+
+    `start`, `end`, `key_start` and `key_end` are character offsets, ends exclusive; `key_start` -1 means no key. A value
+    that has no text of its own (what an unquoted `${Name}` brought in) has no place; its parent's is the nearest.
+    """
+
+    __slots__ = ("children", "end", "key_end", "key_start", "start")
+
+    def __init__(self, start: int, end: int, key_start: int = -1, key_end: int = -1) -> None:
+        self.start = start
+        self.end = end
+        self.key_start = key_start
+        self.key_end = key_end
+        self.children: dict[str, Place] | list[Place] | None = None
+
+
+def find(root: Place, pointer: Sequence[str | int]) -> tuple[Place, int]:
+    """The place of the value at `pointer`, or of its nearest ancestor that has one, with how many steps were found."""
+    place = root
+    for depth, step in enumerate(pointer):
+        children = place.children
+        if isinstance(children, dict) and isinstance(step, str) and step in children:
+            place = children[step]
+        elif isinstance(children, list) and isinstance(step, int) and 0 <= step < len(children):
+            place = children[step]
+        else:
+            return place, depth
+    return place, len(pointer)
+
+
+class Lines:
+    """The lines of a text, found once. Only a line feed ends a line; a carriage return before it is not shown."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = [0]
+        at = text.find("\n")
+        while at >= 0:
+            self._starts.append(at + 1)
+            at = text.find("\n", at + 1)
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both from 1."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def span(self, start: int, end: int) -> Span:
+        line, column = self.position(start)
+        end_line, end_column = self.position(max(start, end))
+        return Span(line, column, end_line, end_column)
+
+    def line(self, number: int) -> str:
+        """The text of a line without its end; "" if there is no such line."""
+        if not 1 <= number <= len(self._starts):
+            return ""
+        start = self._starts[number - 1]
+        end = self._text.find("\n", start)
+        return self._text[start : end if end >= 0 else len(self._text)].rstrip("\r")
+
+
+@dataclass(frozen=True)
+class Fault(Exception):
+    """A text that cannot be read, at a character offset; `Source` makes a Problem of it."""
+
+    message: str
+    offset: int
+    length: int = 1
+    hint: str = ""
+    rule: str = "SFN-S01"
+    code: str = "INVALID_JSON_DESCRIPTION"
