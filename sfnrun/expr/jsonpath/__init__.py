@@ -1,0 +1,256 @@
+"""JSONPath as AWS reads it, which is as Jayway JsonPath 2.0.0 does: text to closures, once, at load time.
+
+A definite path (names and single indices) gives the value itself and fails if there is none. Any other path gives a
+list, empty if nothing is found. `$` is the document, `$$` the context object, `$name` a workflow variable.
+Source: AWS "Using JSONPath paths"; which version AWS runs was found out by comparing recordings with the library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sfnrun.errors import ExpressionError
+from sfnrun.expr.jsonpath.parse import JAVA_BLANKS, parse_steps
+from sfnrun.expr.jsonpath.steps import Elements, Flaw, Names, PathError, Step, is_definite
+from sfnrun.expr.jsonpath.walk import compile_steps
+from sfnrun.expr.scope import Evaluate, Scope
+from sfnrun.payload import Json
+
+__all__ = ["Path", "PathError", "ReferencePath", "compile_path", "compile_reference_path"]
+
+Keys = tuple[str | int, ...]
+
+_ROOT = re.compile(r"\$\$|\$[^\W\d]\w*|\$|@")
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A compiled JSONPath.
+
+    `definite` tells whether it gives a value itself (True) or a list of values. `root` is "$", "$$" or "$name", `keys`
+    the way from there if it is one of names and indices alone, else None.
+    """
+
+    text: str
+    reads: frozenset[str]
+    definite: bool
+    evaluate: Evaluate
+    root: str = "$"
+    keys: Keys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePath(Path):
+    """A path that names one node, so that a value can be put there (AWS: Reference Path)."""
+
+    def put(self, document: Json, value: Json) -> Json:
+        """The document with `value` at the path; containers along the path are new, all others are shared.
+
+        Objects that are missing on the way are made. Raises PathError where the path goes through something that is
+        neither an object nor missing, or to an element that an array does not have.
+        """
+        assert self.keys is not None
+        return _put(self.text, document, value, self.keys)
+
+
+def compile_path(text: str, *, rooted: bool = True) -> Path:
+    """The path of a text such as `$.a.b[0]`, `$$.Execution.Id`, `$name.x`, `$.items[?(@.price > 10)]`.
+
+    With `rooted` (AWS's rule) it must begin with `$`; without, `a.b` and `@.a` are read as `$.a.b`, `$.a` as Jayway
+    does. Raises ExpressionError.
+    """
+    root, steps = _read(text, rooted)
+    keys = _keys(steps)
+    reads = frozenset([root[1:]]) if root not in ("$", "$$") else frozenset[str]()
+    return Path(text, reads, is_definite(steps), _evaluator(text, root, steps, keys), root, keys)
+
+
+def compile_reference_path(text: str) -> ReferencePath:
+    """The path of a text that names one node of the document, for ResultPath and the like. Raises ExpressionError."""
+    path = compile_path(text)
+    if path.keys is None or path.root != "$":
+        hint = "names and indices only: $.a.b[0]" if path.root == "$" else "a Reference Path begins with $"
+        raise ExpressionError(text, f"{text} is not a Reference Path", length=len(text), hint=hint)
+    return ReferencePath(path.text, path.reads, path.definite, path.evaluate, path.root, path.keys)
+
+
+def _read(text: str, rooted: bool) -> tuple[str, tuple[Step, ...]]:
+    trimmed = text.strip(JAVA_BLANKS)
+    offset = text.find(trimmed)
+    if not trimmed:
+        raise ExpressionError(text, "an empty path", hint="$ is the whole document")
+    match = _ROOT.match(trimmed)
+    if rooted and not trimmed.startswith("$"):
+        raise ExpressionError(text, "a path begins with $", offset=offset, hint=f"did you mean $.{trimmed}?")
+    root = match.group() if match else ""
+    body = trimmed[len(root) :] if root else "." + trimmed
+    try:
+        steps = parse_steps(body)
+    except Flaw as flaw:
+        at = max(0, min(offset + len(trimmed) - len(body) + flaw.offset, len(text)))
+        length = max(1, min(flaw.length, len(text) - at))
+        raise ExpressionError(text, flaw.message, offset=at, length=length, hint=flaw.hint) from None
+    return root if root.startswith("$") else "$", steps
+
+
+def _keys(steps: Sequence[Step]) -> Keys | None:
+    keys: list[str | int] = []
+    for step in steps:
+        if isinstance(step, Names) and len(step.names) == 1:
+            keys.append(step.names[0])
+        elif isinstance(step, Elements) and step.index is not None and step.index >= 0:
+            keys.append(step.index)
+        else:
+            return None
+    return tuple(keys)
+
+
+# --- evaluating ------------------------------------------------------------------------------------------------------
+
+
+def _evaluator(text: str, root: str, steps: Sequence[Step], keys: Keys | None) -> Evaluate:
+    in_document = _in_document(text, steps, keys)
+    if root == "$":
+        return in_document
+    if root == "$$":
+        return lambda document, scope: in_document(scope.context, scope)
+    return _in_variable(text, root[1:], in_document)
+
+
+def _in_variable(text: str, name: str, evaluate: Evaluate) -> Evaluate:
+    def evaluate_variable(document: Json, scope: Scope) -> Json:
+        try:
+            value = scope.variables[name]
+        except KeyError:
+            raise PathError(f"The variable ${name} has no value", path=text) from None
+        return evaluate(value, scope)
+
+    return evaluate_variable
+
+
+def _in_document(text: str, steps: Sequence[Step], keys: Keys | None) -> Evaluate:
+    if keys is None:
+        return _walking(text, steps)
+    if not keys:
+        return _whole
+    explain = _walking(text, steps)
+    match keys:
+        case (str(name),):
+            return _one_name(name, explain)
+        case (str(outer), str(inner)):
+            return _two_names(outer, inner, explain)
+    names = [key for key in keys if isinstance(key, str)]
+    return _along_names(names, explain) if len(names) == len(keys) else _along(keys, explain)
+
+
+def _whole(document: Json, scope: Scope) -> Json:
+    return document
+
+
+def _walking(text: str, steps: Sequence[Step]) -> Evaluate:
+    read = compile_steps(steps)
+
+    def evaluate(document: Json, scope: Scope) -> Json:
+        try:
+            return read(document, document)
+        except PathError as error:
+            error.path = text
+            raise
+
+    return evaluate
+
+
+def _one_name(name: str, explain: Evaluate) -> Evaluate:
+    """A hot path: a name on anything but an object raises by itself, and the slow way then says what was wrong."""
+
+    def evaluate(document: Json, scope: Scope) -> Json:
+        try:
+            return document[name]
+        except (KeyError, TypeError):
+            return explain(document, scope)
+
+    return evaluate
+
+
+def _two_names(outer: str, inner: str, explain: Evaluate) -> Evaluate:
+    def evaluate(document: Json, scope: Scope) -> Json:
+        try:
+            return document[outer][inner]
+        except (KeyError, TypeError):
+            return explain(document, scope)
+
+    return evaluate
+
+
+def _along_names(names: Sequence[str], explain: Evaluate) -> Evaluate:
+    def evaluate(document: Json, scope: Scope) -> Json:
+        node = document
+        try:
+            for name in names:
+                node = node[name]
+        except (KeyError, TypeError):
+            return explain(document, scope)
+        return node
+
+    return evaluate
+
+
+def _along(keys: Keys, explain: Evaluate) -> Evaluate:
+    def evaluate(document: Json, scope: Scope) -> Json:
+        node = document
+        try:
+            for key in keys:
+                # Python would index into a text.
+                if node.__class__ is str:
+                    return explain(document, scope)
+                node = node[key]
+        except (KeyError, TypeError, IndexError):
+            return explain(document, scope)
+        return node
+
+    return evaluate
+
+
+# --- putting ---------------------------------------------------------------------------------------------------------
+
+
+def _put(text: str, document: Json, value: Json, keys: Keys) -> Json:
+    if not keys:
+        return value
+    top: list[Any] = [None]
+    holder: Any = top
+    slot: str | int = 0
+    node = document
+    for position, key in enumerate(keys):
+        holder[slot] = copy = _copy(text, node, keys[: position + 1])
+        holder, slot = copy, key
+        node = _next(copy, key)
+    holder[slot] = value
+    return top[0]
+
+
+class _Missing:
+    """Stands for a member that is not there yet."""
+
+
+_MISSING = _Missing()
+
+
+def _next(container: Any, key: str | int) -> Any:
+    return container.get(key, _MISSING) if isinstance(key, str) else container[key]
+
+
+def _copy(text: str, node: Any, way: Keys) -> Any:
+    """A shallow copy of the container that the last key of `way` goes into, or a new object where there is none."""
+    key = way[-1]
+    if isinstance(key, str) and node is _MISSING:
+        return {}
+    if isinstance(key, str) and isinstance(node, dict):
+        return dict(node)
+    if isinstance(key, int) and isinstance(node, list) and key < len(node):
+        return list(node)
+    where = "$" + "".join(f"['{part}']" if isinstance(part, str) else f"[{part}]" for part in way)
+    raise PathError(f"A value cannot be put at {where}", path=text, not_found=False)

@@ -1,0 +1,306 @@
+"""`[?(@.price > 10 && @.name == 'x')]`: reading filters and comparing values as Jayway JsonPath 2.0.0 does.
+
+The condition is cut at `&&` and `||` wherever they stand, and the parentheses around its parts are dropped, so they do
+not group and `!( )` negates nothing. A literal is text, in single quotes or bare; what it means depends on the value it
+meets: `'10'` and `10` both equal the number 10. Values of kinds that do not compare do not match, not even under `!=`.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from sfnrun.expr.jsonpath.steps import Criterion, Filter, Flaw, InnerPath, Operand, PathError, Step, is_definite
+from sfnrun.payload import Json, dumps
+
+__all__ = ["Reader", "compile_filter", "java_text", "parse_filter"]
+
+Reader = Callable[[Json, Json], Json]
+"""Reads an inner path: `(item, document) -> value`; raises PathError."""
+
+ParseSteps = Callable[[str], tuple[Step, ...]]
+
+Test = Callable[[Json, Json], bool]
+"""A compiled filter: `(item, document) -> whether it is kept`."""
+
+# In the order in which Jayway looks for them; the first that occurs anywhere in a part is its operator.
+_OPERATORS = ("==", ">=", "<=", "!=", "<", ">", "=~")
+_CUTS = re.compile(r"(?<=&&|\|\|)|(?=&&|\|\|)")
+_FILTER_HINT = "a filter is written [?(@.price > 10)]; its operators are == != < <= > >= =~ && ||"
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def parse_filter(bracket: str, at: int, parse_steps: ParseSteps) -> Filter:
+    """The filter in `[?( … )]`, whose `?` stands at `at`. Raises Flaw."""
+    start = bracket.rindex("[", 0, at)
+    filter_text = bracket[start : _filter_end(bracket, start)]
+    condition = _condition(filter_text)
+    offset = start + filter_text.index(condition) if condition else start
+    try:
+        return Filter(_groups(condition, parse_steps))
+    except Flaw as flaw:
+        raise flaw.moved(offset) from None
+
+
+def _filter_end(bracket: str, start: int) -> int:
+    """After the `]` that closes the filter; quotes count here, parentheses must be balanced."""
+    round_open = square_open = 0
+    quoted = False
+    for position in range(start, len(bracket)):
+        character = bracket[position]
+        if character == "'":
+            quoted ^= bracket[position - 1] != "\\" or position == start
+        elif not quoted:
+            round_open += (character == "(") - (character == ")")
+            square_open += (character == "[") - (character == "]")
+            if character == "]" and round_open == 0:
+                if square_open:
+                    break
+                return position + 1
+    raise Flaw("the brackets or quotes of this filter are not balanced", start, len(bracket) - start, _FILTER_HINT)
+
+
+def _condition(text: str) -> str:
+    inner = text[1:-1].strip()
+    inner = inner[1:].strip() if inner.startswith("?") else ""
+    if not (inner.startswith("(") and inner.endswith(")")) or len(inner) < 2:
+        raise Flaw("a filter starts with [?( and ends with )]", 0, len(text), _FILTER_HINT)
+    return inner[1:-1].strip()
+
+
+def _groups(condition: str, parse_steps: ParseSteps) -> tuple[tuple[Criterion, ...], ...]:
+    """Criteria joined by `&&` in groups joined by `||`; Jayway evaluates both from the last to the first."""
+    groups: list[list[Criterion]] = [[]]
+    joints = 0
+    offset = 0
+    for part in _CUTS.split(condition):
+        text = part.strip()
+        if text in ("&&", "||"):
+            joints += 1
+            if text == "||":
+                groups.append([])
+        elif text or not part:
+            if text:
+                groups[-1].append(_criterion(text, offset + part.index(text), parse_steps))
+        else:
+            raise Flaw("a condition is missing here", offset, len(part), _FILTER_HINT)
+        offset += len(part)
+    if sum(map(len, groups)) != joints + 1 or not all(groups):
+        raise Flaw("`&&` and `||` need a condition on both sides", 0, max(1, len(condition)), _FILTER_HINT)
+    return tuple(tuple(reversed(group)) for group in reversed(groups))
+
+
+def _criterion(text: str, offset: int, parse_steps: ParseSteps) -> Criterion:
+    stripped = text.lstrip("[?( ")
+    offset += len(text) - len(stripped)
+    stripped = stripped.rstrip(") ")
+    if not stripped:
+        raise Flaw("a condition is missing here", offset, len(text), _FILTER_HINT)
+    sign = next((sign for sign in _OPERATORS if sign in stripped), "")
+    if not sign:
+        return _existence(stripped, offset, parse_steps)
+    left, _, right = stripped.partition(sign)
+    right_offset = offset + len(left) + len(sign) + len(right) - len(right.lstrip())
+    left, right = left.strip(), right.strip()
+    if right.startswith("!@"):
+        raise Flaw("`!` asks whether something is missing and stands alone", right_offset, 1, "write [?(!@.name)]")
+    # Before a comparison a `!` is read and forgotten.
+    left = left[1:] if left.startswith("!@") else left
+    return Criterion(_operand(left, offset, parse_steps), sign, _operand(right, right_offset, parse_steps))
+
+
+def _existence(text: str, offset: int, parse_steps: ParseSteps) -> Criterion:
+    negated = text.startswith("!@")
+    path = _operand(text[negated:], offset + negated, parse_steps)
+    if not isinstance(path, InnerPath):
+        raise Flaw(f"{text} has no operator and is not a path", offset, len(text), _FILTER_HINT)
+    return Criterion(path, "missing" if negated else "exists")
+
+
+def _operand(text: str, offset: int, parse_steps: ParseSteps) -> Operand:
+    if text.startswith(("$", "@")):
+        return _inner_path(text, offset, parse_steps)
+    if text.startswith("'") and text.endswith("'"):
+        if len(text) == 1:
+            raise Flaw("this quote is not closed", offset)
+        return text[1:-1]
+    if text.startswith("/") and (text.endswith("/") or text[-2:] == "/i"):
+        return _pattern(text, offset)
+    return text
+
+
+def _inner_path(text: str, offset: int, parse_steps: ParseSteps) -> InnerPath:
+    try:
+        steps = parse_steps(text[1:])
+    except Flaw as flaw:
+        moved = flaw.moved(offset + 1)
+        moved.hint = moved.hint if '"' in text or "'" in text else _FILTER_HINT
+        raise moved from None
+    if not is_definite(steps):
+        raise Flaw(f"the path {text} in a filter may lead to several values", offset, len(text))
+    return InnerPath(steps, text[0] == "$")
+
+
+def _pattern(text: str, offset: int) -> re.Pattern[str]:
+    end = text.rindex("/")
+    if end == 0:
+        raise Flaw("this pattern is not closed", offset)
+    # Java's \d, \w, \b and ignoring of case know ASCII only, unless told otherwise.
+    flags = re.ASCII | (re.IGNORECASE if text.endswith("i") else 0)
+    try:
+        return re.compile(text[1:end].replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"), flags)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Flaw(f"this pattern is not valid: {error}", offset, len(text)) from None
+
+
+# --- evaluating ------------------------------------------------------------------------------------------------------
+
+
+def compile_filter(part: Filter, read: Callable[[InnerPath, bool], Reader]) -> Test:
+    """The filter as a test; `read(path, require)` compiles an inner path, `require` all of several names."""
+    groups = [[_compile_criterion(criterion, read) for criterion in group] for group in part.any_of]
+    if len(groups) == 1 and len(groups[0]) == 1:
+        return groups[0][0]
+    return lambda item, document: any(all(test(item, document) for test in group) for group in groups)
+
+
+def _compile_criterion(criterion: Criterion, read: Callable[[InnerPath, bool], Reader]) -> Test:
+    if criterion.operator in ("exists", "missing"):
+        assert isinstance(criterion.left, InnerPath)
+        return _compile_existence(read(criterion.left, True), criterion.operator == "exists")
+    left, right = (_compile_operand(operand, read) for operand in (criterion.left, criterion.right))
+    holds = _HOLDS[criterion.operator]
+
+    def test(item: Json, document: Json) -> bool:
+        try:
+            return holds(right(item, document), left(item, document))
+        except PathError as error:
+            if error.not_found:
+                return False
+            raise
+        except _Incomparable:
+            return False
+
+    return test
+
+
+def _compile_existence(read: Reader, wanted: bool) -> Test:
+    """Whether there is something other than null. A `$` here is the item, as in Jayway."""
+
+    def test(item: Json, document: Json) -> bool:
+        try:
+            return (read(item, item) is not None) is wanted
+        except PathError as error:
+            if error.not_found:
+                return not wanted
+            raise
+
+    return test
+
+
+def _compile_operand(operand: Operand, read: Callable[[InnerPath, bool], Reader]) -> Reader:
+    if isinstance(operand, InnerPath):
+        return read(operand, False)
+    return lambda item, document: operand
+
+
+class _Incomparable(Exception):
+    """Two values of kinds that have no order."""
+
+
+def _compare(expected: Json, value: Json) -> int:
+    """Negative, zero or positive, as `expected` (the right side) is less than, equal to or more than `value`."""
+    if expected is value:
+        return 0
+    nullish = (expected is None or expected == "null", value is None or value == "null")
+    if any(nullish):
+        return nullish[1] - nullish[0]
+    compare = _COMPARISONS.get((_kind(expected), _kind(value)))
+    if compare is None:
+        raise _Incomparable
+    return compare(expected, value)
+
+
+def _kind(value: Json) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "string" if isinstance(value, str) else "other"
+
+
+def _order(left: Json, right: Json) -> int:
+    return int(left > right) - int(left < right)
+
+
+def _order_of_texts(expected: str, value: str) -> int:
+    expected = expected.replace("\\'", "'")
+    if expected == value:
+        return 0
+    return _order(*(text.encode("utf-16-be", "surrogatepass") for text in (expected, value)))
+
+
+def _order_of_numbers(expected: Json, value: Json) -> int:
+    return _order(_decimal(java_text(expected)), _decimal(java_text(value)))
+
+
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?")
+
+
+def _decimal(text: str) -> Decimal:
+    """`new BigDecimal(text)`: Jayway does not catch what it throws, so a text that is no number is an error."""
+    if not _DECIMAL.fullmatch(text):
+        raise PathError(f"{text!r} cannot be compared with a number", not_found=False)
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise PathError(f"{text!r} cannot be compared with a number", not_found=False) from None
+
+
+_COMPARISONS: dict[tuple[str, str], Callable[[Json, Json], int]] = {
+    ("string", "string"): _order_of_texts,
+    ("number", "number"): _order_of_numbers,
+    ("string", "number"): _order_of_numbers,
+    ("string", "boolean"): lambda expected, value: _order(expected.lower() == "true", value),
+    ("boolean", "boolean"): _order,
+}
+
+
+def _comparison(holds: Callable[[int, int], bool], null_matches_null_only: bool) -> Test:
+    def test(expected: Json, value: Json) -> bool:
+        if null_matches_null_only and (expected is None) != (value is None):
+            return False
+        return holds(0, _compare(expected, value))
+
+    return test
+
+
+def _matches(expected: Json, value: Json) -> bool:
+    """`=~`: the pattern may stand on either side and must match the whole text of the value."""
+    pattern, target = (value, expected) if isinstance(value, re.Pattern) else (expected, value)
+    if not isinstance(pattern, re.Pattern):
+        raise PathError(f"{java_text(pattern)} is not a pattern; write it as /…/", not_found=False)
+    return target is not None and pattern.fullmatch(java_text(target)) is not None
+
+
+# `expected` is the right side: `value > expected` holds if 0 > compare(expected, value).
+_HOLDS: dict[str, Test] = {
+    "==": _comparison(operator.eq, False),
+    "!=": _comparison(operator.ne, False),
+    ">": _comparison(operator.gt, True),
+    ">=": _comparison(operator.ge, True),
+    "<": _comparison(operator.lt, True),
+    "<=": _comparison(operator.le, True),
+    "=~": _matches,
+}
+
+
+def java_text(value: Json) -> str:
+    """A value as Jayway puts it in its messages: texts bare, everything else as JSON."""
+    if isinstance(value, re.Pattern):
+        return str(value.pattern)
+    return value if isinstance(value, str) else dumps(value)

@@ -1,0 +1,265 @@
+"""Steps to closures: each step visits what it leads to and hands every value on to the next one.
+
+The order of visits, what is skipped and what is an error are those of Jayway JsonPath 2.0.0, and so are the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sfnrun.expr.jsonpath.filters import Reader, compile_filter, java_text
+from sfnrun.expr.jsonpath.steps import (
+    Absolute,
+    Elements,
+    Filter,
+    InnerPath,
+    Names,
+    PathError,
+    Scan,
+    Step,
+    Wildcard,
+    is_definite,
+)
+from sfnrun.payload import Json
+
+__all__ = ["compile_steps"]
+
+Trail = tuple[Any, str | int] | None
+"""The way to a value, as (trail to its container, key); None is the root. It becomes text only in an error."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a walk has come to so far; `document` is what `$` means in a filter."""
+
+    document: Json
+    values: list[Json]
+
+
+Visit = Callable[[Json, Trail, _Found], None]
+
+
+def compile_steps(steps: Sequence[Step], require: bool = False) -> Reader:
+    """`(value, document) -> result` of the steps: the value of a definite path, the list of an indefinite one.
+
+    With `require`, a step of several names needs all of them. Raises PathError.
+    """
+    visits: list[Visit] = [_keep]
+    for position in range(len(steps) - 1, -1, -1):
+        rest = steps[position:]
+        place = _Place(
+            text="".join(step.fragment for step in rest),
+            leaf=len(rest) == 1,
+            # Jayway's "upstream definite" looks at the step before and at all that follow.
+            strict=is_definite(steps[max(0, position - 1) :]),
+            require=require,
+            following=None if len(rest) == 1 else rest[1],
+            beyond=visits[-2] if len(rest) > 2 else None,
+        )
+        visits.append(_COMPILERS[type(rest[0])](rest[0], visits[-1], place))
+    return _single(visits[-1]) if is_definite(steps) else _several(visits[-1])
+
+
+def _single(visit: Visit) -> Reader:
+    def read(value: Json, document: Json) -> Json:
+        found = _Found(document, [])
+        visit(value, None, found)
+        return found.values[0]
+
+    return read
+
+
+def _several(visit: Visit) -> Reader:
+    def read(value: Json, document: Json) -> Json:
+        found = _Found(document, [])
+        visit(value, None, found)
+        return found.values
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a step stands in its path.
+
+    `text` is the path from it on, `strict` whether a missing prefix is an error, `following` the step after it and
+    `beyond` the visit of the one after that.
+    """
+
+    text: str
+    leaf: bool
+    strict: bool
+    require: bool
+    following: Step | None
+    beyond: Visit | None
+
+
+def _keep(value: Json, trail: Trail, found: _Found) -> None:
+    found.values.append(value)
+
+
+def _written(trail: Trail) -> str:
+    keys: list[str | int] = []
+    while trail is not None:
+        trail, key = trail
+        keys.append(key)
+    return "$" + "".join(f"['{key}']" if isinstance(key, str) else f"[{key}]" for key in reversed(keys))
+
+
+# --- one compiler a step ---------------------------------------------------------------------------------------------
+
+
+def _names(step: Names, then: Visit, place: _Place) -> Visit:
+    choose = _one_name(step.names[0], then, place) if len(step.names) == 1 else _several_names(step, then, place)
+
+    def visit(value: Json, trail: Trail, found: _Found) -> None:
+        if not isinstance(value, dict):
+            raise PathError(f"Property {step.fragment} not found in path {_written(trail)}")
+        choose(value, trail, found)
+
+    return visit
+
+
+def _one_name(name: str, then: Visit, place: _Place) -> Visit:
+    def visit(value: Json, trail: Trail, found: _Found) -> None:
+        if name in value:
+            then(value[name], (trail, name), found)
+        elif place.leaf:
+            raise PathError(f"No results for path: {_written((trail, name))}")
+        elif place.strict:
+            raise PathError(f"Missing property in path {_written((trail, name))}")
+
+    return visit
+
+
+def _several_names(step: Names, then: Visit, place: _Place) -> Visit:
+    def visit(value: Json, trail: Trail, found: _Found) -> None:
+        if not place.leaf:
+            where = _written(trail) + step.fragment
+            raise PathError(f"Multi properties can only be used as path leafs: {where}", not_found=False)
+        if place.require and not all(name in value for name in step.names):
+            raise PathError(f"Missing property in path {_written(trail)}{step.fragment}")
+        then({name: value[name] for name in step.names if name in value}, trail, found)
+
+    return visit
+
+
+def _element(value: list[Json], index: int, trail: Trail, then: Visit, found: _Found) -> None:
+    if not 0 <= index < len(value):
+        raise PathError(f"Index out of bounds when evaluating path {_written((trail, index))}")
+    then(value[index], (trail, index), found)
+
+
+def _elements(step: Elements, then: Visit, place: _Place) -> Visit:
+    def visit(value: Json, trail: Trail, found: _Found) -> None:
+        if value is None:
+            raise PathError(f"The path {_written(trail)} is null")
+        if not isinstance(value, list):
+            what = f"Filter: {place.text} can only be applied to arrays. Current context is: {java_text(value)}"
+            raise PathError(what, not_found=False)
+        for index in step.indices(len(value)):
+            _element(value, index, trail, then, found)
+
+    return visit
+
+
+def _wildcard(step: Wildcard, then: Visit, place: _Place) -> Visit:
+    def visit(value: Json, trail: Trail, found: _Found) -> None:
+        if isinstance(value, dict):
+            for name, member in value.items():
+                then(member, (trail, name), found)
+        elif isinstance(value, list):
+            for index, element in enumerate(value):
+                try:
+                    then(element, (trail, index), found)
+                except PathError as error:
+                    if not error.not_found:
+                        raise
+
+    return visit
+
+
+def _filter(step: Filter, then: Visit, place: _Place) -> Visit:
+    accepts = compile_filter(step, _inner_reader)
+
+    def visit(value: Json, trail: Trail, found: _Found) -> None:
+        if isinstance(value, dict):
+            if accepts(value, found.document):
+                then(value, trail, found)
+        elif isinstance(value, list):
+            for index, element in enumerate(value):
+                if accepts(element, found.document):
+                    then(element, (trail, index), found)
+        else:
+            what = f"Filter: {place.text} can not be applied to primitives. Current context is: {java_text(value)}"
+            raise PathError(what, not_found=False)
+
+    return visit
+
+
+def _inner_reader(path: InnerPath, require: bool) -> Reader:
+    read = compile_steps(path.steps, require)
+    if path.of_document:
+        return lambda item, document: read(document, document)
+    return read
+
+
+def _absolute(step: Absolute, then: Visit, place: _Place) -> Visit:
+    return lambda value, trail, found: then(value, None, found)
+
+
+def _scan(step: Scan, then: Visit, place: _Place) -> Visit:
+    """Visits every object and array below that the following step suits, each before what it contains."""
+    suits = _scan_test(place.following)
+    beyond = place.beyond
+
+    def visit(value: Json, trail: Trail, found: _Found) -> None:
+        for node, here in _below(value, trail):
+            if not suits(node, found.document):
+                continue
+            if isinstance(node, dict) or beyond is None:
+                then(node, here, found)
+            else:
+                # Jayway forgets which elements were asked for: $..[0].name goes through all of them.
+                for index, element in enumerate(node):
+                    beyond(element, (here, index), found)
+
+    return visit
+
+
+def _below(value: Json, trail: Trail) -> Iterator[tuple[Json, Trail]]:
+    """The value and all objects and arrays in it, in document order; without recursion, however deep."""
+    pending: list[tuple[Json, Trail]] = [(value, trail)]
+    while pending:
+        node, here = pending.pop()
+        if isinstance(node, dict):
+            yield node, here
+            pending.extend((member, (here, name)) for name, member in reversed(node.items()))
+        elif isinstance(node, list):
+            yield node, here
+            pending.extend((node[index], (here, index)) for index in range(len(node) - 1, -1, -1))
+
+
+def _scan_test(following: Step | None) -> Callable[[Json, Json], bool]:
+    if isinstance(following, Names):
+        names = following.names
+        return lambda node, document: isinstance(node, dict) and all(name in node for name in names)
+    if isinstance(following, Elements):
+        return lambda node, document: isinstance(node, list)
+    if isinstance(following, Wildcard):
+        return lambda node, document: True
+    if isinstance(following, Filter):
+        return compile_filter(following, _inner_reader)
+    return lambda node, document: False
+
+
+_COMPILERS: dict[type, Callable[[Any, Visit, _Place], Visit]] = {
+    Absolute: _absolute,
+    Elements: _elements,
+    Filter: _filter,
+    Names: _names,
+    Scan: _scan,
+    Wildcard: _wildcard,
+}
