@@ -1,4 +1,4 @@
-"""Where things stand in a text: a tree of places beside the tree of values, and offsets turned into lines and columns."""
+"""Where things stand in a text: a tree of places beside the tree of values; offsets become lines and columns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["Fault", "Lines", "Place", "find"]
 class Place:
     """Where a value stands, with its key if it has one; `children` has the shape of the value.
 
-    `start`, `end`, `key_start` and `key_end` are character offsets, ends exclusive; `key_start` -1 means no key. A value
-    that has no text of its own (what an unquoted `${Name}` brought in) has no place; its parent's is the nearest.
+    `start`, `end`, `key_start` and `key_end` are character offsets, ends exclusive; `key_start` -1 means no key. A
+    value that has no text of its own (what an unquoted `${Name}` brought in) has no place; its parent's is the nearest.
     """
 
     __slots__ = ("children", "end", "key_end", "key_start", "start")
@@ -32,14 +32,20 @@ def find(root: Place, pointer: Sequence[str | int]) -> tuple[Place, int]:
     """The place of the value at `pointer`, or of its nearest ancestor that has one, with how many steps were found."""
     place = root
     for depth, step in enumerate(pointer):
-        children = place.children
-        if isinstance(children, dict) and isinstance(step, str) and step in children:
-            place = children[step]
-        elif isinstance(children, list) and isinstance(step, int) and 0 <= step < len(children):
-            place = children[step]
-        else:
+        child = _child(place, step)
+        if child is None:
             return place, depth
+        place = child
     return place, len(pointer)
+
+
+def _child(place: Place, step: str | int) -> Place | None:
+    children = place.children
+    if isinstance(children, dict):
+        return children.get(step) if isinstance(step, str) else None
+    if children is None or not isinstance(step, int) or not 0 <= step < len(children):
+        return None
+    return children[step]
 
 
 class Lines:
@@ -47,6 +53,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._shown: dict[int, str] = {}
         self._starts = [0]
         at = text.find("\n")
         while at >= 0:
@@ -65,6 +72,12 @@ class Lines:
 
     def line(self, number: int) -> str:
         """The text of a line without its end; "" if there is no such line."""
+        if number not in self._shown:
+            # Kept, so that a thousand Problems in a file of one long line share its text.
+            self._shown[number] = self._cut(number)
+        return self._shown[number]
+
+    def _cut(self, number: int) -> str:
         if not 1 <= number <= len(self._starts):
             return ""
         start = self._starts[number - 1]
@@ -72,7 +85,7 @@ class Lines:
         return self._text[start : end if end >= 0 else len(self._text)].rstrip("\r")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Fault(Exception):
     """A text that cannot be read, at a character offset; `Source` makes a Problem of it."""
 

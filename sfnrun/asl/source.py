@@ -6,20 +6,17 @@ DefinitionError whose Problems say where and what to do, within milliseconds, ho
 
 from __future__ import annotations
 
-import difflib
-import os
-import stat
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from sfnrun.asl import json_text
+from sfnrun.asl import inside, json_text
+from sfnrun.asl.file_text import MAX_DEFINITION, read_text, too_long
 from sfnrun.asl.place import Fault, Lines, Place, find
 from sfnrun.asl.substitution import Placeholder, Pointer, Substitutions, Unusable, substitute
 from sfnrun.errors import DefinitionError, Problem, Severity, Span
-from sfnrun.payload import Json, loads
+from sfnrun.payload import Json, dumps, loads
 
 __all__ = [
     "MAX_DEFINITION",
@@ -33,15 +30,15 @@ __all__ = [
     "unresolved_problems",
 ]
 
+if TYPE_CHECKING:
+    from sfnrun.asl.yaml_text import Tag
+
 Format = Literal["json", "yaml"]
 
-# CreateStateMachine takes a definition of at most this many characters.
-# https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
-MAX_DEFINITION = 1_048_576
-
 _FORMATS: dict[str, Format] = {".json": "json", ".asl": "json", ".yaml": "yaml", ".yml": "yaml"}
+_NOT_AN_OBJECT = "Definition must be a valid JSON object"
 
-# Fields whose value only names who answers: `${ChargeCardFunctionArn}` finds functions/charge_card.py as it is.
+# Fields that only name who answers: `${ChargeCardFunctionArn}` finds functions/charge_card.py as it is.
 _NAMES_WHO_ANSWERS = frozenset({"FunctionName", "Resource", "StateMachineArn"})
 
 
@@ -52,28 +49,31 @@ class Source:
     placeholders without a value. `text` is "" for a value that came without one.
     """
 
-    def __init__(
-        self,
-        name: str,
-        text: str,
-        format: Format,  # noqa: A002  # the word that fits
-        value: Json,
-        *,
-        places: Place | None = None,
-        substitutions: Substitutions | None = None,
-        unresolved: Iterable[Placeholder] = (),
-        written: Mapping[Pointer, str] | None = None,
-    ) -> None:
+    def __init__(self, name: str, text: str, format: Format, value: Json, places: Place | None = None) -> None:  # noqa: A002
         self.name = name
         self.text = text
         self.format = format
         self.value = value
-        self.substituted = tuple(substitutions.used) if substitutions else ()
-        self.unresolved = tuple(unresolved)
-        self._substitutions = substitutions
+        self.substitutions = Substitutions(None)
+        self.unresolved: tuple[Placeholder, ...] = ()
         self._given_places = places
-        # Strings and keys that substitution changed, as they stand in the text.
-        self._written = written or {}
+        # Strings, and keys, as they stood before substitution.
+        self._written: Mapping[Pointer, str] = {}
+
+    @property
+    def substituted(self) -> tuple[str, ...]:
+        return tuple(self.substitutions.used)
+
+    def substitute(self, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]) -> None:
+        """Put values in for placeholders; only while the Source is made, before anybody holds its value."""
+        self.substitutions = substitutions
+        try:
+            self.unresolved, self._written = substitute(self.value, substitutions, mark, bare)
+        except Unusable as error:
+            hint = "put quotes around the placeholder, or give a number, true, false or null"
+            raise DefinitionError([self.problem("SFN-T16", str(error), error.pointer, hint=hint)]) from None
+        except ValueError as error:
+            raise DefinitionError([Problem("SFN-T16", str(error), path=self.name)]) from None
 
     @cached_property
     def _lines(self) -> Lines:
@@ -83,8 +83,13 @@ class Source:
     def _places(self) -> Place:
         return self._given_places or json_text.places(self.text)
 
+    def _find(self, pointer: Sequence[str | int]) -> tuple[Place, int]:
+        if self._written:
+            pointer = [self._written.get((step,), step) if isinstance(step, str) else step for step in pointer]
+        return find(self._places, pointer)
+
     def locate(self, pointer: Sequence[str | int], *, key: bool = False) -> Span | None:
-        """Where the value at `pointer` stands, or its key; None if it is not in the text.
+        """Where the value at `pointer` stands, or its key; None if nothing of the text is there.
 
         A value that an unquoted `${Name}` brought in stands where the placeholder does.
         """
@@ -93,19 +98,12 @@ class Source:
         place, found = self._find(pointer)
         if found < len(pointer) and place.children is not None:
             return None
-        if key and place.key_start >= 0:
-            return self._lines.span(place.key_start, place.key_end)
-        return self._lines.span(place.start, place.end)
-
-    def _find(self, pointer: Sequence[str | int]) -> tuple[Place, int]:
-        if not self._written:
-            return find(self._places, pointer)
-        return find(self._places, [self._written.get((step,), step) for step in pointer])
+        return self._key_span(place) if key and place.key_start >= 0 else self._lines.span(place.start, place.end)
 
     def locate_inside(self, pointer: Sequence[str | int], offset: int, length: int = 1) -> Span | None:
-        """Where characters `offset` to `offset + length` of the string at `pointer` stand.
+        """Where `length` characters from `offset` of the string at `pointer` stand.
 
-        Escapes, folded lines and substitutions are accounted for; what cannot be told is the start of the value.
+        Escapes, folded lines and substitutions are accounted for; what cannot be told is the whole value.
         """
         if not self.text:
             return None
@@ -113,27 +111,28 @@ class Source:
         if found < len(pointer) or place.children is not None:
             return self.locate(pointer)
         start = self._offset_inside(tuple(pointer), place, offset)
-        end = self._offset_inside(tuple(pointer), place, offset + length)
-        if start is None or end is None or not start < place.end:
+        if start is None or start >= place.end:
             return self._lines.span(place.start, place.end)
-        return self._lines.span(start, max(end, start + 1))
+        end = self._offset_inside(tuple(pointer), place, offset + length)
+        return self._lines.span(start, max(start + 1, min(place.end, end or start)))
 
     def _offset_inside(self, pointer: Pointer, place: Place, offset: int) -> int | None:
         written = self._written.get(pointer)
-        if written is not None and self._substitutions:
-            offset = _offset_before_substitution(written, self._substitutions, offset)
+        if written is not None:
+            offset = self.substitutions.offset_before(written, offset)
         if self.format == "json":
-            return json_text.raw_offset(self.text, place, offset)
-        from sfnrun.asl import yaml_text  # noqa: PLC0415  # it is loaded already: this file is YAML
+            return inside.json_offset(self.text, place, offset) if self.text[place.start] == '"' else None
+        value = self._value_at(pointer) if written is None else written
+        return inside.yaml_offset(self.text, place, offset, value) if isinstance(value, str) else None
 
-        value = written if written is not None else self._string_at(pointer)
-        return None if value is None else yaml_text.raw_offset(self.text, place, offset, value)
-
-    def _string_at(self, pointer: Pointer) -> str | None:
+    def _value_at(self, pointer: Pointer) -> Json:
         value = self.value
         for step in pointer:
             value = value[step]
-        return value if isinstance(value, str) else None
+        return value
+
+    def _key_span(self, place: Place) -> Span:
+        return self._lines.span(place.key_start, place.key_end)
 
     def problem(
         self,
@@ -151,60 +150,39 @@ class Source:
     ) -> Problem:
         """A Problem with what is at `pointer`: its key, or `length` characters of its string from `offset`.
 
-        If nothing stands at `pointer` it points at the key of the nearest thing around it.
+        If nothing stands at `pointer`, it shows the key of the nearest thing around it. `location` is AWS's
+        text for the place if it is not that of the pointer.
         """
         if offset is None:
             span = self.locate(pointer, key=key) or self._nearest(pointer)
         else:
             span = self.locate_inside(pointer, offset, length)
-        return Problem(
-            rule,
-            message,
-            severity,
-            code,
-            hint,
-            location_text(pointer) if location is None else location,
-            self.name,
-            span,
-            self._lines.line(span.line) if span else "",
-        )
+        where = location_text(pointer) if location is None else location
+        source_line = self._lines.line(span.line) if span else ""
+        return Problem(rule, message, severity, code, hint, where, self.name, span, source_line)
 
     def _nearest(self, pointer: Sequence[str | int]) -> Span | None:
         if not self.text:
             return None
         place, _ = self._find(pointer)
-        if place.key_start >= 0:
-            return self._lines.span(place.key_start, place.key_end)
-        return self._lines.span(place.start, min(place.end, place.start + 1))
+        return self._key_span(place) if place.key_start >= 0 else self._lines.span(place.start, place.start + 1)
 
     def __repr__(self) -> str:
         return f"Source({self.name!r}, {self.format})"
 
 
-def _offset_before_substitution(written: str, substitutions: Substitutions, offset: int) -> int:
-    """The offset in the string as written of a character of the string as substituted."""
-    grown = 0
-    for start, end, replacement, _ in substitutions.pieces(written):
-        if offset < start + grown:
-            break
-        if offset < start + grown + len(replacement):
-            return start
-        grown += len(replacement) - (end - start)
-    return offset - grown
-
-
 def location_text(pointer: Sequence[str | int]) -> str:
-    """AWS's way to write a place: "/States/A/Catch[0]/Next", "/" for the whole."""
+    """AWS's way to write a place: "/States/A/Catch[0]/Next", and "/" for the whole."""
     return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in pointer) or "/"
 
 
 def load(path: str | Path, *, substitutions: Mapping[str, Json] | None = None, limits: bool = True) -> Source:
     """The definition in a file, or of standard input for "-". `limits=False` lifts AWS's limit of 1 MB.
 
-    Raises DefinitionError for whatever cannot be read.
+    The extension says whether it is JSON or YAML, else the content. Raises DefinitionError.
     """
     name = str(path)
-    text = _decoded(name, _read_file(name, limits))
+    text = read_text(name, limits=limits)
     return from_text(text, name, _FORMATS.get(Path(name).suffix.lower()), substitutions, limits=limits)
 
 
@@ -219,10 +197,13 @@ def from_text(
     """The definition that a text is; without a format, a text that begins with `{` or `[` is JSON, any other YAML."""
     text = text.removeprefix("\ufeff")
     if limits and len(text) > MAX_DEFINITION:
-        raise DefinitionError([_too_long(name, f"{len(text):,}")])
-    format = format or _format_of(text)  # noqa: A001
+        raise DefinitionError([too_long(name, f"{len(text):,} characters")])
     try:
-        return _read_json(name, text, substitutions) if format == "json" else _read_yaml(name, text, substitutions)
+        if not text.strip():
+            raise _not_an_object(text)
+        is_json = format == "json" or (format is None and text.lstrip()[0] in "{[")
+        read = _read_json if is_json else _read_yaml
+        return read(name, text, Substitutions(substitutions))
     except Fault as fault:
         raise DefinitionError([_problem(name, text, fault)]) from None
 
@@ -231,230 +212,106 @@ def from_value(value: Json, name: str = "<definition>", substitutions: Mapping[s
     """The definition that a JSON value is, which is not changed; its Problems have no positions."""
     if not isinstance(value, dict):
         raise DefinitionError([Problem("SFN-S02", _NOT_AN_OBJECT, location="/", path=name)])
-    if substitutions or _has_placeholders(value):
-        value = loads(_dumps(value))
-    source = Source(name, "", "json", value)
-    return _substituted(source, substitutions, "", loads)
+    text = dumps(value)
+    if "${" not in text:
+        return Source(name, "", "json", value)
+    source = Source(name, "", "json", loads(text))
+    source.substitute(Substitutions(substitutions), "", loads)
+    return source
 
 
-_NOT_AN_OBJECT = "Definition must be a valid JSON object"
-
-
-def _dumps(value: Json) -> str:
-    from sfnrun.payload import dumps  # noqa: PLC0415
-
-    return dumps(value)
-
-
-def _has_placeholders(value: Json) -> bool:
-    return "${" in _dumps(value)
-
-
-def _format_of(text: str) -> Format:
-    return "json" if text.lstrip()[:1] in ("{", "[", "") else "yaml"
-
-
-def _read_json(name: str, text: str, substitutions: Mapping[str, Json] | None) -> Source:
-    _refuse_blank(text)
+def _read_json(name: str, text: str, substitutions: Substitutions) -> Source:
     try:
         value, mark = json_text.decode(text)
     except ValueError:
-        problems = [_problem(name, text, fault) for fault in json_text.faults(text)]
-        raise DefinitionError(problems) from None
+        from sfnrun.asl.json_faults import faults
+
+        raise DefinitionError(_problem(name, text, fault) for fault in faults(text)) from None
     if not isinstance(value, dict):
         raise _not_an_object(text)
     source = Source(name, text, "json", value)
-    return source if "${" not in text else _substituted(source, substitutions, mark, loads)
+    if "${" in text:
+        source.substitute(substitutions, mark, loads)
+    return source
 
 
-def _read_yaml(name: str, text: str, substitutions: Mapping[str, Json] | None) -> Source:
-    from sfnrun.asl import yaml_text  # noqa: PLC0415  # most definitions are JSON
+def _read_yaml(name: str, text: str, substitutions: Substitutions) -> Source:
+    from sfnrun.asl import yaml_text
 
-    _refuse_blank(text)
     value, places, mark, tags = yaml_text.decode(text)
     if not isinstance(value, dict):
         raise _not_an_object(text)
     if tags:
-        raise DefinitionError(_tag_problem(name, text, tag, value) for tag in tags[:1])
-    source = Source(name, text, "yaml", value, places=places)
-    return source if "${" not in text else _substituted(source, substitutions, mark, yaml_text.scalar)
-
-
-def _substituted(source: Source, values: Mapping[str, Json] | None, mark: str, bare: object) -> Source:
-    substitutions = Substitutions(values)
-    try:
-        value, unresolved, written = substitute(source.value, substitutions, mark, bare)  # type: ignore[arg-type]
-    except Unusable as error:
-        hint = "put quotes around the placeholder, or give a number, true, false or null"
-        raise DefinitionError([source.problem("SFN-T16", str(error), error.pointer, hint=hint)]) from None
-    except ValueError as error:
-        raise DefinitionError([Problem("SFN-T16", str(error), path=source.name)]) from None
-    return Source(
-        source.name,
-        source.text,
-        source.format,
-        value,
-        places=source._given_places,
-        substitutions=substitutions,
-        unresolved=unresolved,
-        written=written,
-    )
+        raise _template_tag(value, tags[0])
+    source = Source(name, text, "yaml", value, places)
+    if "${" in text:
+        source.substitute(substitutions, mark, yaml_text.scalar)
+    return source
 
 
 def unresolved_problems(source: Source, severity: Severity = "error") -> list[Problem]:
-    """A Problem for each placeholder without a value, but for those that only name who answers a Task.
+    """A Problem for each placeholder without a value, but for those that only name who answers a Task, by line.
 
     `${ChargeCardFunctionArn}` as a Resource or FunctionName still finds its handler by its name.
     """
-    return [
-        source.problem(
-            "SFN-T16",
-            f"{placeholder.text} has no value",
-            placeholder.pointer,
-            key=placeholder.is_key,
-            offset=None if placeholder.is_key else placeholder.offset,
-            length=len(placeholder.text),
-            hint=_substitution_hint(placeholder, source),
-            severity=severity,
-        )
+    problems = [
+        _unresolved_problem(source, placeholder, severity)
         for placeholder in source.unresolved
-        if placeholder.is_key or placeholder.pointer[-1:] == () or placeholder.pointer[-1] not in _NAMES_WHO_ANSWERS
+        if placeholder.is_key or placeholder.pointer[-1] not in _NAMES_WHO_ANSWERS
     ]
+    return sorted(problems, key=lambda problem: (problem.span.line, problem.span.column) if problem.span else (0, 0))
 
 
-def _substitution_hint(placeholder: Placeholder, source: Source) -> str:
-    known = source._substitutions.names if source._substitutions else ()
-    close = difflib.get_close_matches(placeholder.name, known, 1)
-    meant = f"did you mean ${{{close[0]}}}? or " if close else ""
-    return f"{meant}give it one: --set {placeholder.name}=value, or under substitutions: in sfnrun.yaml"
+def _unresolved_problem(source: Source, placeholder: Placeholder, severity: Severity) -> Problem:
+    from difflib import get_close_matches
+
+    close = get_close_matches(placeholder.name, source.substitutions.names, 1)
+    meant = f"did you mean ${{{close[0]}}}? Else " if close else ""
+    return source.problem(
+        "SFN-T16",
+        f"{placeholder.text} has no value",
+        placeholder.pointer,
+        key=placeholder.is_key,
+        offset=None if placeholder.is_key else placeholder.offset,
+        length=len(placeholder.text),
+        hint=f"{meant}give it one: --set {placeholder.name}=value, or substitutions: in sfnrun.yaml",
+        severity=severity,
+    )
 
 
 def _problem(name: str, text: str, fault: Fault) -> Problem:
+    """The Problem of a Fault, with the location that AWS's JSON parser would give."""
     lines = Lines(text)
     offset = min(fault.offset, len(text))
-    span = lines.span(offset, min(len(text), offset + fault.length) if offset < len(text) else offset + 1)
-    location = f'[Source: (String)"{_excerpt(text)}; line: {span.line}, column: {span.column}]'
+    span = lines.span(offset, offset + fault.length)
+    is_syntax = fault.code == "INVALID_JSON_DESCRIPTION"
+    excerpt = f'{text}"' if len(text) <= 500 else f'{text[:500]}"[truncated {len(text) - 500} chars]'
     return Problem(
         fault.rule,
         fault.message,
         code=fault.code,
         hint=fault.hint,
-        location=location if fault.code == "INVALID_JSON_DESCRIPTION" else "/",
+        location=f'[Source: (String)"{excerpt}; line: {span.line}, column: {span.column}]' if is_syntax else "/",
         path=name,
         span=span,
         source_line=lines.line(span.line),
     )
 
 
-def _excerpt(text: str) -> str:
-    """As Jackson quotes its source."""
-    return f'{text}"' if len(text) <= 500 else f'{text[:500]}"[truncated {len(text) - 500} chars]'
-
-
-def _refuse_blank(text: str) -> None:
-    if not text.strip():
-        code = "SCHEMA_VALIDATION_FAILED" if text else "MISSING_DESCRIPTION"
-        raise Fault(f"{_NOT_AN_OBJECT}; this is empty", 0, 1, "", "SFN-S02", code)
-
-
 def _not_an_object(text: str) -> Fault:
     start = len(text) - len(text.lstrip())
-    first = text[start:].split("\n", 1)[0]
-    hint = 'it begins with {"StartAt": ..., "States": {...}}'
-    return Fault(_NOT_AN_OBJECT, start, len(first), hint, "SFN-S02", "SCHEMA_VALIDATION_FAILED")
+    first_line = text[start:].partition("\n")[0]
+    hint = 'it begins with {"StartAt": "...", "States": {'
+    message = _NOT_AN_OBJECT if first_line else f"{_NOT_AN_OBJECT}; this is empty"
+    code = "SCHEMA_VALIDATION_FAILED" if text else "MISSING_DESCRIPTION"
+    return Fault(message, start if first_line else 0, max(1, len(first_line)), hint, "SFN-S02", code)
 
 
-def _tag_problem(name: str, text: str, tag: object, value: Json) -> Problem:
-    is_template = isinstance(value.get("Resources"), dict)
-    message = f"{tag.name} means something in a CloudFormation template only"  # type: ignore[attr-defined]
-    if is_template:
-        message = "this is a CloudFormation template, not the definition of a state machine"
-    hint = (
-        "give the file that its DefinitionUri names"
-        if is_template
-        else "write ${Name} and give it with --set Name=value"
-    )
-    rule = "SFN-S15" if is_template else "SFN-S14"
-    start, end = tag.start, tag.end  # type: ignore[attr-defined]
-    return _problem(name, text, Fault(message, start, end - start, hint, rule, "SCHEMA_VALIDATION_FAILED"))
-
-
-def _too_long(name: str, size: str, unit: str = "characters") -> Problem:
-    message = f"Definition is {size} {unit} long; the limit is {MAX_DEFINITION:,} characters"
-    return Problem("SFN-S13", message, hint="--no-limits lifts it", location="/", path=name)
-
-
-def _unreadable(name: str, message: str, hint: str = "") -> DefinitionError:
-    return DefinitionError([Problem("SFN-S00", message, code="MISSING_DESCRIPTION", hint=hint, path=name)])
-
-
-def _read_file(name: str, limits: bool) -> bytes:
-    """The bytes of a file, no more than a definition may have; nothing is read of one that is larger."""
-    # A character takes at most four bytes, and one byte more shows that there is more; 3 are of the byte order mark.
-    most = MAX_DEFINITION * 4 + 4 if limits else -1
-    if name == "-":
-        data = sys.stdin.buffer.read(most)
+def _template_tag(value: dict[str, Json], tag: Tag) -> Fault:
+    if isinstance(value.get("Resources"), dict):
+        rule, message = "SFN-S15", "this is a CloudFormation template, not the definition of a state machine"
+        hint = "give the file that its DefinitionUri names"
     else:
-        data = _read_path(name, most)
-    if limits and len(data) == most:
-        raise DefinitionError([_too_long(name, f"over {most - 4:,}", "bytes")])
-    return data
-
-
-def _read_path(name: str, most: int) -> bytes:
-    try:
-        found = os.stat(name)
-        if stat.S_ISDIR(found.st_mode):
-            raise _unreadable(name, "is a folder", "give a file in it" + _inside(name))
-        if 0 < most <= found.st_size:
-            raise DefinitionError([_too_long(name, f"{found.st_size:,}", "bytes")])
-        with open(name, "rb") as file:
-            return file.read(most)
-    except FileNotFoundError:
-        raise _unreadable(name, "there is no such file", _similar(name)) from None
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _inside(folder: str) -> str:
-    names = sorted(entry.name for entry in os.scandir(folder) if ".asl." in entry.name)
-    return f": {', '.join(names[:3])}" if names else ""
-
-
-def _similar(name: str) -> str:
-    folder = os.path.dirname(name) or "."
-    if not os.path.isdir(folder):
-        return f"nor a folder {folder}"
-    close = difflib.get_close_matches(os.path.basename(name), os.listdir(folder)[:1000], 1)
-    return f"did you mean {os.path.join(os.path.dirname(name), close[0])}?" if close else ""
-
-
-def _decoded(name: str, data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:4]:
-        problem = Problem("SFN-S01", "is UTF-16, not UTF-8", hint="save it as UTF-8", code=_NO_JSON, path=name)
-        raise DefinitionError([problem])
-    if b"\x00" in data:
-        raise DefinitionError([Problem("SFN-S01", "is a binary file, not a definition", code=_NO_JSON, path=name)])
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise DefinitionError([_not_utf8(name, data, error)]) from None
-
-
-_NO_JSON = "INVALID_JSON_DESCRIPTION"
-
-
-def _not_utf8(name: str, data: bytes, error: UnicodeDecodeError) -> Problem:
-    line_start = data.rfind(b"\n", 0, error.start) + 1
-    line = data[:line_start].count(b"\n") + 1
-    column = len(data[line_start : error.start].decode().removeprefix("\ufeff")) + 1
-    shown = data[line_start : line_start + 500].split(b"\n", 1)[0].decode(errors="replace")
-    return Problem(
-        "SFN-S01",
-        f"byte 0x{data[error.start]:02x} is not UTF-8",
-        code=_NO_JSON,
-        hint="save the file as UTF-8",
-        path=name,
-        span=Span(line, column, line, column + 1),
-        source_line=shown,
-    )
+        rule, message = "SFN-S14", f"{tag.name} means something in a CloudFormation template only"
+        hint = "write ${Name} and give it with --set Name=value"
+    return Fault(message, tag.start, tag.end - tag.start, hint, rule, "SCHEMA_VALIDATION_FAILED")

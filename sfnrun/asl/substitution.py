@@ -1,9 +1,9 @@
-"""`${Name}`: what CloudFormation, SAM, CDK, Serverless and Terraform put into a definition before AWS sees it.
+r"""`${Name}`: what CloudFormation, SAM, CDK, Serverless and Terraform put into a definition before AWS sees it.
 
-CloudFormation replaces text before the definition is parsed (DefinitionProcessor of its resource provider), and again in
-what it put in. So a placeholder inside quotes gives a string whatever its value, and one that stands for a whole value
-without quotes (`"TimeoutSeconds": ${Timeout}`) gives what its text says. A placeholder is kept from being replaced as
-`$${Name}` (Terraform), `${!Name}` (Fn::Sub) or `\\${Name}`: it loses the mark and stays as it is.
+CloudFormation replaces text before the definition is parsed, and again in what it put in (DefinitionProcessor of its
+resource provider). So a placeholder inside quotes gives a string whatever its value, and one that stands for a whole
+value without quotes (`"TimeoutSeconds": ${Timeout}`) gives what its text says. `$${Name}` (Terraform), `${!Name}`
+(Fn::Sub) and `\${Name}` are not replaced: they become `${Name}`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfnrun.payload import Json, dumps
 
-__all__ = ["Placeholder", "Pointer", "Substitutions", "substitute"]
+__all__ = ["Placeholder", "Pointer", "Substitutions", "Unusable", "substitute"]
 
 Pointer = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"([$\\]?)\$\{(!?)([^{}\"'$\n]+)\}")
-# What a name looks like, so that other uses of ${ } are left alone. Names that are given may look like anything.
+# What a name looks like, so that other uses of ${ } are left alone. A name that is given may look like anything.
 _NAME = re.compile(r"[A-Za-z_][\w.\-/]*(?::{1,2}[\w.\-/]+)*")
 
 
@@ -27,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.\-/]*(?::{1,2}[\w.\-/]+)*")
 class Placeholder:
     """A `${Name}` that has no value: where it stands, and whether it is all of its string.
 
-    `offset` counts characters of the string value; `is_key` says that it stands in the key, not in the value.
+    `offset` counts characters of the string; `is_key` says that the string is the key, not the value.
     """
 
     name: str
@@ -41,8 +42,25 @@ class Placeholder:
         return f"${{{self.name}}}"
 
 
+class Unusable(ValueError):
+    """A substitution whose text is no JSON value, where an unquoted placeholder needs one."""
+
+    def __init__(self, name: str, text: str, pointer: Pointer) -> None:
+        super().__init__(f"${{{name}}} stands without quotes, and its value {text[:60]} is no JSON")
+        self.pointer = pointer
+
+
+class _Piece(NamedTuple):
+    """A placeholder in a text: its span, what replaces it, and its name if it has no value."""
+
+    start: int
+    end: int
+    replacement: str
+    missing: str | None
+
+
 class Substitutions:
-    """Values by name, with placeholders inside the values resolved too. Names that were used are in `used`."""
+    """Values by name, with placeholders inside the values replaced too. The names that were asked for are in `used`."""
 
     def __init__(self, values: Mapping[str, Json] | None) -> None:
         self._values = values or {}
@@ -68,49 +86,64 @@ class Substitutions:
             raise ValueError(f"the substitutions {' -> '.join((*within, name))} lead back to themselves")
         value = self._values[name]
         text = value if isinstance(value, str) else dumps(value)
-        return _PLACEHOLDER.sub(lambda found: self._inner(found, (*within, name)), text)
+        return _PLACEHOLDER.sub(lambda found: self._resolve_inner(found, (*within, name)), text)
 
-    def _inner(self, found: re.Match[str], within: tuple[str, ...]) -> str:
-        if found[1] or found[2] or found[3] not in self._values:
-            return found[0]
-        return self._resolve(found[3], within)
+    def _resolve_inner(self, found: re.Match[str], within: tuple[str, ...]) -> str:
+        kept, name = found[1] or found[2], found[3]
+        return found[0] if kept or name not in self._values else self._resolve(name, within)
 
-    def pieces(self, text: str) -> Iterator[tuple[int, int, str, str | None]]:
-        """The placeholders of a text: start, end, what replaces them, and the name if it has no value."""
-        is_jsonata = text.startswith("{%")
+    def pieces(self, text: str) -> Iterator[_Piece]:
+        """The placeholders of a text."""
         for found in _PLACEHOLDER.finditer(text):
-            before, bang, name = found[1], found[2], found[3]
+            before, bang, name = found.groups()
             known = name in self._values
-            if not known and (not _NAME.fullmatch(name) or (is_jsonata and _is_object(name))):
+            if not known and not _is_name(name, text):
                 continue
             if before or bang:
-                yield found.start(), found.end(), f"${{{name}}}", None
+                yield _Piece(found.start(), found.end(), f"${{{name}}}", None)
             elif known:
-                yield found.start(), found.end(), self.text(name), None
+                yield _Piece(found.start(), found.end(), self.text(name), None)
             else:
-                yield found.start(), found.end(), found[0], name
+                yield _Piece(found.start(), found.end(), found[0], name)
+
+    def offset_before(self, written: str, offset: int) -> int:
+        """Where in a text as written the character at `offset` of the text as substituted comes from."""
+        grown = 0
+        for start, end, replacement, _ in self.pieces(written):
+            if offset < start + grown:
+                break
+            if offset < start + grown + len(replacement):
+                return start
+            grown += len(replacement) - (end - start)
+        return offset - grown
 
 
-def _is_object(name: str) -> bool:
-    """`${a:b}` in JSONata groups `$`, so it is no placeholder there; `${AWS::Region}` is no JSONata."""
-    return ":" in name.replace("::", "")
+def _is_name(name: str, text: str) -> bool:
+    """Whether `${name}` is meant to be replaced. In JSONata `${a:b}` groups `$`; `${AWS::Region}` is no JSONata."""
+    is_jsonata_group = text.startswith("{%") and ":" in name.replace("::", "")
+    return _NAME.fullmatch(name) is not None and not is_jsonata_group
 
 
 def substitute(
     value: Json, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]
-) -> tuple[Json, list[Placeholder], dict[Pointer, str]]:
-    """The value with its placeholders replaced, in place; those that have no value; what was replaced, as written.
+) -> tuple[tuple[Placeholder, ...], dict[Pointer, str]]:
+    """Replaces the placeholders of a value, in place; returns those that have no value, and what was replaced.
 
-    Strings that begin with `mark` stood unquoted; `bare(text)` reads what replaces them. A renamed key is written under
-    the pointer of the new key alone. Raises Unusable, and ValueError for values that lead back to themselves.
+    The latter has strings as they were written by pointer, and keys as they were written by `(new key,)`. A string
+    that begins with `mark` stood unquoted, and `bare(text)` reads what replaces it. Raises Unusable, and ValueError for
+    substitutions that lead back to themselves.
     """
     walk = _Walk(substitutions, mark, bare)
     walk.through(value)
-    return value, walk.unresolved, walk.written
+    return tuple(walk.unresolved), walk.written
+
+
+# A pointer that costs nothing until it is wanted: the step and the trail to its parent.
+_Trail = tuple["_Trail | None", str | int]
 
 
 class _Walk:
-    """One iterative walk over a value; a container that a YAML alias shares is visited once."""
+    """One iterative walk; a container that a YAML alias shares is visited once."""
 
     def __init__(self, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]) -> None:
         self._substitutions = substitutions
@@ -120,41 +153,41 @@ class _Walk:
         self.written: dict[Pointer, str] = {}
 
     def through(self, value: Json) -> None:
-        stack: list[tuple[Json, Pointer]] = [(value, ())]
+        mark = self._mark or "${"
+        stack: list[tuple[Json, _Trail | None]] = [(value, None)]
         seen: set[int] = set()
         while stack:
-            container, at = stack.pop()
+            container, trail = stack.pop()
             if id(container) in seen:
                 continue
             seen.add(id(container))
-            if type(container) is dict and any("${" in key for key in container):
-                self._rename(container, at)
-            children = list(container.items() if type(container) is dict else enumerate(container))
-            for step, child in children:
-                if type(child) is str:
-                    if "${" in child or (self._mark and child.startswith(self._mark)):
-                        container[step] = self._replaced(child, (*at, step))
-            stack += [
-                ((child), (*at, step)) for step, child in reversed(children) if child and type(child) in (dict, list)
-            ]
+            is_object = type(container) is dict
+            if is_object and "${" in "".join(container):
+                self._rename(container, _pointer(trail))
+            for step, child in container.items() if is_object else enumerate(container):
+                kind = type(child)
+                if kind is str:
+                    if "${" in child or mark in child:
+                        container[step] = self._replaced(child, _pointer((trail, step)))
+                elif kind is dict or kind is list:
+                    stack.append((child, (trail, step)))
 
     def _replaced(self, text: str, pointer: Pointer) -> Json:
         if self._mark and text.startswith(self._mark):
             return self._unquoted(text[1:], pointer)
-        replaced = self._text(text, pointer, False)
+        replaced = self._text(text, pointer)
         if replaced != text:
             self.written[pointer] = text
         return replaced
 
-    def _text(self, text: str, pointer: Pointer, is_key: bool) -> str:
+    def _text(self, text: str, pointer: Pointer, is_key: bool = False) -> str:
         parts: list[str] = []
         at = length = 0
         for start, end, replacement, missing in self._substitutions.pieces(text):
             parts += text[at:start], replacement
             length += start - at
             if missing is not None:
-                whole = end - start == len(text)
-                self.unresolved.append(Placeholder(missing, pointer, whole, length, is_key))
+                self.unresolved.append(Placeholder(missing, pointer, end - start == len(text), length, is_key))
             length += len(replacement)
             at = end
         return "".join((*parts, text[at:])) if parts else text
@@ -170,19 +203,18 @@ class _Walk:
             raise Unusable(name, text, pointer) from None
 
     def _rename(self, container: dict[str, Json], at: Pointer) -> None:
-        renamed = {key: self._text(key, (*at, key), True) if "${" in key else key for key in container}
-        if len(set(renamed.values())) < len(renamed):
-            raise ValueError(f"substitutions make two keys of one name in {at[-1] if at else 'the definition'}")
-        items = [(renamed[key], child) for key, child in container.items()]
+        new_names = {key: self._text(key, (*at, key), is_key=True) for key in container}
+        if len(set(new_names.values())) < len(new_names):
+            raise ValueError(f"substitutions give two keys of {at[-1] if at else 'the definition'} the same name")
+        items = [(new_names[key], child) for key, child in container.items()]
         container.clear()
         container.update(items)
-        self.written |= {(new,): old for old, new in renamed.items() if new != old}
+        self.written |= {(new,): old for old, new in new_names.items() if new != old}
 
 
-class Unusable(ValueError):
-    """A substitution whose text is no JSON value, where an unquoted placeholder needs one."""
-
-    def __init__(self, name: str, text: str, pointer: Pointer) -> None:
-        super().__init__(f"${{{name}}} stands without quotes, and its value {text[:60]!r} is no JSON")
-        self.name = name
-        self.pointer = pointer
+def _pointer(trail: _Trail | None) -> Pointer:
+    steps: list[str | int] = []
+    while trail is not None:
+        trail, step = trail
+        steps.append(step)
+    return tuple(reversed(steps))
