@@ -39,8 +39,7 @@ class OpenState:
     """A state that has been entered and not left: one for every running fiber."""
 
     __slots__ = (
-        "at", "cached", "caught", "done", "error", "failed", "fiber", "id", "input", "name", "next", "retries", "rule",
-        "total", "type", "until",
+        "at", "cached", "caught", "done", "error", "failed", "fiber", "id", "input", "name", "retries", "total", "type", "until",
     )  # fmt: skip
 
     def __init__(self, event: Event) -> None:
@@ -54,8 +53,6 @@ class OpenState:
         self.error: str | None = None
         self.caught = False
         self.cached = False
-        self.next = ""
-        self.rule: Any = None
         self.until: int | None = None
         self.total: int | None = None
         self.done = 0
@@ -75,6 +72,7 @@ class Story:
         self._big_map = big_map
         self._labels: dict[str, tuple[str, ...] | None] = {"": ()}
         self._failures_shown = 0
+        self._decided: dict[str, tuple[OpenState, Event]] = {}
         self.open: dict[str, OpenState] = {}
         self.states = self.retries = self.hits = self.events = 0
         self.began: int | None = None
@@ -87,6 +85,7 @@ class Story:
             **dict.fromkeys(_ENTERED, self._entered),
             **dict.fromkeys(_EXITED, self._exited),
             **dict.fromkeys(_FAILURES, self._failed),
+            **dict.fromkeys(("TaskScheduled", "LambdaFunctionScheduled", "ActivityScheduled"), self._asked),
             "MapStateStarted": self._map_started,
             "ParallelStateStarted": self._opened,
             "MapIterationSucceeded": self._item_done,
@@ -118,7 +117,9 @@ class Story:
 
     def _entered(self, event: Event) -> None:
         self.states += 1
-        self.open[event.fiber] = OpenState(event)
+        state = self.open[event.fiber] = OpenState(event)
+        if self._decided:
+            self._say_decision(event.fiber, state.name)
 
     def _exited(self, event: Event) -> None:
         state = self.open.pop(event.fiber, None)
@@ -129,10 +130,28 @@ class Story:
             return
         if state.total is not None and state.total > self._big_map:
             self._forget_items()
+        if state.type == "Choice":
+            self._decided[event.fiber] = (state, event)
+            return
         if not state.caught:
             self._say(Line("done", labels, clean(state.name), state.type, self._outcome(state, event.at)))
         if self._verbose:
             self._say_changes(labels, state.input, event.details)
+
+    def _say_decision(self, fiber: str, next: str) -> None:
+        """A Choice is told when the state it chose is entered: no event says which one that will be."""
+        decided, labels = self._decided.pop(fiber, None), self.labels_of(fiber)
+        if decided is None or labels is None:
+            return
+        state, exited = decided
+        self._say(Line("done", labels, clean(state.name), state.type, f"→ {clean(next)}"))
+        if self._verbose:
+            self._say_changes(labels, state.input, exited.details)
+
+    def _asked(self, event: Event) -> None:
+        state = self.open.get(event.fiber)
+        if state is not None:
+            state.until = None
 
     def _failed(self, event: Event) -> None:
         state = self.open.get(event.fiber)
@@ -148,6 +167,8 @@ class Story:
 
     def _opened(self, event: Event) -> None:
         state, labels = self.open.get(event.fiber), self.labels_of(event.fiber)
+        if state is not None:
+            state.until = None
         if state is not None and labels is not None:
             text = "" if state.total is None else counted(state.total, "item")
             self._say(Line("opened", labels, clean(state.name), state.type, text))
@@ -167,12 +188,13 @@ class Story:
             self._say(Line("progress", labels, clean(state.name), state.type, text))
 
     def _item_failed(self, event: Event) -> None:
-        state = self._map_of(event)
-        if state is None:
-            return
-        state.failed += 1
-        # Where the event stands is not known to tell which child it was by its fiber, so all that failed are closed.
-        self._close_below(state.fiber, None, only_failed=True)
+        around = self._map_of(event)
+        if around is not None:
+            around.failed += 1
+        self._close_below(event.fiber, None)
+        state = self.open.pop(event.fiber, None)
+        if state is not None:
+            self._say_closed(state, state.error or "")
 
     def _branches_failed(self, event: Event) -> None:
         self._close_below(event.fiber, None)
@@ -201,16 +223,13 @@ class Story:
             if found and state.id == int(found[1]) and state.error is None:
                 state.error = _error(details)
 
-    def _close_below(self, fiber: str, error: str | None, *, only_failed: bool = False) -> None:
+    def _close_below(self, fiber: str, error: str | None) -> None:
+        """Tell of the states inside a fiber that will never exit: those that failed, and those that had to stop."""
         prefix = f"{fiber}/" if fiber else ""
         below = [key for key in self.open if key != fiber and key.startswith(prefix)]
         for key in sorted(below, key=lambda key: key.count("/"), reverse=True):
-            state = self.open[key]
-            mine = state.error or (error or "" if state.type == "Fail" else None)
-            if mine is None and only_failed:
-                continue
-            del self.open[key]
-            self._say_closed(state, mine)
+            state = self.open.pop(key)
+            self._say_closed(state, state.error or (error or "" if state.type == "Fail" else None))
 
     def _say_closed(self, state: OpenState, error: str | None) -> None:
         if error is not None:
@@ -246,10 +265,7 @@ class Story:
             parts.append(counted(state.retries, "retry"))
         if state.cached:
             parts.append("from the cache")
-        text = ", ".join(parts)
-        if state.type == "Choice" and state.next:
-            text = f"{text} → {clean(state.next)}".lstrip()
-        return text
+        return ", ".join(parts)
 
     def _say_changes(self, labels: tuple[str, ...], before: Payload | None, details: dict[str, Any]) -> None:
         after = details.get("output")
@@ -288,12 +304,8 @@ class Story:
         self._labels = {fiber: labels for fiber, labels in self._labels.items() if labels is not None}
 
     def _map_of(self, event: Event) -> OpenState | None:
-        """The Map that an iteration event is about, whether it stands in the Map's fiber or in the item's."""
-        for fiber in (event.fiber, event.fiber.rpartition("/")[0]):
-            state = self.open.get(fiber)
-            if state is not None and state.type == "Map" and state.name == event.details.get("name"):
-                return state
-        return None
+        """The Map whose item an iteration event is about."""
+        return self.open.get(event.fiber.rpartition("/")[0])
 
     # Notes
 
@@ -304,6 +316,7 @@ class Story:
         self._close_below(state.fiber, note.details.get("error"))
         state.error = self.origin = None
         details = note.details
+        state.until = note.at + details["delay_ms"]
         text = f"retry {details['attempt']} of {details['max_attempts']} in {duration(details['delay_ms'])}"
         self._say_note("retry", state, f"{text} · {error}")
 
@@ -315,9 +328,6 @@ class Story:
         took = note.at - state.at
         text = f"{duration(took)}, caught" if took else "caught"
         self._say_note("caught", state, f"{text} → {note.details['next']} · {error}")
-
-    def _on_choice(self, state: OpenState, note: Note) -> None:
-        state.next, state.rule = note.details.get("next") or "", note.details.get("rule")
 
     def _on_wait(self, state: OpenState, note: Note) -> None:
         state.until = note.details.get("until")
@@ -341,7 +351,6 @@ class Story:
 _NOTES: dict[str, Callable[[Story, OpenState, Note], None]] = {
     "retry": Story._on_retry,
     "catch": Story._on_catch,
-    "choice": Story._on_choice,
     "wait": Story._on_wait,
     "log": Story._on_log,
     "cache": Story._on_cache,
