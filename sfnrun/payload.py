@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,15 +25,15 @@ MAX_DEPTH = 1000
 class Payload:
     """A JSON value with its text; whichever is missing is made on first use, once.
 
-    `line` is where a history wrote the text, so that it is written once; it belongs to `sfnrun.history`.
+    `mark` belongs to whoever writes the text down: where it did, so that a large text is written once.
     """
 
-    __slots__ = ("_text", "_value", "line")
+    __slots__ = ("_text", "_value", "mark")
 
     def __init__(self, value: Json) -> None:
         self._value = value
         self._text: str | None = None
-        self.line = 0
+        self.mark: tuple[object, int] | None = None
 
     @classmethod
     def parse(cls, text: str) -> Payload:
@@ -41,6 +41,16 @@ class Payload:
         payload = cls(loads(text))
         payload._text = text
         return payload
+
+    @classmethod
+    def from_python(cls, value: object) -> Payload:
+        """What user code returned, turned into plain JSON. Raises TypeError or ValueError if it cannot be.
+
+        Tuples become arrays and numbers as keys strings, as `json.dumps` has it; the value is a copy of its own.
+        """
+        with _deep():
+            text = _strict_encode(value)
+        return cls.parse(text)
 
     @classmethod
     def joined(cls, items: list[Payload]) -> Payload:
@@ -78,10 +88,13 @@ def dumps(value: Json) -> str:
         return _dumps_what_orjson_refuses(value)
 
 
+_strict_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def _dumps_what_orjson_refuses(value: Json) -> str:
     """Integers over 64 bits, nesting over 254 levels, lone surrogates, keys that are not strings."""
     with _deep():
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _strict_encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -90,14 +103,18 @@ def _dumps_what_orjson_refuses(value: Json) -> str:
     return text
 
 
-def loads(text: str) -> Json:
-    """The value of a JSON text; integers of any size. Raises ValueError (with position, where json knows it)."""
+def loads(text: str, decode: Callable[[str], Json] | None = None) -> Json:
+    """The value of a JSON text; integers of any size. Raises ValueError (with position, where json knows it).
+
+    `decode` is the method of another json.JSONDecoder, for one that is stricter or reads numbers otherwise.
+    """
+    decode = decode or _decode
     try:
-        return _decode(text)
+        return decode(text)
     except RecursionError:
         with _deep():
             try:
-                return _decode(text)
+                return decode(text)
             except RecursionError:
                 raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
 

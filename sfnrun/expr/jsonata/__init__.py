@@ -1,0 +1,305 @@
+"""JSONata as Step Functions has it: what AWS refuses is refused when compiled, what fails fails in AWS's words.
+
+AWS documents JSONata 2.0.6 without `$eval`, with six functions of its own, and with no context item: an expression sees
+`$states` and the workflow variables. A plain reference (`$states.input.a.b`, `$n`) is answered without the engine.
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn
+
+from sfnrun.errors import ExpressionError, StatesError
+from sfnrun.expr.jsonata.engine import Bounds, EvaluationFailed, Program, Undefined, check_syntax
+from sfnrun.expr.jsonata.plain import UNSURE, plain_reference
+from sfnrun.expr.jsonata.references import BUILTINS, Mention, References, references
+from sfnrun.expr.scope import Evaluate, Scope
+from sfnrun.payload import Json, dumps
+
+__all__ = ["AWS_BOUNDS", "BUILTINS", "Bounds", "Jsonata", "compile_jsonata", "type_name", "unwrap"]
+
+AWS_BOUNDS = Bounds()
+_MEMBERS = ("input", "result", "errorOutput", "context")
+_INVALID = "INVALID_JSONATA_EXPRESSION"
+_UNSUPPORTED = "UNSUPPORTED_JSONATA_EXPRESSION"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Jsonata:
+    """A compiled expression. `text` is what stands between `{%` and `%}`, trimmed, as AWS prints it.
+
+    `evaluate(document, scope)` takes the `$states` object without its `context`, which is fetched from the scope if the
+    expression reads it, and gives a JSON value or raises StatesError States.QueryEvaluationError.
+    `reads` are the workflow variables that it reads; `reads_states` the members of `$states` (all four where it takes
+    `$states` as a whole) and `reads_context` those of `$states.context`; `calls` the functions that it calls by name,
+    JSONata's and AWS's own (BUILTINS) among them. `places` has the offset and length of the first mention of each in
+    the text as it was given to the compiler, for a caret: `{"$n": (3, 2), "$states.input": (8, 13)}`.
+    """
+
+    text: str
+    field: str
+    evaluate: Evaluate = dataclasses.field(repr=False)
+    reads: frozenset[str] = frozenset()
+    reads_states: frozenset[str] = frozenset()
+    reads_context: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
+    places: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict, repr=False)
+
+    def expect(self, value: Json, kind: str) -> Json:
+        """The value, if it is of this JSON type: array, object, string, number, boolean, null, or integer.
+
+        Raises StatesError States.QueryEvaluationError otherwise.
+        """
+        if type_name(value) == kind or (kind == "integer" and _is_whole(value)):
+            return value
+        raise _failure(
+            self.text,
+            self.field,
+            f" returned an unexpected result type. Expected '{kind}', but was '{type_name(value)}' "
+            f"for value: {dumps(value)}",
+        )
+
+
+def unwrap(text: str) -> str | None:
+    """What stands between `{%` and `%}`, blanks included; None for a text that is no expression but itself.
+
+    Raises ExpressionError where only one of the marks stands, or blanks stand outside of them.
+    """
+    if text.startswith("{%") and text.endswith("%}") and len(text) >= 4:
+        return text[2:-2]
+    bare = text.strip()
+    opens, closes = bare.startswith("{%"), bare.endswith("%}")
+    if not opens and not closes:
+        return None
+    if opens and closes and len(bare) >= 4:
+        raise ExpressionError(
+            text,
+            "A JSONata expression has no blanks outside of {% and %}",
+            offset=0 if text[0].isspace() else len(text.rstrip()),
+            hint=f"write '{bare}'",
+            code=_INVALID,
+        )
+    if opens:
+        raise ExpressionError(
+            text, "JSONata expression is not closed", offset=len(text), hint="end it with %}", code=_INVALID
+        )
+    raise ExpressionError(text, "JSONata expression is not opened", offset=0, hint="begin it with {%", code=_INVALID)
+
+
+def compile_jsonata(
+    text: str,
+    field: str,
+    *,
+    allowed: frozenset[str] = frozenset({"input", "context"}),
+    bounds: Bounds = AWS_BOUNDS,
+) -> Jsonata:
+    """The expression `text`, with or without `{% %}`, that stands in `field` ("Output/result", as AWS names it).
+
+    `allowed` are the members of `$states` that this field may read. Raises ExpressionError with AWS's code and the
+    place in `text`.
+    """
+    inner = unwrap(text)
+    lead = 0 if inner is None else 2
+    inner = text if inner is None else inner
+    lead += len(inner) - len(inner.lstrip())
+    inner = inner.strip()
+    plain = plain_reference(inner)
+    try:
+        if plain is None:
+            check_syntax(inner)
+        found = references(inner)
+        _refuse(inner, found, allowed)
+    except ExpressionError as error:
+        error.expression, error.offset = text, error.offset + lead
+        raise
+    evaluation = _Evaluation(inner, field, found, bounds)
+    return Jsonata(
+        text=inner,
+        field=field,
+        evaluate=evaluation.run if plain is None else evaluation.answered(plain),
+        reads=frozenset(evaluation.variables),
+        reads_states=_members(found),
+        reads_context=frozenset(mention.name for mention in found.context),
+        calls=frozenset(mention.name for mention in found.calls),
+        places=_places(found, lead),
+    )
+
+
+# -- what AWS refuses
+
+
+def _refuse(text: str, found: References, allowed: frozenset[str]) -> None:
+    """Raise the first refusal, if there is one."""
+    refusals = sorted(_refusals(text, found, allowed), key=lambda refusal: refusal.offset)
+    if refusals:
+        raise refusals[0]
+
+
+def _refusals(text: str, found: References, allowed: frozenset[str]) -> Iterator[ExpressionError]:
+    for mention in found.later:
+        # The second character is where JSONata 2.0.6 stumbles.
+        yield ExpressionError(
+            text,
+            f'The symbol "{mention.name[1]}" cannot be used as a unary operator',
+            offset=mention.start + 1,
+            hint=f"Step Functions has JSONata 2.0.6, which does not know {mention.name}; write $exists(a) ? a : b",
+            code=_INVALID,
+        )
+    for mention in found.outside:
+        yield _unsupported(
+            text, mention, f"Reference to '{mention.name}' at the top level is not supported.", _advice(text, mention)
+        )
+    for mention in found.roots:
+        hint = "the input is $states.input, the context object $states.context"
+        yield _unsupported(text, mention, "Reference to '$$' is not supported.", hint)
+    for mention in found.assigned_states:
+        yield _unsupported(text, mention, "Assignment to '$states' is not supported.", "choose another name")
+    for mention in found.states:
+        if mention.name in _MEMBERS and mention.name not in allowed:
+            message = f"$states.{mention.name} is not available here"
+            yield _unsupported(text, mention, message, _WHERE.get(mention.name, ""))
+
+
+_WHERE = {
+    "result": "it is in Output and Assign of Task, Parallel and Map states",
+    "errorOutput": "it is in Output and Assign of a Catcher",
+}
+
+
+def _unsupported(text: str, mention: Mention, message: str, hint: str) -> ExpressionError:
+    return ExpressionError(
+        text, message, offset=mention.start, length=mention.end - mention.start, hint=hint, code=_UNSUPPORTED
+    )
+
+
+def _advice(text: str, mention: Mention) -> str:
+    if text[mention.end :].lstrip().startswith("(") and mention.name in BUILTINS:
+        return f"did you mean ${mention.name}?"
+    if mention.name in ("$", "*", "**", "%"):
+        return "the state's input is $states.input"
+    return f"write $states.input.{mention.name}, or ${mention.name} for a variable"
+
+
+# -- what it refers to
+
+
+def _members(found: References) -> frozenset[str]:
+    names = frozenset(mention.name for mention in found.states)
+    return names - {""} | frozenset(_MEMBERS) if "" in names else names
+
+
+def _places(found: References, lead: int) -> dict[str, tuple[int, int]]:
+    places: dict[str, tuple[int, int]] = {}
+    for prefix, mentions in (("$", found.variables), ("$states.", found.states), ("$states.context.", found.context)):
+        for mention in mentions:
+            places.setdefault(prefix + mention.name, (mention.start + lead, mention.end - mention.start))
+    return places
+
+
+# -- evaluation
+
+
+class _Evaluation:
+    """Runs one expression: puts its document together, and says in AWS's words what went wrong."""
+
+    def __init__(self, text: str, field: str, found: References, bounds: Bounds) -> None:
+        self.text = text
+        self.field = field
+        self.bounds = bounds
+        self.plain = not found.looks_outside
+        self.mentions = frozenset(mention.name for mention in found.variables)
+        called = {mention.start for mention in found.calls}
+        read = {mention.name for mention in found.variables if mention.start not in called}
+        self.variables = sorted(read - BUILTINS - {"states"})
+        # A workflow variable hides a function of its name, `count` being the likeliest.
+        self.may_hide = frozenset(self.mentions & BUILTINS)
+        self.bound = sorted(self.mentions - BUILTINS - {"states"})
+        self.reads_states = "states" in self.mentions
+        self.reads_context = "context" in _members(found)
+        self.programs: dict[frozenset[str], Program] = {}
+
+    def answered(self, answer: Callable[[Json, Scope], object]) -> Evaluate:
+        """Evaluation by `answer`, which the engine is asked after if it is not sure."""
+
+        def evaluate(document: Json, scope: Scope) -> Json:
+            value = answer(document, scope)
+            if value is UNSURE:
+                return self.run(document, scope)
+            if type(value) is Undefined:
+                self.nothing(value)
+            return value
+
+        return evaluate
+
+    def run(self, document: Json, scope: Scope) -> Json:
+        hidden = _NONE
+        if self.may_hide and not self.may_hide.isdisjoint(scope.variables):
+            hidden = self.may_hide.intersection(scope.variables)
+        program = self.programs.get(hidden) or self.made(hidden)
+        try:
+            value = program.run(self.document(document, scope, hidden), scope)
+        except EvaluationFailed as error:
+            raise _failure(self.text, self.field, f" threw an error during evaluation{error.ending}") from None
+        if type(value) is Undefined:
+            self.nothing(value)
+        return value
+
+    def made(self, hidden: frozenset[str]) -> Program:
+        """The program in which the workflow variables `hidden` hide functions of their names."""
+        names = [*self.bound, *sorted(hidden)]
+        if self.reads_states:
+            assignments = {"states": "s" if names else "$"} | {name: f"v.`{name}`" for name in names}
+        else:
+            assignments = {name: f"`{name}`" for name in names}
+        program = Program(self.text, assignments, self.mentions, plain=self.plain, bounds=self.bounds)
+        self.programs[hidden] = program
+        return program
+
+    def document(self, document: Json, scope: Scope, hidden: frozenset[str]) -> Json:
+        """What `made` assigns from."""
+        has_variables = bool(self.bound or hidden)
+        if self.reads_states:
+            states = {**document, "context": scope.context} if self.reads_context else document
+            return {"s": states, "v": _as_dict(scope.variables)} if has_variables else states
+        return _as_dict(scope.variables) if has_variables else None
+
+    def nothing(self, value: Undefined) -> NoReturn:
+        ending = " returned an unsupported result type." if value.is_function else " returned nothing (undefined)."
+        raise _failure(self.text, self.field, ending)
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+def _as_dict(variables: Mapping[str, Json]) -> dict[str, Json]:
+    return variables if type(variables) is dict else dict(variables)
+
+
+def _failure(text: str, field: str, ending: str) -> StatesError:
+    return StatesError(
+        "States.QueryEvaluationError",
+        f"The JSONata expression '{text}' specified for the field '{field}'{ending}",
+        location=field,
+    )
+
+
+def type_name(value: Json) -> str:
+    """The JSON type of a value, as AWS names it: array, object, string, number, boolean or null."""
+    return _TYPE_NAMES[type(value)]
+
+
+_TYPE_NAMES = {
+    list: "array",
+    dict: "object",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
+
+
+def _is_whole(value: Json) -> bool:
+    return type(value) is int or (type(value) is float and value.is_integer())

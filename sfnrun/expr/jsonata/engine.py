@@ -1,0 +1,217 @@
+"""The one door to the JSONata library (`jlens`): programs that run, and errors in the words AWS uses.
+
+A program gets its values through the engine's input document, which it reads member by member: a binding would be
+converted whole at each evaluation, 350 µs for a thousand items against 1 µs. So the text is wrapped: `$states` and the
+variables become assignments from the document in front of it. The library is imported when the first one is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sfnrun.errors import ExpressionError, SfnrunError
+from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, Thrown
+from sfnrun.expr.scope import Scope
+from sfnrun.payload import Json, dumps, loads
+
+if TYPE_CHECKING:
+    import jlens
+
+__all__ = ["UNDEFINED", "Bounds", "EvaluationFailed", "Program", "Undefined", "check_syntax", "evaluate_on"]
+
+
+class Undefined:
+    """JSONata's "nothing"; `is_function` if it was a function, which is no JSON value either."""
+
+    def __init__(self, *, is_function: bool = False) -> None:
+        self.is_function = is_function
+
+    def __repr__(self) -> str:
+        return "<function>" if self.is_function else "<undefined>"
+
+
+UNDEFINED = Undefined()
+FUNCTION = Undefined(is_function=True)
+
+
+class EvaluationFailed(Exception):
+    """What AWS writes after "threw an error during evaluation": ". T1006: …", or ": …" for an error without a code."""
+
+    def __init__(self, code: str, ending: str) -> None:
+        super().__init__(code + ending)
+        self.code = code
+        self.ending = ending
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far an evaluation may go. The defaults are AWS's, as measured there; the seconds are not known.
+
+    `depth` counts nested evaluations (each term of 1+1+1 is one, a call of f in `1+$f($n-1)` is three), `items` those
+    of one array, `characters` those of one string in bytes.
+    """
+
+    seconds: float = 5.0
+    depth: int | None = 100
+    items: int | None = MAX_ITEMS
+    characters: int | None = 6_990_256
+
+    def options(self, wrapping: int) -> dict[str, Any]:
+        """The library's options; `wrapping` is the depth that the text around the expression adds."""
+        return {
+            "timeout": self.seconds,
+            "max_depth": None if self.depth is None else self.depth + wrapping,
+            "max_array_length": self.items,
+            "max_string_length": self.characters,
+        }
+
+
+# Texts of the bounds, recorded on AWS (the time limit's is that of the reference's own runner).
+_STACK = ": Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive."
+_TIME = ": Expression evaluation timeout: Check for infinite loop"
+_MEMORY = ": Expression evaluation memory limit exceeded: Check for excessive memory usage"
+_BOUND_ENDINGS = {"D1011": _STACK, "D1012": _TIME, "D2015": _MEMORY, "D2016": _MEMORY, "U1001": _MEMORY}
+
+# Functions whose answer depends on the clock, and on chance, of the engine.
+_CLOCK = frozenset(("now", "millis", "toMillis"))
+_CHANCE = frozenset(("shuffle",))
+
+
+def _library() -> Any:
+    try:
+        import jlens  # 11 ms that only JSONata machines pay
+    except ImportError as error:
+        raise SfnrunError(
+            f"JSONata needs the Python package jlens, which cannot be imported here: {error}",
+            "pip install 'jlens>=0.25,<0.26'; it has wheels for Linux, macOS and 64-bit Windows, and builds "
+            "elsewhere where a Rust compiler is installed",
+        ) from error
+    return jlens
+
+
+def check_syntax(text: str) -> None:
+    """Raise ExpressionError, with the reference's message and the place, if `text` is not JSONata."""
+    library = _library()
+    try:
+        library.Expression(text)
+    except library.JlensError as error:
+        start, end = _place(error, text)
+        raise ExpressionError(
+            text, str(error), offset=start, length=max(1, end - start), code="INVALID_JSONATA_EXPRESSION"
+        ) from None
+
+
+def _place(error: jlens.JlensError, text: str) -> tuple[int, int]:
+    """Where the error is; the end of the text where something is missing there."""
+    start = error.start if error.start is not None else error.position or 0
+    end = error.end if error.end is not None else start + 1
+    return min(start, len(text)), max(start, end)
+
+
+# The scope of the evaluation that runs, for the functions that it calls back. Evaluations never overlap in a thread,
+# and a context variable is one per thread.
+_scope: ContextVar[Scope] = ContextVar("sfnrun.jsonata.scope")
+
+
+class Program:
+    """An expression made ready to run on documents of one shape.
+
+    `assignments` say where its variables stand in the document: `{"states": "$", "n": "v.n"}`. `mentions` are all names
+    that the text mentions, so that only what it needs is made ready. `plain` tells that the expression cannot read the
+    context item; one that can is run where there is none, as on AWS.
+    """
+
+    def __init__(
+        self, text: str, assignments: Mapping[str, str], mentions: frozenset[str], *, plain: bool, bounds: Bounds
+    ) -> None:
+        self.text = text
+        self.bounds = bounds
+        self.prelude = _prelude(assignments, mentions)
+        self.hosts = [FUNCTIONS[name] for name in sorted(mentions & FUNCTIONS.keys() - assignments.keys())]
+        self.clock = bool(mentions & _CLOCK)
+        self.chance = bool(mentions & _CHANCE)
+        self.is_pure = not (self.hosts or self.clock or self.chance)
+        self.failures: tuple[type[Exception], ...] = (_library().JlensError, Thrown)
+        self.quick = self.ready(text, 0) if plain else None
+        # A group-by over nothing evaluates its value without a context item, and tells null from undefined.
+        self.exact = self.ready(f'[]{{"r":{text}}}', 1)
+
+    def ready(self, text: str, wrapping: int) -> Callable[..., Json]:
+        """A function of the document that evaluates `text` behind the prelude."""
+        if self.prelude:
+            text, wrapping = f"({self.prelude}{text})", wrapping + 1
+        expression = _library().Expression(text)
+        for host in self.hosts:
+            expression.register_function(host.name, _with_scope(host.call), host.signature)
+        return partial(expression.evaluate, **self.bounds.options(wrapping))
+
+    def run(self, document: Json, scope: Scope) -> Json | Undefined:
+        """The value, or an Undefined. Raises EvaluationFailed."""
+        try:
+            if self.is_pure:
+                return self.evaluated(document, {})
+            token = _scope.set(scope)
+            try:
+                return self.evaluated(document, self.taken_from(scope))
+            finally:
+                _scope.reset(token)
+        except self.failures as error:
+            raise _failed(error) from None
+
+    def taken_from(self, scope: Scope) -> dict[str, Any]:
+        """The options for functions of the library that need the engine's clock or chance."""
+        options: dict[str, Any] = {}
+        if self.clock:
+            options["now"] = scope.now
+        if self.chance:
+            options["seed"] = scope.random.getrandbits(63)
+        return options
+
+    def evaluated(self, document: Json, options: dict[str, Any]) -> Json | Undefined:
+        if self.quick is not None:
+            value = self.quick(document, **options)
+            if value is not None:
+                return value
+        group = self.exact(document, **options)
+        if group:
+            return group["r"]
+        kind = self.ready(f'[]{{"r":$type(({self.text}))}}', 3)(document, **options)
+        return FUNCTION if kind == {"r": "function"} else UNDEFINED
+
+
+def _prelude(assignments: Mapping[str, str], mentions: frozenset[str]) -> str:
+    made = [f"${name}:={place};" for name, place in assignments.items()]
+    made += [FUNCTIONS[name].prelude for name in sorted(mentions & FUNCTIONS.keys() - assignments.keys())]
+    if "eval" in mentions and "eval" not in assignments:
+        made.append("$eval:=[][0];")  # AWS has no $eval: it is undefined, and calling it T1006
+    return "".join(made)
+
+
+def _with_scope(call: Callable[..., Json]) -> Callable[..., Json]:
+    return lambda *arguments: call(_scope.get(), *arguments)
+
+
+def _failed(error: Exception) -> EvaluationFailed:
+    code = getattr(error, "code", "")
+    message = error.message if isinstance(error, Thrown) else str(error)
+    return EvaluationFailed(code, _BOUND_ENDINGS.get(code) or f". {code}: {message}")
+
+
+def evaluate_on(text: str, document: Json, variables: Mapping[str, Json], bounds: Bounds) -> Json | Undefined:
+    """The value of an expression of JSONata's own dialect, whose context item is `document` (UNDEFINED: none).
+
+    Raises ExpressionError and EvaluationFailed. Nothing in a state machine is evaluated so; it is for trying JSONata
+    out, and for holding the engine against the suite of the reference.
+    """
+    check_syntax(text)
+    library = _library()
+    given = None if isinstance(document, Undefined) else dumps(document)
+    try:
+        value = library.Expression(text).evaluate_json(given, dict(variables) or None, **bounds.options(0))
+    except library.JlensError as error:
+        raise _failed(error) from None
+    return UNDEFINED if value is None else loads(value)
