@@ -1,0 +1,269 @@
+"""`States.Format('Hello, {}', $.name)`: calls of intrinsic functions, read and compiled when a definition is loaded.
+
+An argument is a path (`$.x`, `$$.x`, `$name`), a number, a text in single quotes, true, false, null or another call.
+In a text a backslash must stand before a quote, a brace or a backslash, which it then stands for, as on AWS.
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sfnrun.errors import ExpressionError, StatesError
+from sfnrun.expr.intrinsic_functions import FUNCTIONS, Failure, Function, fill, template_parts
+from sfnrun.expr.jsonpath import Path, compile_path
+from sfnrun.expr.scope import Evaluate, Scope
+from sfnrun.payload import Json
+
+__all__ = ["Argument", "Call", "Intrinsic", "Literal", "compile_intrinsic", "is_intrinsic"]
+
+# "You can nest up to 10 intrinsic functions within a field."
+MAX_NESTING = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant argument; `source` is a text's inside with its escapes, which States.Format needs."""
+
+    value: Json
+    offset: int
+    length: int
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a function with its arguments; `text` as written, from `offset` on."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    text: str
+    offset: int
+
+
+Argument = Literal | Call | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsic:
+    """A compiled call; `call` tells what it consists of."""
+
+    text: str
+    reads: frozenset[str]
+    evaluate: Evaluate
+    call: Call
+
+
+def is_intrinsic(text: str) -> bool:
+    """Whether a text is meant as a call of an intrinsic function; it may still be a wrong one."""
+    return text.lstrip().startswith("States.")
+
+
+def compile_intrinsic(text: str) -> Intrinsic:
+    """The call that a text such as `States.MathAdd($.n, 1)` writes. Raises ExpressionError.
+
+    `evaluate` raises PathError for a path that finds nothing and StatesError States.IntrinsicFailure for arguments that
+    the function does not take.
+    """
+    call = _Reader(text).whole()
+    return Intrinsic(text, _reads(call), _compile_call(call), call)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+_BLANK = re.compile(r"\s*")
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?(?![\w.])")
+_STRING = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.depth = 0
+
+    def error(self, message: str, *, at: int | None = None, length: int = 1, hint: str = "") -> ExpressionError:
+        return ExpressionError(self.text, message, offset=self.at if at is None else at, length=length, hint=hint)
+
+    def blanks(self) -> str:
+        """Skips blanks; the character that follows, or an empty text at the end."""
+        found = _BLANK.match(self.text, self.at)
+        self.at = found.end() if found else self.at
+        return self.text[self.at : self.at + 1]
+
+    def whole(self) -> Call:
+        self.blanks()
+        argument = self.word()
+        if not isinstance(argument, Call):
+            raise self.error("a call of an intrinsic function is expected", at=0, length=len(self.text))
+        if self.blanks():
+            raise self.error("nothing may follow the call", length=len(self.text) - self.at)
+        return argument
+
+    def argument(self) -> Argument:
+        start = self.blanks()
+        if start == "$":
+            return self.path()
+        if start == "'":
+            return self.string()
+        if start == "-" or start.isdigit():
+            return self.number()
+        return self.word()
+
+    def path(self) -> Path:
+        start = self.at
+        self.at = _path_end(self.text, start)
+        try:
+            return compile_path(self.text[start : self.at])
+        except ExpressionError as error:
+            raise self.error(error.message, at=start + error.offset, length=error.length, hint=error.hint) from None
+
+    def number(self) -> Literal:
+        found = _NUMBER.match(self.text, self.at)
+        if not found:
+            raise self.error("this is not a number")
+        start, self.at = self.at, found.end()
+        whole = found[1] is None and found[2] is None
+        value: Json = int(found[0]) if whole and len(found[0]) < 400 else float(found[0])
+        return Literal(value, start, self.at - start)
+
+    def string(self) -> Literal:
+        found = _STRING.match(self.text, self.at)
+        if not found:
+            raise self.error("this text has no closing '", length=len(self.text) - self.at)
+        for escape in _ESCAPE.finditer(found[1]):
+            if escape[1] not in "'{}\\":
+                raise self.error(
+                    f"{escape[0]} is not an escape",
+                    at=self.at + 1 + escape.start(),
+                    length=2,
+                    hint=r"after a backslash comes one of ' { } and \ itself",
+                )
+        start, self.at = self.at, found.end()
+        return Literal(_ESCAPE.sub(r"\1", found[1]), start, self.at - start, found[1])
+
+    def word(self) -> Argument:
+        found = _NAME.match(self.text, self.at)
+        if not found:
+            what = f"{self.text[self.at]!r} cannot stand here" if self.at < len(self.text) else "an argument is missing"
+            raise self.error(what, hint="arguments are paths, numbers, 'texts', true, false, null and functions")
+        start, self.at = self.at, found.end()
+        if found[0] in _WORDS:
+            return Literal(_WORDS[found[0]], start, self.at - start)
+        return self.call(found[0], start)
+
+    def call(self, name: str, start: int) -> Call:
+        function = FUNCTIONS.get(name)
+        if function is None:
+            raise self.error(f"the function {name} does not exist", at=start, length=len(name), hint=_suggestion(name))
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            raise self.error(f"functions are nested more than {MAX_NESTING} deep", at=start, length=len(name))
+        arguments = self.arguments()
+        self.depth -= 1
+        _check_number(self, function, len(arguments), start)
+        return Call(name, arguments, self.text[start : self.at], start)
+
+    def arguments(self) -> tuple[Argument, ...]:
+        if self.blanks() != "(":
+            raise self.error("a ( is missing here")
+        opened = self.at
+        self.at += 1
+        if self.blanks() == ")":
+            self.at += 1
+            return ()
+        arguments = [self.argument()]
+        while self.blanks() == ",":
+            self.at += 1
+            arguments.append(self.argument())
+        if self.blanks() != ")":
+            if self.at >= len(self.text):
+                raise self.error("this ( is not closed", at=opened)
+            raise self.error("a , or a ) is missing here")
+        self.at += 1
+        return tuple(arguments)
+
+
+def _path_end(text: str, start: int) -> int:
+    """Where the path that begins at `start` ends: at a comma, blank or closing parenthesis that is not its own."""
+    square = rounds = 0
+    quoted = False
+    for position in range(start, len(text)):
+        character = text[position]
+        if character == "'" and square:
+            quoted = not quoted
+        elif not quoted:
+            if not square and (character in ",\t\n\r " or (character == ")" and not rounds)):
+                return position
+            square += (character == "[") - (character == "]")
+            rounds += (character == "(") - (character == ")")
+    return len(text)
+
+
+def _check_number(reader: _Reader, function: Function, given: int, start: int) -> None:
+    if given >= function.least and (function.most is None or given <= function.most):
+        return
+    if function.most is None:
+        takes = f"at least {function.least}"
+    else:
+        takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
+    noun = "argument" if takes in ("1", "at least 1") else "arguments"
+    message = f"{function.name} takes {takes} {noun}, {given} given"
+    raise reader.error(message, at=start, length=reader.at - start)
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches  # only a mistake needs it
+
+    names = {known.lower(): known for known in FUNCTIONS}
+    close = get_close_matches(name.lower(), names, 1, 0.7) or get_close_matches("states." + name.lower(), names, 1, 0.8)
+    return f"did you mean {names[close[0]]}?" if close else f"there are: {', '.join(FUNCTIONS)}"
+
+
+def _reads(argument: Argument) -> frozenset[str]:
+    if isinstance(argument, Call):
+        return frozenset[str]().union(*map(_reads, argument.arguments))
+    return argument.reads if isinstance(argument, Path) else frozenset()
+
+
+# --- evaluating ------------------------------------------------------------------------------------------------------
+
+
+def _compile(argument: Argument) -> Evaluate:
+    if isinstance(argument, Call):
+        return _compile_call(argument)
+    if isinstance(argument, Path):
+        return argument.evaluate
+    value = argument.value
+    return lambda document, scope: value
+
+
+def _compile_call(call: Call) -> Evaluate:
+    run, arguments = _runner(call)
+    values = [_compile(argument) for argument in arguments]
+    text = call.text
+
+    def evaluate(document: Json, scope: Scope) -> Json:
+        given = [value(document, scope) for value in values]
+        try:
+            return run(scope, *given)
+        except Failure as failure:
+            cause = f"The function '{text}' had the following error: {failure}"
+            raise StatesError("States.IntrinsicFailure", cause) from None
+
+    return evaluate
+
+
+def _runner(call: Call) -> tuple[Callable[..., Json], tuple[Argument, ...]]:
+    """What to call with which arguments; the literal template of a Format is taken apart once."""
+    first = call.arguments[0] if call.arguments else None
+    if call.name == "States.Format" and isinstance(first, Literal) and first.source is not None:
+        parts = template_parts(first.source)
+        return (lambda scope, *values: fill(parts, values)), call.arguments[1:]
+    return FUNCTIONS[call.name].run, call.arguments

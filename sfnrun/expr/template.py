@@ -1,0 +1,226 @@
+"""Payload templates: JSON in which some values are expressions, compiled to closures that rebuild just those parts.
+
+In the JSONPath language the value under a key that ends in `.$` is a path or a call of an intrinsic function; in
+JSONata every text of the form `{% … %}` is an expression. What has no expression in it is shared by all results, never copied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sfnrun.errors import ExpressionError
+from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
+from sfnrun.expr.jsonpath import PathError, compile_path
+from sfnrun.expr.scope import Evaluate, Expression, Scope
+from sfnrun.payload import Json, dumps
+
+__all__ = ["Leaf", "OnError", "Pointer", "Template", "jsonata_inside", "jsonata_template", "jsonpath_template"]
+
+Pointer = tuple[str | int, ...]
+OnError = Callable[[Pointer, ExpressionError], None]
+"""Takes an error with the place of the expression in the template (keys and indices)."""
+
+Leaf = Callable[[str, str], Expression]
+"""Compiles the inside of `{% %}` for a field path such as "Output/result"; raises ExpressionError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled payload template. `constant` tells that it has no expression, so `evaluate` gives the same value."""
+
+    text: str
+    reads: frozenset[str]
+    evaluate: Evaluate
+    constant: bool
+
+
+def jsonpath_template(node: Json, on_error: OnError) -> Template:
+    """The template of Parameters, ResultSelector, ItemSelector, Assign or Credentials in the JSONPath language.
+
+    `evaluate` raises PathError with `field` set to the key as written ("value.$").
+    """
+    return _template(node, _JsonPath(on_error))
+
+
+def jsonata_template(node: Json, field: str, on_error: OnError, compile_leaf: Leaf) -> Template:
+    """The template of Arguments, Output, Assign, Items and the like in JSONata; `field` is the field's name."""
+    return _template(node, _Jsonata(field, on_error, compile_leaf))
+
+
+def jsonata_inside(text: str) -> str | None:
+    """What stands between `{%` and `%}`, trimmed; None if the text is a literal."""
+    found = _JSONATA.fullmatch(text)
+    return found[1] if found else None
+
+
+_JSONATA = re.compile(r"\{%\s*(.*?)\s*%\}", re.DOTALL)
+
+
+# --- the two languages -----------------------------------------------------------------------------------------------
+
+
+class _JsonPath:
+    """Keys ending in `.$` name expressions and lose these two characters."""
+
+    def __init__(self, on_error: OnError) -> None:
+        self.on_error = on_error
+        self.reads: set[str] = set()
+
+    def expression(self, at: Pointer, value: Json) -> Evaluate | None:
+        key = at[-1] if at else None
+        if not isinstance(key, str) or not key.endswith(".$"):
+            return None
+        try:
+            compiled = _path_or_intrinsic(value)
+        except ExpressionError as error:
+            self.on_error(at, error)
+            return _never
+        self.reads |= compiled.reads
+        return _in_field(key, compiled.evaluate)
+
+    def key(self, key: str) -> str:
+        return key.removesuffix(".$")
+
+
+def _path_or_intrinsic(text: Json) -> Expression:
+    if not isinstance(text, str):
+        hint = "it is the text of a path or of an intrinsic function"
+        raise ExpressionError(dumps(text), "the value under a key that ends in .$ is a string", hint=hint)
+    if is_intrinsic(text):
+        return compile_intrinsic(text)
+    if not text.startswith("$"):
+        hint = "a path begins with $, a function with States.; for a constant leave the .$ of the key out"
+        raise ExpressionError(text, "neither a path nor a function", length=len(text), hint=hint)
+    return compile_path(text)
+
+
+def _in_field(key: str, evaluate: Evaluate) -> Evaluate:
+    def evaluate_field(document: Json, scope: Scope) -> Json:
+        try:
+            return evaluate(document, scope)
+        except PathError as error:
+            error.field = key
+            raise
+
+    return evaluate_field
+
+
+class _Jsonata:
+    """Texts of the form `{% … %}` are expressions; keys are what they are."""
+
+    def __init__(self, field: str, on_error: OnError, compile_leaf: Leaf) -> None:
+        self.field = field
+        self.on_error = on_error
+        self.compile_leaf = compile_leaf
+        self.reads: set[str] = set()
+
+    def expression(self, at: Pointer, value: Json) -> Evaluate | None:
+        inside = jsonata_inside(value) if isinstance(value, str) else None
+        if inside is None:
+            return None
+        try:
+            compiled = self.compile_leaf(inside, "/".join(map(str, (self.field, *at))))
+        except ExpressionError as error:
+            self.on_error(at, error)
+            return _never
+        self.reads |= compiled.reads
+        return compiled.evaluate
+
+    def key(self, key: str) -> str:
+        return key
+
+
+def _never(document: Json, scope: Scope) -> Json:
+    raise AssertionError("an expression that did not compile was evaluated")
+
+
+# --- walking ---------------------------------------------------------------------------------------------------------
+
+
+Language = _JsonPath | _Jsonata
+
+
+def _template(node: Json, language: Language) -> Template:
+    whole = _compile(node, language)
+    evaluate: Evaluate = (lambda document, scope: node) if whole is None else whole
+    return Template(dumps(node), frozenset(language.reads), evaluate, whole is None)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A container whose parts are being compiled; `parts` are those that have expressions in them."""
+
+    node: Json
+    at: Pointer
+    pending: Iterator[tuple[str | int, Json]]
+    parts: dict[str | int, Evaluate]
+
+
+def _compile(node: Json, language: Language) -> Evaluate | None:
+    """The node as a closure, or None if it is constant. Keeps its own stack, so that depth costs no Python frames."""
+    found, opened = _enter(node, (), language)
+    if opened is None:
+        return found
+    stack = [opened]
+    while True:
+        container = stack[-1]
+        for key, child in container.pending:
+            found, opened = _enter(child, (*container.at, key), language)
+            if opened is not None:
+                stack.append(opened)
+                break
+            if found is not None:
+                container.parts[key] = found
+        else:
+            stack.pop()
+            built = _build(container, language)
+            if not stack:
+                return built
+            if built is not None:
+                stack[-1].parts[container.at[-1]] = built
+
+
+def _enter(node: Json, at: Pointer, language: Language) -> tuple[Evaluate | None, _Open | None]:
+    found = language.expression(at, node)
+    if found is None and isinstance(node, dict):
+        return None, _Open(node, at, iter(node.items()), {})
+    if found is None and isinstance(node, list):
+        return None, _Open(node, at, iter(enumerate(node)), {})
+    return found, None
+
+
+def _build(container: _Open, language: Language) -> Evaluate | None:
+    if not container.parts:
+        return None
+    if isinstance(container.node, list):
+        return _array(container.node, container.parts)
+    return _object({language.key(key): value for key, value in container.node.items()}, container, language)
+
+
+def _object(constants: dict[str, Json], container: _Open, language: Language) -> Evaluate:
+    """Constants give the order of the keys; expressions replace their values."""
+    parts = [(language.key(str(key)), evaluate) for key, evaluate in container.parts.items()]
+    if len(parts) == len(constants):
+        return lambda document, scope: {key: evaluate(document, scope) for key, evaluate in parts}
+
+    def evaluate_object(document: Json, scope: Scope) -> Json:
+        made = constants.copy()
+        for key, evaluate in parts:
+            made[key] = evaluate(document, scope)
+        return made
+
+    return evaluate_object
+
+
+def _array(constants: list[Json], parts: dict[str | int, Evaluate]) -> Evaluate:
+    places = [(int(index), evaluate) for index, evaluate in parts.items()]
+
+    def evaluate_array(document: Json, scope: Scope) -> Json:
+        made = constants.copy()
+        for index, evaluate in places:
+            made[index] = evaluate(document, scope)
+        return made
+
+    return evaluate_array
