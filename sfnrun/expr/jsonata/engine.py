@@ -39,12 +39,17 @@ FUNCTION = Undefined(is_function=True)
 
 
 class EvaluationFailed(Exception):
-    """What AWS writes after "threw an error during evaluation": ". T1006: …", or ": …" for an error without a code."""
+    """An error of JSONata, with its `code`. `error` is what the library, or one of our functions, raised."""
 
-    def __init__(self, code: str, ending: str) -> None:
-        super().__init__(code + ending)
-        self.code = code
-        self.ending = ending
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.code: str = getattr(error, "code", "")
+
+    @property
+    def ending(self) -> str:
+        """What AWS writes after "threw an error during evaluation": ". T1006: …", or ": …" where a bound ended it."""
+        return _BOUND_ENDINGS.get(self.code) or f". {self.code}: {self}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,10 @@ def check_syntax(text: str) -> None:
     library = _library()
     try:
         library.Expression(text)
+    except UnicodeEncodeError as error:
+        raise ExpressionError(
+            text, "A lone surrogate is not a character", offset=error.start, code="INVALID_JSONATA_EXPRESSION"
+        ) from None
     except library.JlensError as error:
         start, end = _place(error, text)
         raise ExpressionError(
@@ -160,7 +169,7 @@ class Program:
             finally:
                 _scope.reset(token)
         except self.failures as error:
-            raise _failed(error) from None
+            raise EvaluationFailed(error) from None
 
     def taken_from(self, scope: Scope) -> dict[str, Any]:
         """The options for functions of the library that need the engine's clock or chance."""
@@ -179,7 +188,7 @@ class Program:
         group = self.exact(document, **options)
         if group:
             return group["r"]
-        kind = self.ready(f'[]{{"r":$type(({self.text}))}}', 3)(document, **options)
+        kind = self.ready(f'[]{{"r":$type({self.text})}}', 3)(document, **options)
         return FUNCTION if kind == {"r": "function"} else UNDEFINED
 
 
@@ -195,23 +204,16 @@ def _with_scope(call: Callable[..., Json]) -> Callable[..., Json]:
     return lambda *arguments: call(_scope.get(), *arguments)
 
 
-def _failed(error: Exception) -> EvaluationFailed:
-    code = getattr(error, "code", "")
-    message = error.message if isinstance(error, Thrown) else str(error)
-    return EvaluationFailed(code, _BOUND_ENDINGS.get(code) or f". {code}: {message}")
-
-
 def evaluate_on(text: str, document: Json, variables: Mapping[str, Json], bounds: Bounds) -> Json | Undefined:
     """The value of an expression of JSONata's own dialect, whose context item is `document` (UNDEFINED: none).
 
-    Raises ExpressionError and EvaluationFailed. Nothing in a state machine is evaluated so; it is for trying JSONata
-    out, and for holding the engine against the suite of the reference.
+    Raises EvaluationFailed, also for what does not parse. Nothing in a state machine is evaluated so; it is for trying
+    JSONata out, and for holding the engine against the suite of the reference.
     """
-    check_syntax(text)
     library = _library()
     given = None if isinstance(document, Undefined) else dumps(document)
     try:
         value = library.Expression(text).evaluate_json(given, dict(variables) or None, **bounds.options(0))
     except library.JlensError as error:
-        raise _failed(error) from None
+        raise EvaluationFailed(error) from None
     return UNDEFINED if value is None else loads(value)

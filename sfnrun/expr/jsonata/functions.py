@@ -25,9 +25,8 @@ class Thrown(Exception):
     """What a function throws: a JSONata error code and its message."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
+        super().__init__(message)
         self.code = code
-        self.message = message
 
 
 def _wrong_type(function: str, argument: int) -> NoReturn:

@@ -98,7 +98,7 @@ def _item(value: Json, index: int) -> Json | Undefined | Unsure:
 
 
 # How orjson writes floats that JSONata takes for whole numbers: 1.0, 1e22. Texts that hold such words do no harm.
-_MAY_BE_WHOLE = re.compile(r"\.0(?![0-9])|[0-9]e[0-9]")
+_MAY_BE_WHOLE = re.compile(r"\.0(?![0-9])|[0-9]e\+?[0-9]")
 
 
 def whole_numbers(value: Json) -> Json:

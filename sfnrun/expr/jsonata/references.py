@@ -327,7 +327,8 @@ class _Reader:
         while not self.sees(closer):
             count += 1
             if self.sees("?") and self.words[self.at + 1].value in (",", ")"):
-                self.next()  # a place left open in a partial application
+                self.next()
+                self.found.looks_outside = True  # a partial application: who calls it, and with how many arguments?
             else:
                 self.expression(0)
             if not self.sees(closer):
@@ -387,6 +388,8 @@ class _Reader:
         depth = 0
         while True:
             word = self.next()
+            if word.value == "-":
+                self.found.looks_outside = True  # this parameter is the context item where it is not given
             depth += {"<": 1, ">": -1}.get(word.value, 0)
             if depth == 0:
                 return
