@@ -153,7 +153,7 @@ class _Walk:
         self.written: dict[Pointer, str] = {}
 
     def through(self, value: Json) -> None:
-        mark = self._mark or "${"
+        mark = self._mark
         stack: list[tuple[Json, _Trail | None]] = [(value, None)]
         seen: set[int] = set()
         while stack:
@@ -167,7 +167,7 @@ class _Walk:
             for step, child in container.items() if is_object else enumerate(container):
                 kind = type(child)
                 if kind is str:
-                    if "${" in child or mark in child:
+                    if "${" in child or (mark and mark in child):
                         container[step] = self._replaced(child, _pointer((trail, step)))
                 elif kind is dict or kind is list:
                     stack.append((child, (trail, step)))
