@@ -1,7 +1,8 @@
 """Payload templates: JSON in which some values are expressions, compiled to closures that rebuild just those parts.
 
 In the JSONPath language the value under a key that ends in `.$` is a path or a call of an intrinsic function; in
-JSONata every text of the form `{% … %}` is an expression. What has no expression in it is shared by all results, never copied.
+JSONata every text of the form `{% … %}` is an expression. What has no expression in it is shared by all results and
+never copied.
 """
 
 from __future__ import annotations

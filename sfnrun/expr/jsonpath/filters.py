@@ -177,7 +177,8 @@ def _compile_criterion(criterion: Criterion, read: Callable[[InnerPath, bool], R
 
     def test(item: Json, document: Json) -> bool:
         try:
-            return holds(right(item, document), left(item, document))
+            value = left(item, document)
+            return holds(right(item, document), value)
         except PathError as error:
             if error.not_found:
                 return False

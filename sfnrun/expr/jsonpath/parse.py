@@ -230,8 +230,7 @@ class _Indices:
             return Elements(f"[{first}:]", False, _from(first))
         if "to" in self.kinds:
             return Elements(f"[:{first}]", False, _to(first))
-        # The one slice whose negative parts do not count from the end.
-        return Elements(f"[{first}:{more[0]}]", False, lambda length: range(first, min(length, more[0])))
+        return Elements(f"[{first}:{more[0]}]", False, _between(first, more[0]))
 
 
 def _from(start: int) -> Callable[[int], Iterable[int]]:
@@ -240,3 +239,8 @@ def _from(start: int) -> Callable[[int], Iterable[int]]:
 
 def _to(stop: int) -> Callable[[int], Iterable[int]]:
     return lambda length: range(min(length, stop + length if stop < 0 else stop))
+
+
+def _between(start: int, stop: int) -> Callable[[int], Iterable[int]]:
+    """The one slice whose negative parts do not count from the end."""
+    return lambda length: range(start, min(length, stop)) if length else ()
