@@ -21,6 +21,9 @@ from sfnrun.payload import Json, dumps
 
 __all__ = ["OPERATORS", "Comparison", "Finding", "Junction", "Rule", "compile_rule"]
 
+# Keys and indices down to the deepest rule; each level costs a frame or two when it is evaluated.
+MAX_NESTING = 200
+
 Matches = Callable[[Json, Scope], bool]
 Finding = tuple[str, bool | None, str]
 """(text of a part of a rule, its outcome, what the Variable held); the outcome is None where the part failed."""
@@ -89,7 +92,11 @@ def compile_rule(rule: Mapping[str, Any], on_error: OnError) -> Rule:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _rule(rule: Mapping[str, Any], at: Pointer, on_error: OnError) -> Rule:
+def _rule(rule: Any, at: Pointer, on_error: OnError) -> Rule:
+    if not isinstance(rule, Mapping) or len(at) > MAX_NESTING:
+        what = "a rule is an object" if len(at) <= MAX_NESTING else "rules are nested too deeply"
+        on_error(at, ExpressionError(dumps(rule), what))
+        return _broken({})
     for name in ("And", "Or"):
         if isinstance(rule.get(name), list):
             parts = [_rule(part, (*at, name, index), on_error) for index, part in enumerate(rule[name])]
@@ -254,20 +261,45 @@ def _utf_16(text: str) -> bytes | str:
     return text.encode("utf-16-be", "surrogatepass")
 
 
-_PATTERN_PART = re.compile(r"\\([*\\])|(\*)|([^*\\]+|\\)", re.DOTALL)
-
-
 def _string_matches(variable: Path, pattern: Json) -> Matches:
-    r"""`*` stands for any text; `\\*` and `\\\\` (as written in JSON) for a star and a backslash."""
     value = _value(variable)
-    parts = _PATTERN_PART.finditer(pattern if isinstance(pattern, str) else "")
-    expression = re.compile("".join(".*?" if part[2] else re.escape(part[1] or part[3]) for part in parts), re.DOTALL)
+    pieces = _pieces(pattern if isinstance(pattern, str) else "")
 
     def matches(document: Json, scope: Scope) -> bool:
         held = value(document, scope)
-        return isinstance(held, str) and expression.fullmatch(held) is not None
+        return isinstance(held, str) and _fits(held, pieces)
 
     return matches
+
+
+_PATTERN_PART = re.compile(r"\\([*\\])|(\*)|([^*\\]+|\\)", re.DOTALL)
+
+
+def _pieces(pattern: str) -> list[str]:
+    """The texts around the stars of a pattern; a backslash before a star or a backslash makes it an ordinary one."""
+    pieces = [""]
+    for part in _PATTERN_PART.finditer(pattern):
+        if part[2]:
+            pieces.append("")
+        else:
+            pieces[-1] += part[1] or part[3]
+    return pieces
+
+
+def _fits(text: str, pieces: list[str]) -> bool:
+    """Whether the pieces stand in the text in this order, the first at its start and the last at its end."""
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return text == first
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for piece in pieces[1:-1]:
+        at = text.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
 
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {

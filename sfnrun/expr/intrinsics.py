@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.intrinsic_functions import FUNCTIONS, Failure, Function, fill, template_parts
@@ -129,8 +130,10 @@ class _Reader:
         if not found:
             raise self.error("this is not a number")
         start, self.at = self.at, found.end()
-        whole = found[1] is None and found[2] is None
-        value: Json = int(found[0]) if whole and len(found[0]) < 400 else float(found[0])
+        whole = found[1] is None and found[2] is None and len(found[0]) < 400
+        value: Json = int(found[0]) if whole else float(found[0])
+        if value in (inf, -inf):
+            raise self.error("this number is too large", at=start, length=len(found[0]))
         return Literal(value, start, self.at - start)
 
     def string(self) -> Literal:
@@ -253,8 +256,9 @@ def _compile_call(call: Call) -> Evaluate:
         given = [value(document, scope) for value in values]
         try:
             return run(scope, *given)
-        except Failure as failure:
-            cause = f"The function '{text}' had the following error: {failure}"
+        except (Failure, RecursionError) as failure:
+            what = failure if isinstance(failure, Failure) else "a value is nested too deeply"
+            cause = f"The function '{text}' had the following error: {what}"
             raise StatesError("States.IntrinsicFailure", cause) from None
 
     return evaluate

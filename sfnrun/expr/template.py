@@ -7,7 +7,7 @@ never copied.
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from sfnrun.errors import ExpressionError
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
 from sfnrun.expr.jsonpath import PathError, compile_path
 from sfnrun.expr.scope import Evaluate, Expression, Scope
-from sfnrun.payload import Json, dumps
+from sfnrun.payload import MAX_DEPTH, Json, dumps
 
 __all__ = ["Leaf", "OnError", "Pointer", "Template", "jsonata_inside", "jsonata_template", "jsonpath_template"]
 
@@ -52,11 +52,9 @@ def jsonata_template(node: Json, field: str, on_error: OnError, compile_leaf: Le
 
 def jsonata_inside(text: str) -> str | None:
     """What stands between `{%` and `%}`, trimmed; None if the text is a literal."""
-    found = _JSONATA.fullmatch(text)
-    return found[1] if found else None
-
-
-_JSONATA = re.compile(r"\{%\s*(.*?)\s*%\}", re.DOTALL)
+    if len(text) >= 4 and text.startswith("{%") and text.endswith("%}"):
+        return text[2:-2].strip()
+    return None
 
 
 # --- the two languages -----------------------------------------------------------------------------------------------
@@ -146,7 +144,25 @@ Language = _JsonPath | _Jsonata
 def _template(node: Json, language: Language) -> Template:
     whole = _compile(node, language)
     evaluate: Evaluate = (lambda document, scope: node) if whole is None else whole
-    return Template(dumps(node), frozenset(language.reads), evaluate, whole is None)
+    text = dumps(node)
+    # Each level costs a frame or two, and what is deeper than this is rare enough to pay for the guard.
+    if whole is not None and text.count("{") + text.count("[") > 100:
+        evaluate = _with_room(evaluate)
+    return Template(text, frozenset(language.reads), evaluate, whole is None)
+
+
+def _with_room(evaluate: Evaluate) -> Evaluate:
+    """The same with frames left for a template of the deepest nesting that a definition can have."""
+
+    def evaluate_deeply(document: Json, scope: Scope) -> Json:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(limit + 3 * MAX_DEPTH)
+        try:
+            return evaluate(document, scope)
+        finally:
+            sys.setrecursionlimit(limit)
+
+    return evaluate_deeply
 
 
 @dataclass(slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sfnrun.expr.jsonata.engine import UNDEFINED, Bounds, EvaluationFailed, evaluate_on
+from sfnrun.expr.jsonpath import compile_path
+from sfnrun.expr.scope import PlainScope
 
-__all__ = ["UNDEFINED", "evaluate_jsonata"]
+__all__ = ["UNDEFINED", "evaluate_jsonata", "evaluate_jsonpath"]
 
 
 def evaluate_jsonata(
@@ -19,3 +21,8 @@ def evaluate_jsonata(
         return evaluate_on(expr, data, bindings, bounds)
     except EvaluationFailed as failed:
         raise failed.error from None
+
+
+def evaluate_jsonpath(path: str, document: Any) -> Any:
+    """What a path finds in a document; raises ExpressionError where AWS refuses it, PathError where it fails."""
+    return compile_path(path, rooted=False).evaluate(document, PlainScope())

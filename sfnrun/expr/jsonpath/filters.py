@@ -10,7 +10,8 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from functools import lru_cache
 
 from sfnrun.expr.jsonpath.steps import Criterion, Filter, Flaw, InnerPath, Operand, PathError, Step, is_definite
 from sfnrun.payload import Json, dumps
@@ -252,14 +253,12 @@ def _order_of_numbers(expected: Json, value: Json) -> int:
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?")
 
 
+@lru_cache(maxsize=1024)
 def _decimal(text: str) -> Decimal:
     """`new BigDecimal(text)`: Jayway does not catch what it throws, so a text that is no number is an error."""
     if not _DECIMAL.fullmatch(text):
         raise PathError(f"{text!r} cannot be compared with a number", not_found=False)
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise PathError(f"{text!r} cannot be compared with a number", not_found=False) from None
+    return Decimal(text)
 
 
 _COMPARISONS: dict[tuple[str, str], Callable[[Json, Json], int]] = {

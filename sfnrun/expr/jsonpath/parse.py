@@ -139,7 +139,7 @@ def _quoted(text: str, offset: int) -> tuple[str, ...]:
 
 
 def _integer(text: str, offset: int) -> int:
-    number = int(text) if _NUMBER.fullmatch(text) else None
+    number = int(text) if _NUMBER.fullmatch(text) and len(text) < 20 else None
     if number is None or not -(2**31) <= number < 2**31:
         raise Flaw(f"{text!r} is not an index" if text else "an index is missing here", offset, max(1, len(text)))
     return number
