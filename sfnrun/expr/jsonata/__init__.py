@@ -234,12 +234,11 @@ class _Evaluation:
         return evaluate
 
     def run(self, document: Json, scope: Scope) -> Json:
-        hidden = _NONE
-        if self.may_hide and not self.may_hide.isdisjoint(scope.variables):
-            hidden = self.may_hide.intersection(scope.variables)
+        """The value, by the engine."""
+        hidden = self.may_hide and self.may_hide.intersection(scope.variables)
         program = self.programs.get(hidden) or self.made(hidden)
         try:
-            value = program.run(self.document(document, scope, hidden), scope)
+            value = program.run(self.given(document, scope, hidden), scope)
         except EvaluationFailed as error:
             raise _failure(self.text, self.field, f" threw an error during evaluation{error.ending}") from None
         if type(value) is Undefined:
@@ -257,20 +256,17 @@ class _Evaluation:
         self.programs[hidden] = program
         return program
 
-    def document(self, document: Json, scope: Scope, hidden: frozenset[str]) -> Json:
-        """What `made` assigns from."""
-        has_variables = bool(self.bound or hidden)
-        if self.reads_states:
-            states = {**document, "context": scope.context} if self.reads_context else document
-            return {"s": states, "v": _as_dict(scope.variables)} if has_variables else states
-        return _as_dict(scope.variables) if has_variables else None
+    def given(self, document: Json, scope: Scope, hidden: frozenset[str]) -> Json:
+        """The document that `made` assigns from."""
+        if not self.reads_states:
+            return _as_dict(scope.variables) if self.bound or hidden else None
+        if self.reads_context:
+            document = {**document, "context": scope.context}
+        return {"s": document, "v": _as_dict(scope.variables)} if self.bound or hidden else document
 
     def nothing(self, value: Undefined) -> NoReturn:
         ending = " returned an unsupported result type." if value.is_function else " returned nothing (undefined)."
         raise _failure(self.text, self.field, ending)
-
-
-_NONE: frozenset[str] = frozenset()
 
 
 def _as_dict(variables: Mapping[str, Json]) -> dict[str, Json]:
