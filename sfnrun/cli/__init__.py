@@ -1,0 +1,35 @@
+"""The command line: reads arguments, calls the Python API, and says what happened; every error ends up here.
+
+stdout carries results alone, stderr everything for eyes. Exit codes: 0 succeeded, 1 the execution failed or problems
+were found, 2 wrong usage or unreadable files, 3 a replay diverged, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from sfnrun.errors import SfnrunError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    from sfnrun.cli import faults
+    from sfnrun.cli.application import app
+
+    try:
+        app()
+    except SystemExit as stop:
+        return faults.exit_code(stop.code)
+    except SfnrunError as error:
+        return faults.told(error)
+    except KeyboardInterrupt:
+        return faults.INTERRUPTED
+    except Exception as error:
+        return faults.apology(error)
+    return 0

@@ -22,7 +22,8 @@ class Trace(Protocol):
 
     def say(self, line: Line) -> None: ...
 
-    def write(self, text: str) -> None: ...
+    def write(self, text: str) -> None:
+        """Print a text as it is, without a line's end of its own."""
 
     def __enter__(self) -> Trace: ...
 

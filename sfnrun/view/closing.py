@@ -11,7 +11,7 @@ from sfnrun.payload import Json, loads
 from sfnrun.view.line import Line
 from sfnrun.view.measures import clean, counted, duration
 
-__all__ = ["Ending", "Place", "closing"]
+__all__ = ["Ending", "Place", "cause_lines", "closing", "why"]
 
 _MAX_CAUSE_LINES = 40
 
@@ -47,8 +47,7 @@ class Ending:
 def closing(ending: Ending) -> Iterator[Line]:
     """The lines of an ending, failure first, so that the last line always says the same things."""
     failed = ending.status != "SUCCEEDED"
-    if failed:
-        yield from _why(ending)
+    yield from why(ending)
     parts = [
         f"{ending.status} in {duration(ending.took)}",
         counted(ending.states, "state"),
@@ -65,7 +64,8 @@ def closing(ending: Ending) -> Iterator[Line]:
         yield Line("faint", text=f"history {ending.history}")
 
 
-def _why(ending: Ending) -> Iterator[Line]:
+def why(ending: Ending) -> Iterator[Line]:
+    """The lines of a failure: its error, its cause as a person reads it, its place in the definition."""
     if ending.error or ending.cause:
         yield Line("text")
         yield Line("bad", text=clean(ending.error or "(no error name)"))

@@ -82,9 +82,11 @@ def _state(line: Line, indent: str, mark: str, style: str, width: int | None) ->
     kind = pad(line.type, _TYPE_COLUMN)
     text = line.text
     if width is not None:
-        text = fit(text, max(0, width - cells(indent) - cells(mark) - 1 - cells(head) - len(kind)))
+        left = max(0, width - cells(indent) - cells(mark) - 1 - cells(head))
+        kind = fit(kind, left)
+        text = fit(text, left - len(kind))
     if not text:
-        kind = line.type
+        kind = kind.rstrip()
     return [
         (indent, "faint"),
         (mark, style),

@@ -58,7 +58,7 @@ class LiveTrace:
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,
-                get_renderable=self._running,
+                get_renderable=self.running,
             )
             self._live.start()
             self._painter = threading.Thread(target=self._paint_on, name="sfnrun-view", daemon=True)
@@ -83,7 +83,8 @@ class LiveTrace:
             self._print([line])
 
     def write(self, text: str) -> None:
-        self.console.print(Text(text))
+        self.console.print(Text(text), end="", soft_wrap=True)
+        self.console.file.flush()
 
     # The painter
 
@@ -117,7 +118,7 @@ class LiveTrace:
 
     # What is running
 
-    def _running(self) -> Group:
+    def running(self) -> Group:
         self._frame += 1
         if self._story is None:
             return Group()

@@ -36,13 +36,13 @@ class PlainTrace:
                 return
             self._told = self._clock()
         text = "".join([text for text, _ in segments(line)]).rstrip()
-        self.write(text.translate(ASCII_MARKS) if self._ascii else text)
+        self.write(text + "\n")
 
     def write(self, text: str) -> None:
         if not self._open:
             return
         try:
-            self._stream.write(text + "\n")
+            self._stream.write(text.translate(ASCII_MARKS) if self._ascii else text)
         except (OSError, ValueError):
             # EPIPE, or a stream that was closed: `sfnrun … 2>&1 | head` must still run to its end.
             self._open = False

@@ -39,7 +39,8 @@ class OpenState:
     """A state that has been entered and not left: one for every running fiber."""
 
     __slots__ = (
-        "at", "cached", "caught", "done", "error", "failed", "fiber", "id", "input", "name", "retries", "total", "type", "until",
+        "at", "cached", "caught", "done", "error", "failed", "fiber", "id", "input", "name", "retries", "total", "type",
+        "until",
     )  # fmt: skip
 
     def __init__(self, event: Event) -> None:
@@ -167,9 +168,10 @@ class Story:
 
     def _opened(self, event: Event) -> None:
         state, labels = self.open.get(event.fiber), self.labels_of(event.fiber)
-        if state is not None:
-            state.until = None
-        if state is not None and labels is not None:
+        if state is None:
+            return
+        state.until = None
+        if labels is not None:
             text = "" if state.total is None else counted(state.total, "item")
             self._say(Line("opened", labels, clean(state.name), state.type, text))
 

@@ -1,0 +1,147 @@
+"""`sfnrun execute`: runs a definition against local handlers; the output alone goes to stdout."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sfnrun.cli.watching import Watch
+    from sfnrun.view.step import Stepper
+
+__all__ = ["EXAMPLE", "execute"]
+
+EXAMPLE = "Example: [bold]sfnrun execute order.asl.yaml --input order.json | jq .total[/bold]"
+
+
+class Clock(StrEnum):
+    """Whose time Waits, backoffs and timeouts take."""
+
+    REAL = "real"
+    VIRTUAL = "virtual"
+
+
+class WorkflowType(StrEnum):
+    """The service's two kinds of workflow."""
+
+    STANDARD = "STANDARD"
+    EXPRESS = "EXPRESS"
+
+
+_EXIT_CODES = {"SUCCEEDED": 0, "ABORTED": 130}
+
+_WORLD = "Who answers Tasks"
+_RUN = "How it runs"
+_SHOWN = "What is shown"
+_KEPT = "What is kept"
+
+
+def execute(
+    definition: Annotated[str, typer.Argument(help="The definition (JSON or YAML); - is stdin.", show_default=False)],
+    input_: Annotated[
+        str | None, typer.Option("--input", "-i", metavar="FILE|-|JSON", help="The input; {} if left out.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A value for ${Name} in the definition.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the execution.", show_default="machine and time")] = None,
+    functions: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder of handlers.", show_default="functions/", rich_help_panel=_WORLD),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Configuration.", show_default="sfnrun.yaml", rich_help_panel=_WORLD),
+    ] = None,
+    mock_config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A MockConfigFile.json of Step Functions Local.", rich_help_panel=_WORLD),
+    ] = None,
+    test_case: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The test case of --mock-config.", rich_help_panel=_WORLD)
+    ] = None,
+    clock: Annotated[
+        Clock, typer.Option(help="virtual: waits, backoffs and timeouts cost nothing.", rich_help_panel=_RUN)
+    ] = Clock.REAL,
+    workflow_type: Annotated[
+        WorkflowType, typer.Option("--type", help="Type of the workflow.", rich_help_panel=_RUN)
+    ] = WorkflowType.STANDARD,
+    seed: Annotated[
+        int | None, typer.Option(help="Decides all chance: the same seed, the same history.", rich_help_panel=_RUN)
+    ] = None,
+    no_limits: Annotated[
+        bool, typer.Option("--no-limits", help="Lift AWS's quotas (256 KiB, 25,000 events…).", rich_help_panel=_RUN)
+    ] = False,
+    step: Annotated[
+        bool, typer.Option("--step", help="Stop before every state: run, skip, edit or quit.", rich_help_panel=_RUN)
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Handlers on the main thread: breakpoint() works.", rich_help_panel=_RUN),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show nothing but failures.", rich_help_panel=_SHOWN)
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.", rich_help_panel=_SHOWN)] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what each state changed.", rich_help_panel=_SHOWN)
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The output.", show_default="stdout", rich_help_panel=_KEPT
+        ),
+    ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Histories.", show_default=".sfnrun/executions", rich_help_panel=_KEPT),
+    ] = None,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Keep no history.", rich_help_panel=_KEPT)] = False,
+) -> None:
+    """Run a state machine; its output goes to stdout, alone."""
+    import sfnrun
+    from sfnrun.asl.source import load as load_source
+    from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
+    from sfnrun.cli.output import write_result
+    from sfnrun.cli.watching import Watch
+    from sfnrun.config import load_config
+
+    watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not (step or debug), real=clock is Clock.REAL)
+    settings = load_config(config, Path())
+    source = load_source(
+        definition, substitutions={**settings.substitutions, **substitutions(set_)}, limits=not no_limits
+    )
+    payload = read_input(input_)
+    stepper = _stepper(watch) if step else None
+    with watch:
+        result = sfnrun.run(
+            source,
+            payload,
+            clock=clock.value,
+            workflow_type=workflow_type.value,
+            name=name,
+            seed=seed,
+            limits=not no_limits,
+            functions=functions,
+            config=settings,
+            mock_config=mock_config,
+            test_case=test_case,
+            step=stepper,
+            debug=debug,
+            history=None if no_history else history or EXECUTIONS,
+            listener=watch.listener,
+            keep_events=False,
+        )
+    watch.close(result, source)
+    if result.output_text is not None:
+        write_result(result.output_text, output)
+    raise typer.Exit(_EXIT_CODES.get(result.status, 1))
+
+
+def _stepper(watch: Watch) -> Stepper:
+    from sfnrun.view.step import Stepper, open_terminal
+
+    return Stepper(open_terminal().readline, watch.trace.write)

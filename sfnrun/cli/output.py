@@ -1,0 +1,36 @@
+"""stdout carries the result and nothing else, so that `sfnrun … | jq` works; a reader who left is no error."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from sfnrun.errors import UsageError
+
+__all__ = ["write_result", "write_text"]
+
+
+def write_result(text: str, path: str | None) -> None:
+    """The output of an execution, to stdout or, with `--output`, to a file. Raises UsageError if it cannot be."""
+    if path is None:
+        write_text(text)
+        return
+    try:
+        with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        raise UsageError(f"cannot write the output to {path}: {error.strerror}") from None
+
+
+def write_text(text: str) -> None:
+    """A line, or lines, on stdout as UTF-8."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass") + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at its end and would complain; now it writes into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError) as error:
+        raise UsageError(f"cannot write to stdout: {error}") from None

@@ -1,0 +1,167 @@
+"""`sfnrun trace`: recorded executions listed, shown and replayed; user code is never imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sfnrun.cli.arguments import EXECUTIONS, complete_execution
+
+if TYPE_CHECKING:
+    from sfnrun.cli.watching import Watch
+    from sfnrun.history.file import Recording
+    from sfnrun.history.record import Event
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="List, show and replay recorded executions.", rich_markup_mode="rich")
+
+
+class ShowFormat(StrEnum):
+    """What `trace show` writes: lines for people, JSON lines, or what `aws stepfunctions` prints."""
+
+    TEXT = "text"
+    JSON = "json"
+    AWS = "aws"
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|last|FILE",
+        help="An execution by its name, the last one, or a history file.",
+        autocompletion=complete_execution,
+        show_default=False,
+    ),
+]
+Folder = Annotated[
+    str | None, typer.Option("--history", metavar="DIR", help="Histories.", show_default=str(EXECUTIONS))
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")]
+
+
+def _folder(given: str | None) -> Path:
+    return Path(given) if given is not None else EXECUTIONS
+
+
+@app.command("list", epilog="Example: [bold]sfnrun trace list[/bold]")
+def list_(history: Folder = None) -> None:
+    """List recorded executions, the newest first."""
+    from sfnrun.cli.arguments import recorded
+    from sfnrun.cli.output import write_text
+    from sfnrun.view.listing import listing
+
+    files = recorded(_folder(history))
+    if not files:
+        print(f"no executions are recorded in {_folder(history)}", file=sys.stderr)
+        return
+    write_text("\n".join(listing(files)))
+
+
+@app.command("show", epilog="Example: [bold]sfnrun trace show last --format aws | jq '.events[].type'[/bold]")
+def show(
+    name: Name = "last",
+    format: Annotated[ShowFormat, typer.Option(help="For people, as JSON lines, or as AWS's CLI has it.")] = (  # noqa: A002
+        ShowFormat.TEXT
+    ),
+    verbose: Verbose = False,
+    history: Folder = None,
+) -> None:
+    """Show what happened in an execution."""
+    from sfnrun.cli.arguments import execution_file
+    from sfnrun.cli.output import write_text
+    from sfnrun.history.file import read
+
+    recording = read(execution_file(name, _folder(history)))
+    write_text(_SHOWN[format](recording, verbose))
+
+
+def _shown_as_text(recording: Recording, verbose: bool) -> str:
+    import io
+
+    from sfnrun.cli.watching import ending_of
+    from sfnrun.history.retold import retell
+    from sfnrun.view.closing import closing
+    from sfnrun.view.plain import PlainTrace
+    from sfnrun.view.story import Story
+
+    text = io.StringIO()
+    trace = PlainTrace(text)
+    story = Story(trace.say, verbose=verbose)
+    retell(recording, story)
+    for line in closing(ending_of(story, recording)):
+        trace.say(line)
+    return text.getvalue().rstrip("\n")
+
+
+def _shown_as_json(recording: Recording, verbose: bool) -> str:
+    import io
+
+    from sfnrun.history.retold import retell
+    from sfnrun.view.jsonlines import JsonLines
+
+    text = io.StringIO()
+    retell(recording, JsonLines(text))
+    return text.getvalue().rstrip("\n")
+
+
+def _shown_as_aws(recording: Recording, verbose: bool) -> str:
+    import json
+
+    from sfnrun.history.project import aws_event
+    from sfnrun.history.retold import events
+
+    told: list[dict[str, Any]] = []
+    for event in events(recording):
+        projected = aws_event(event)
+        told.append({**projected, "timestamp": projected["timestamp"].isoformat()})
+    return json.dumps({"events": told}, indent=4, ensure_ascii=False)
+
+
+_SHOWN = {ShowFormat.TEXT: _shown_as_text, ShowFormat.JSON: _shown_as_json, ShowFormat.AWS: _shown_as_aws}
+
+
+@app.command("replay", epilog="Example: [bold]sfnrun trace replay last --speed 10[/bold]")
+def replay(
+    name: Name = "last",
+    speed: Annotated[
+        str, typer.Option(metavar="N|max", help="So many times as fast as it was; max does not wait.")
+    ] = "max",
+    step: Annotated[bool, typer.Option("--step", help="Stop before every state.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but a divergence.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
+    verbose: Verbose = False,
+    definition: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Replay against this definition, to see what a change changes.")
+    ] = None,
+    history: Folder = None,
+) -> None:
+    """Run an execution again over its recorded answers and compare; exit 3 where it goes another way."""
+    import sfnrun
+    from sfnrun.cli.arguments import execution_file
+    from sfnrun.cli.output import write_text
+    from sfnrun.cli.watching import Watch
+    from sfnrun.view.pace import Paced, speed_of
+
+    pace = speed_of(speed)
+    path = execution_file(name, _folder(history))
+    watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not step, real=False)
+    listener = watch.listener
+    if listener is not None and (pace is not None or step):
+        listener = Paced(listener, pace, before=_pausing(watch) if step else None)
+    with watch:
+        result = sfnrun.replay(path, definition=definition, listener=listener)
+    watch.close(result)
+    if result.output_text is not None:
+        write_text(result.output_text)
+
+
+def _pausing(watch: Watch) -> Callable[[Event], None]:
+    from sfnrun.view.step import open_terminal, pausing
+
+    return pausing(open_terminal(), watch.trace.write)

@@ -1,0 +1,136 @@
+"""What the options --quiet, --json and -v make of an execution as it happens, and its last lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from sfnrun.history.record import Listener
+from sfnrun.payload import Json
+from sfnrun.view import Trace, open_trace
+
+if TYPE_CHECKING:
+    from sfnrun.asl.source import Source
+    from sfnrun.history.file import Recording
+    from sfnrun.run import Result
+    from sfnrun.view.closing import Ending, Place
+    from sfnrun.view.story import Story
+
+__all__ = ["Watch", "ending_of", "place_of"]
+
+
+class Watch:
+    """A trace on stderr around one execution; `listener` is None where nobody looks, which costs nothing."""
+
+    def __init__(
+        self, *, quiet: bool = False, json: bool = False, verbose: bool = False, moving: bool = True, real: bool = True
+    ) -> None:
+        self._began = time.perf_counter()
+        self._json = json
+        self._quiet = quiet
+        self._virtual = not real
+        self.trace: Trace
+        self.story: Story | None = None
+        self.listener: Listener | None = None
+        if json and not quiet:
+            from sfnrun.view.jsonlines import JsonLines
+
+            self.listener = JsonLines(sys.stderr)
+        self.trace, watch = open_trace(sys.stderr, moving=moving and not quiet and not json, real=real)
+        if not quiet and not json:
+            from sfnrun.view.story import Story
+
+            self.listener = self.story = Story(self.trace.say, verbose=verbose)
+            watch(self.story)
+
+    def __enter__(self) -> Watch:
+        self.trace.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.trace.__exit__(kind, error, traceback)
+
+    def close(self, result: Result, source: Source | None = None) -> None:
+        """Say how it ended: the whole for those who watched, a failure alone for --quiet, nothing more for --json."""
+        if self._json:
+            return
+        from sfnrun.view.closing import closing, why
+
+        ending = self._ending(result, source)
+        for line in why(ending) if self._quiet else closing(ending):
+            self.trace.say(line)
+
+    def _ending(self, result: Result, source: Source | None) -> Ending:
+        from sfnrun.view.closing import Ending
+
+        story = self.story
+        return Ending(
+            status=result.status,
+            error=result.error,
+            cause=result.cause,
+            took=(time.perf_counter() - self._began) * 1000,
+            simulated=result.stop_time - result.start_time,
+            virtual=self._virtual,
+            states=story.states if story else 0,
+            retries=story.retries if story else 0,
+            hits=story.hits if story else 0,
+            events=result.event_count,
+            history=str(result.history) if result.history else None,
+            place=place_of(source, story.origin) if source and story and result.status == "FAILED" else None,
+        )
+
+
+def ending_of(story: Story, recording: Recording) -> Ending:
+    """How a recorded execution ended; it took what it took then."""
+    from sfnrun.asl.source import from_text
+    from sfnrun.view.closing import Ending
+
+    took = story.now - (story.began or story.now)
+    source = from_text(str(recording.start["definition"]), limits=False) if story.origin else None
+    return Ending(
+        status=story.status,
+        error=story.error,
+        cause=story.cause,
+        took=took,
+        simulated=took,
+        states=story.states,
+        retries=story.retries,
+        hits=story.hits,
+        events=story.events,
+        history=str(recording.path),
+        place=place_of(source, story.origin) if source else None,
+    )
+
+
+def place_of(source: Source, state: str | None) -> Place | None:
+    """Where a definition says what a state is; None if it has no text, as one built in Python."""
+    from sfnrun.view.closing import Place
+
+    pointer = _pointer_of(source.value, state)
+    problem = source.problem("", "", pointer, key=True) if pointer else None
+    return Place(source.name, problem.span, problem.source_line) if problem and problem.span else None
+
+
+def _pointer_of(graph: Json, name: str | None, pointer: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
+    for key, state in graph["States"].items():
+        here = (*pointer, "States", key)
+        if key == name:
+            return here
+        for inside, path in _graphs_in(state, here):
+            found = _pointer_of(inside, name, path)
+            if found:
+                return found
+    return None
+
+
+def _graphs_in(state: Json, pointer: tuple[str | int, ...]) -> Iterator[tuple[Json, tuple[str | int, ...]]]:
+    for index, branch in enumerate(state.get("Branches", ())):
+        yield branch, (*pointer, "Branches", index)
+    for field in ("ItemProcessor", "Iterator"):
+        if field in state:
+            yield state[field], (*pointer, field)

@@ -1,0 +1,55 @@
+"""Executions told by hand, for tests of the trace."""
+
+from io import StringIO
+from typing import Any
+
+from sfnrun.history.record import Event, Listener, Note
+from sfnrun.payload import Payload
+from sfnrun.view.plain import PlainTrace
+from sfnrun.view.story import Story
+
+START = 1_767_225_600_000
+
+
+class Teller:
+    """Numbers and times the events of one execution."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.id = 0
+        self.at = START
+
+    def event(self, type: str, fiber: str = "", after: int = 0, **details: Any) -> None:
+        self.id += 1
+        self.at += after
+        payloads = {name: Payload(details[name]) for name in ("input", "output") if name in details}
+        self.listener.event(Event(self.id, self.id - 1, self.at, type, fiber, {**details, **payloads}))
+
+    def note(self, kind: str, state: str, fiber: str = "", after: int = 0, **details: Any) -> None:
+        self.at += after
+        self.listener.note(Note(kind, self.at, fiber, state, details))
+
+    def state(
+        self, type: str, name: str, fiber: str = "", after: int = 0, input: Any = None, output: Any = None
+    ) -> None:
+        self.event(f"{type}StateEntered", fiber, name=name, input=input)
+        self.event(f"{type}StateExited", fiber, after, name=name, output=output)
+
+
+def plain(**options: Any) -> tuple[Story, Teller, StringIO]:
+    """A story told as plain lines, its teller, and what was printed."""
+    text = StringIO()
+    story = Story(PlainTrace(Utf8(text)).say, **options)
+    return story, Teller(story), text
+
+
+class Utf8:
+    """A text stream that says it writes UTF-8, as a terminal's or a pipe's does."""
+
+    encoding = "utf-8"
+
+    def __init__(self, text: StringIO) -> None:
+        self._text = text
+
+    def write(self, text: str) -> int:
+        return self._text.write(text)
