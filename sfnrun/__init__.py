@@ -1,0 +1,60 @@
+"""Run AWS Step Functions workflows on your own machine, against your own Python handlers, exactly as AWS would."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sfnrun.asl.load import load, validate
+    from sfnrun.engine.effects import PENDING, Reply, Request
+    from sfnrun.errors import DefinitionError, Divergence, Problem, SfnrunError, TaskFailed
+    from sfnrun.payload import Payload
+    from sfnrun.replay import replay
+    from sfnrun.run import Result, run
+
+__all__ = [
+    "PENDING",
+    "DefinitionError",
+    "Divergence",
+    "Payload",
+    "Problem",
+    "Reply",
+    "Request",
+    "Result",
+    "SfnrunError",
+    "TaskFailed",
+    "__version__",
+    "load",
+    "replay",
+    "run",
+    "validate",
+]
+
+__version__ = "0.1.0"
+
+# Each name is imported when it is first used: `sfnrun validate` should not wait for what only `execute` needs.
+_HOMES = {
+    "PENDING": "sfnrun.engine.effects",
+    "DefinitionError": "sfnrun.errors",
+    "Divergence": "sfnrun.errors",
+    "Payload": "sfnrun.payload",
+    "Problem": "sfnrun.errors",
+    "Reply": "sfnrun.engine.effects",
+    "Request": "sfnrun.engine.effects",
+    "Result": "sfnrun.run",
+    "SfnrunError": "sfnrun.errors",
+    "TaskFailed": "sfnrun.errors",
+    "load": "sfnrun.asl.load",
+    "replay": "sfnrun.replay",
+    "run": "sfnrun.run",
+    "validate": "sfnrun.asl.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sfnrun' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -76,7 +76,8 @@ class Problem:
 def caret(source_line: str, span: Span, width: int = 100) -> str:
     """The source line with carets under the span, cut to `width` characters around it."""
     start = max(0, span.column - 1 - width // 2)
-    shown = source_line[start : start + width].replace("\t", " ").rstrip("\r\n")
+    # A blank for each tab and control character: columns stay true, and a terminal obeys no file.
+    shown = "".join(each if each.isprintable() else " " for each in source_line[start : start + width].rstrip("\r\n"))
     ends_here = span.end_line == span.line
     length = (span.end_column if ends_here else len(source_line) + 1) - span.column
     offset = span.column - 1 - start
@@ -138,7 +139,8 @@ class StatesError(Exception):
 
     `name` None is a Fail state without Error. `aliases` are further names it answers to: a missed heartbeat shows as
     States.Timeout and may be caught as States.HeartbeatTimeout too. `location` is the field that a failed
-    evaluation stands in ("Output/result"), which AWS puts in its EvaluationFailed event.
+    evaluation stands in ("Output/result"), which AWS puts in its EvaluationFailed event. A `fatal` error is not
+    matched by any Retry or Catch, whatever its name.
     """
 
     def __init__(
@@ -148,12 +150,14 @@ class StatesError(Exception):
         *,
         location: str | None = None,
         aliases: tuple[str, ...] = (),
+        fatal: bool = False,
     ) -> None:
         super().__init__(name, cause)
         self.name = name
         self.cause = cause
         self.location = location
         self.aliases = aliases
+        self.fatal = fatal
 
 
 class TaskFailed(StatesError):

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["Json", "Payload", "dumps", "loads"]
+__all__ = ["Json", "Payload", "dumps", "loads", "type_name"]
 
 Json = Any
 
@@ -78,6 +78,22 @@ class Payload:
 
     def __repr__(self) -> str:
         return f"Payload({self.text})"
+
+
+def type_name(value: Json) -> str:
+    """The JSON type of a value, as AWS names it: array, object, string, number, boolean or null."""
+    return TYPE_NAMES[type(value)]
+
+
+TYPE_NAMES = {
+    list: "array",
+    dict: "object",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
 
 
 def dumps(value: Json) -> str:

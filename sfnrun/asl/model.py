@@ -61,11 +61,12 @@ class Retrier:
 
 @dataclass(frozen=True, slots=True)
 class Catcher:
-    """One entry of Catch. `result_path` None discards the error output (`"ResultPath": null`)."""
+    """One entry of Catch. `discards_error` is `"ResultPath": null`: the state's input goes on as it was."""
 
     error_equals: tuple[str, ...]
     next: str
     result_path: Expression | None = None
+    discards_error: bool = False
     assign: Expression | None = None
     output: Expression | None = None
 
@@ -224,7 +225,10 @@ class Map(State):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A whole definition. `text` is its source text and `sha256` the hash of it."""
+    """A whole definition. `text` is its source text, `sha256` the hash of it, and `file` where it came from.
+
+    `substitutions` are the values that its `${Name}` placeholders were given.
+    """
 
     graph: StateMachine
     query_language: QueryLanguage = "JSONPath"
@@ -233,3 +237,5 @@ class Machine:
     name: str = "StateMachine"
     text: str = field(default="", repr=False)
     sha256: str = ""
+    file: str = ""
+    substitutions: Mapping[str, Json] = field(default_factory=dict, repr=False)

@@ -1,17 +1,19 @@
 """What a state asks of the world, and what the world can say: the only vocabulary between engine and drivers.
 
-Three effects block: Fork (Parallel branches, Map items; the Loop does it itself), Sleep (Wait, backoff) and Call (a
-Task). A Driver is three methods, and the only seam to fake: `begin(key, effect, at)` starts one, `cancel(key)` ends it
-as well as it can, `next() -> Answered` gives the next answer and may block. Times are milliseconds since 1970.
+A coroutine blocks on three things: Sleep (Wait, backoff), Call (a Task; `More` for its further answers) and Join (a
+Parallel branch or Map item that ends; the Loop sees to that itself). A Driver is three methods, and the only seam to
+fake: `begin(key, effect, at)` starts an effect, `cancel(key)` ends it as well as it can, `next() -> Answered` gives
+the next answer and may block. Times are milliseconds since 1970.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sfnrun.asl.model import Resource
+from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 
 __all__ = [
@@ -21,8 +23,14 @@ __all__ = [
     "Call",
     "Driver",
     "Failed",
+    "Join",
+    "Logged",
+    "More",
+    "Pause",
     "Pending",
+    "Reply",
     "Request",
+    "Resumed",
     "Sleep",
     "Slept",
     "Started",
@@ -42,12 +50,30 @@ PENDING = Pending()
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """A task's answer with more to tell than a value; a task may return it in place of the value.
+
+    `output` is the result, a JSON value or a Payload, and `failure` the error in its place. `submitted` is what the
+    service answered at once when the result of a `.sync` or `.waitForTaskToken` came later. `duration_ms` is how long
+    the task takes under the virtual clock. `note` tells what a cache did, for the trace.
+    """
+
+    output: Json | Payload | Pending = PENDING
+    failure: TaskFailed | None = None
+    submitted: Json | Payload = None
+    worker_name: str | None = None
+    duration_ms: int = 0
+    note: Json = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What a Task asks, as whoever answers it sees it.
 
     `key` names the request within its execution ("1.0/2.7:3"), the same in every replay; `id` is a UUID made from it.
     `attempt` counts retries from 0. `token` is the task token of `.waitForTaskToken` and activities, else None.
     `context` is the context object. `timeout_seconds` and `heartbeat_seconds` are the state's own, if it has them.
+    `at` is the engine's time of asking. What is given to `log`, line by line, is shown in the trace.
     """
 
     key: str
@@ -61,6 +87,7 @@ class Request:
     timeout_seconds: int | None = None
     heartbeat_seconds: int | None = None
     credentials: Json = None
+    at: int = 0
     log: Callable[[str], None] = field(default=lambda line: None, repr=False)
 
     @property
@@ -85,7 +112,7 @@ class Request:
 
 
 class TaskHandler(Protocol):
-    """Answers requests: returns a JSON value, a Payload or PENDING, or raises TaskFailed.
+    """Answers requests: returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed.
 
     `time_limit` is in seconds of real time; when it is over the driver gives the call up and fails the Task with
     what `timed_out` returns.
@@ -93,7 +120,7 @@ class TaskHandler(Protocol):
 
     time_limit: float | None
 
-    def __call__(self, request: Request) -> Json | Payload | Pending: ...
+    def __call__(self, request: Request) -> Json | Payload | Reply | Pending: ...
 
     def timed_out(self, request: Request) -> Failed: ...
 
@@ -102,16 +129,56 @@ class TaskHandler(Protocol):
 class Sleep:
     """Wake me at this time."""
 
+    key: str
     until: int
+
+    def __await__(self) -> Generator[Sleep, Slept, Slept]:
+        return (yield self)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """Answer this request; `timeout_ms` and `heartbeat_ms` are what the state allows for it."""
 
+    key: str
     request: Request
     timeout_ms: int | None = None
     heartbeat_ms: int | None = None
+
+    def __await__(self) -> Generator[Call, Answer, Answer]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Give me the next answer to a Call that has had one (Started, Submitted) and is not over."""
+
+    key: str
+
+    def __await__(self) -> Generator[More, Answer, Answer]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A state is about to be run: ask the person who steps through the execution how to go on."""
+
+    key: str
+    state: str
+    type: str
+    fiber: str
+    input: Payload
+
+    def __await__(self) -> Generator[Pause, Resumed, Resumed]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Wake me with the next of my child fibers that has ended."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
 
 
 class Started(NamedTuple):
@@ -151,6 +218,19 @@ class Slept(NamedTuple):
     """A timer went off."""
 
 
+class Resumed(NamedTuple):
+    """How to go on after a Pause: "run" the state or "skip" it, with `input` in place of what it had, or "quit"."""
+
+    action: str = "run"
+    input: Payload | None = None
+
+
+class Logged(NamedTuple):
+    """A line that a handler printed; it wakes nobody."""
+
+    line: str
+
+
 class Stopped(NamedTuple):
     """Somebody stopped the execution (StopExecution, Ctrl-C)."""
 
@@ -158,7 +238,7 @@ class Stopped(NamedTuple):
     cause: str | None = None
 
 
-Answer = Started | Submitted | Succeeded | Failed | TimedOut | Slept | Stopped
+Answer = Started | Submitted | Succeeded | Failed | TimedOut | Slept | Resumed | Logged | Stopped
 
 
 class Answered(NamedTuple):
@@ -172,7 +252,7 @@ class Answered(NamedTuple):
 class Driver(Protocol):
     """Answers effects."""
 
-    def begin(self, key: str, effect: Sleep | Call, at: int) -> None: ...
+    def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None: ...
 
     def cancel(self, key: str) -> None: ...
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from sfnrun import PENDING, Payload, Reply, Request, TaskFailed, run
 from sfnrun.expr.jsonata.engine import UNDEFINED, Bounds, EvaluationFailed, evaluate_on
+from sfnrun.payload import dumps
 from sfnrun.expr.jsonpath import compile_path
 from sfnrun.expr.scope import PlainScope
 
-__all__ = ["UNDEFINED", "evaluate_jsonata", "evaluate_jsonpath"]
+__all__ = ["UNDEFINED", "evaluate_jsonata", "evaluate_jsonpath", "run_case"]
 
 
 def evaluate_jsonata(
@@ -26,3 +29,70 @@ def evaluate_jsonata(
 def evaluate_jsonpath(path: str, document: Any) -> Any:
     """What a path finds in a document; raises ExpressionError where AWS refuses it, PathError where it fails."""
     return compile_path(path, rooted=False).evaluate(document, PlainScope())
+
+
+def run_case(case: dict[str, Any]) -> dict[str, Any]:
+    """Run a recorded execution over what the world answered in it."""
+    world = RecordedWorld(case["task_results"])
+    stopped = any(call["op"] == "stop_execution" for call in case.get("driver_calls") or ())
+    text = case.get("input_raw")
+    now = int(time.time() * 1000)
+    result = run(
+        case["definition"],
+        Payload.parse("{}" if text is None else text),
+        tasks=world,
+        workflow_type=case["type"],
+        role_arn=case.get("role_arn"),
+        state_machine_name=case["state_machine_arn"].split(":")[-1],
+        name=_execution_name(case),
+        execution_arn=case.get("execution_arn"),
+        account=case["state_machine_arn"].split(":")[4],
+        start_time=now,
+        stop_at=now + 1000 if stopped and case["type"] == "STANDARD" else None,
+    )
+    return {
+        "status": result.status,
+        "output": result.output_text,
+        "error": result.error,
+        "cause": result.cause,
+        "events": result.events,
+    }
+
+
+def _execution_name(case: dict[str, Any]) -> str:
+    parts = str(case.get("execution_arn") or "::execution").split(":")
+    return parts[7] if len(parts) > 7 else parts[-1]
+
+
+class RecordedWorld:
+    """Answers each request with the next recorded result of its state; four recordings do not say the state."""
+
+    def __init__(self, results: list[dict[str, Any]]) -> None:
+        self.results = list(results)
+
+    def __call__(self, request: Request) -> Any:
+        result = self._take(request)
+        if result is None:
+            raise TaskFailed("Test.NoAnswer", f"the recording has no answer for {request.state}")
+        answer = result["result"]
+        worker = result.get("worker_name")
+        submitted = result.get("submitted_output")
+        submitted = None if submitted is None else _payload(submitted)
+        if answer.get("timed_out"):
+            return Reply(PENDING, submitted=submitted, worker_name=worker)
+        if "output" in answer:
+            return Reply(_payload(answer["output"]), submitted=submitted, worker_name=worker)
+        cause = answer.get("cause_text", answer.get("cause"))
+        failure = TaskFailed(answer.get("error"), cause if cause is None or isinstance(cause, str) else dumps(cause))
+        return Reply(failure=failure, submitted=submitted, worker_name=worker)
+
+    def _take(self, request: Request) -> dict[str, Any] | None:
+        for index, result in enumerate(self.results):
+            if result["state"] in (None, request.state):
+                return self.results.pop(index)
+        return None
+
+
+def _payload(recorded: Any) -> Payload:
+    """A recorded output: JSON text, or the object that the recorder made of it."""
+    return Payload.parse(recorded) if isinstance(recorded, str) else Payload(recorded)

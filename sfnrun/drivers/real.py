@@ -1,0 +1,186 @@
+"""Real time: handlers run side by side on a pool of threads, waits take as long as they say.
+
+Whatever happens outside comes in through one queue, so that the loop sees one answer after the other. A task token is
+looked up by what it was made from, the key; there is no table of tokens.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from sfnrun.drivers.perform import HandlerFor, Step, perform, run_on
+from sfnrun.drivers.pool import Pool
+from sfnrun.engine.effects import (
+    Answer,
+    Answered,
+    Call,
+    Logged,
+    Pause,
+    Sleep,
+    Slept,
+    Started,
+    Stopped,
+    Submitted,
+    TaskHandler,
+    TimedOut,
+)
+from sfnrun.payload import Payload
+
+__all__ = ["RealDriver"]
+
+
+class Timer(NamedTuple):
+    """An answer that is due at a time; `late` makes it when it is (a handler that outstayed its time limit)."""
+
+    at: float
+    number: int
+    key: str
+    answer: Answer | None
+    late: Callable[[], Answer] | None = None
+
+
+class Arrived(NamedTuple):
+    """What comes in from a handler's thread; `answer` None: it has returned, its answer will come from elsewhere."""
+
+    at: int
+    key: str
+    answer: Answer | None
+
+
+class RealDriver:
+    """Answers effects in real time. `threads` False runs handlers one by one on the loop's thread, for a debugger."""
+
+    def __init__(self, handler_for: HandlerFor, step: Step = run_on, *, threads: bool = True) -> None:
+        self.handler_for = handler_for
+        self.step = step
+        self._pool = Pool() if threads else None
+        self._inbox: SimpleQueue[Arrived | BaseException] = SimpleQueue()
+        self._told: deque[Arrived] = deque()
+        self._asked: deque[tuple[Call, TaskHandler]] = deque()
+        self._timers: list[Timer] = []
+        self._count = 0
+        self._open: set[str] = set()
+        self._running: set[str] = set()
+        # The wall clock may be set while we run; the monotonic one tells how much time has passed.
+        self._epoch = time.time() - time.monotonic()
+
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+        return int((self._epoch + time.monotonic()) * 1000)
+
+    def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
+        self._open.add(key)
+        if isinstance(effect, Sleep):
+            self._time(effect.until, key, Slept())
+            return
+        if isinstance(effect, Pause):
+            self._told.append(Arrived(self.now(), key, self.step(effect)))
+            return
+        if effect.timeout_ms is not None:
+            self._time(at + effect.timeout_ms, key, TimedOut())
+        if effect.heartbeat_ms is not None:
+            self._time(at + effect.heartbeat_ms, key, TimedOut(heartbeat=True))
+        handler = self.handler_for(effect.request)
+        if effect.request.resource.kind != "activity":
+            self._told.append(Arrived(self.now(), key, Started()))
+        if self._pool is None:
+            self._asked.append((effect, handler))
+            return
+        self._running.add(key)
+        if handler.time_limit is not None:
+            due = self.now() + handler.time_limit * 1000
+            self._time(due, key, None, lambda: handler.timed_out(effect.request))
+        self._pool.submit(lambda: self._run(effect, handler))
+
+    def cancel(self, key: str) -> None:
+        self._close(key)
+
+    def stop(self, stopped: Stopped) -> None:
+        """Give this answer as soon as the loop asks. May be called from a signal handler or another thread."""
+        self._inbox.put(Arrived(self.now(), "", stopped))
+
+    def stop_at(self, at: int) -> None:
+        """Stop the execution at a time."""
+        self._open.add("")
+        self._time(at, "", Stopped())
+
+    def close(self) -> None:
+        """Let go of the handlers' threads."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def next(self) -> Answered:
+        while True:
+            answered = self._told.popleft() if self._told else self._wait()
+            if answered is None or (answered.key and answered.key not in self._open):
+                continue
+            at, key, answer = answered
+            if answer is None:
+                self._running.discard(key)
+                continue
+            if not isinstance(answer, Started | Submitted | Logged):
+                self._running.discard(key)
+                self._open.discard(key)
+            return Answered(at, key, answer)
+
+    def _wait(self) -> Arrived | None:
+        """What comes in next, or the first timer that goes off before that."""
+        if self._asked:
+            self._run(*self._asked.popleft())
+        while self._timers and self._timers[0].key not in self._open:
+            heapq.heappop(self._timers)
+        first = self._timers[0] if self._timers else None
+        try:
+            arrived = self._inbox.get(timeout=None if first is None else max(0.0, (first.at - self.now()) / 1000))
+        except Empty:
+            return self._ring(heapq.heappop(self._timers))
+        if isinstance(arrived, BaseException):
+            raise arrived
+        return arrived
+
+    def _ring(self, timer: Timer) -> Arrived | None:
+        if timer.late is None:
+            assert timer.answer is not None
+            answer = timer.answer
+        elif timer.key in self._running:
+            answer = timer.late()
+        else:
+            return None  # it ended in time and waits for its token to come back
+        self._close(timer.key, keep_open=True)
+        return Arrived(max(self.now(), int(timer.at)), timer.key, answer)
+
+    def _close(self, key: str, keep_open: bool = False) -> None:
+        if key in self._running:
+            self._running.discard(key)
+            if self._pool is not None:
+                self._pool.give_up_one()
+        if not keep_open:
+            self._open.discard(key)
+
+    def _run(self, call: Call, handler: TaskHandler) -> None:
+        """Perform a call's task, on whatever thread this is, and put its answers in the inbox."""
+        key = call.key
+
+        def tell(answer: Answer | None) -> None:
+            self._inbox.put(Arrived(self.now(), key, answer))
+
+        try:
+            performed = perform(handler, call.request, lambda line: tell(Logged(line)))
+        except BaseException as error:  # ours, not the task's: let it come up where somebody sees it
+            self._inbox.put(error)
+            return
+        resource = call.request.resource
+        if resource.kind == "activity":
+            tell(Started(performed.worker_name))
+        if resource.pattern:
+            tell(Submitted(performed.submitted or Payload({})))
+        tell(performed.answer)
+
+    def _time(self, at: float, key: str, answer: Answer | None, late: Callable[[], Answer] | None = None) -> None:
+        self._count += 1
+        heapq.heappush(self._timers, Timer(at, self._count, key, answer, late))

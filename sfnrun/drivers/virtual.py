@@ -1,0 +1,154 @@
+"""The clock jumps: a wait costs nothing, a task runs at once and takes the time that it says it takes.
+
+Everything to come lies on one heap, ordered by its time and then by when it was asked for, so a run depends on
+nothing but its input, its seed and what its tasks answer.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from sfnrun.drivers.perform import HandlerFor, Performed, Step, perform, run_on
+from sfnrun.drivers.pool import Pool
+from sfnrun.engine.effects import (
+    Answer,
+    Answered,
+    Call,
+    Logged,
+    Pause,
+    Sleep,
+    Slept,
+    Started,
+    Stopped,
+    Submitted,
+    TaskHandler,
+    TimedOut,
+)
+from sfnrun.errors import SfnrunError
+from sfnrun.payload import Payload
+
+__all__ = ["VirtualDriver"]
+
+
+class Due(NamedTuple):
+    """Something to come: an answer, or a call whose handler is to be run then."""
+
+    at: int
+    number: int
+    key: str
+    what: Answer | Call
+
+
+class VirtualDriver:
+    """Answers effects in virtual time. Handlers run one at a time, those with a time limit on a thread of their own."""
+
+    def __init__(self, handler_for: HandlerFor, step: Step = run_on) -> None:
+        self.handler_for = handler_for
+        self.step = step
+        self._heap: list[Due] = []
+        self._told: deque[Answered] = deque()
+        self._count = 0
+        self._open: set[str] = set()
+        self._pool: Pool | None = None
+        self._stopped: Stopped | None = None
+        self._performed: SimpleQueue[Performed | BaseException | None] = SimpleQueue()
+
+    def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
+        self._open.add(key)
+        if isinstance(effect, Sleep):
+            self._push(effect.until, key, Slept())
+            return
+        if isinstance(effect, Pause):
+            self._told.append(Answered(at, key, self.step(effect)))
+            return
+        if effect.request.resource.kind != "activity":  # which tells by whom it was taken, so has to be run first
+            self._push(at, key, Started())
+        self._push(at, key, effect)
+        if effect.timeout_ms is not None:
+            self._push(at + effect.timeout_ms, key, TimedOut())
+        if effect.heartbeat_ms is not None:
+            self._push(at + effect.heartbeat_ms, key, TimedOut(heartbeat=True))
+
+    def cancel(self, key: str) -> None:
+        self._open.discard(key)
+
+    def stop(self, stopped: Stopped) -> None:
+        """Give this answer next, whatever is going on. May be called from a signal handler."""
+        self._stopped = stopped
+        self._performed.put(None)
+
+    def stop_at(self, at: int) -> None:
+        """Stop the execution at a time of its own clock."""
+        self._open.add("")
+        self._push(at, "", Stopped())
+
+    def close(self) -> None:
+        """Let go of the handlers' threads."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def next(self) -> Answered:
+        now = 0
+        while self._stopped is None:
+            if self._told:
+                return self._told.popleft()
+            if not self._heap:
+                raise SfnrunError(
+                    "The execution waits for an answer that nothing will give.",
+                    "Give the Task a TimeoutSeconds, or an answer in sfnrun.yaml.",
+                )
+            now, _, key, what = heapq.heappop(self._heap)
+            if key not in self._open:
+                continue
+            if isinstance(what, Call):
+                self._run(now, key, what)
+                continue
+            if not isinstance(what, Started | Submitted):
+                self._open.discard(key)
+            return Answered(now, key, what)
+        return Answered(now, "", self._stopped)
+
+    def _run(self, at: int, key: str, call: Call) -> None:
+        handler = self.handler_for(call.request)
+        performed = self._limited(at, call, handler) if handler.time_limit else self._perform(at, call, handler)
+        if performed is None:
+            return
+        resource = call.request.resource
+        if resource.kind == "activity":
+            self._push(at, key, Started(performed.worker_name))
+        if resource.pattern:
+            self._push(at, key, Submitted(performed.submitted or Payload({})))
+        if performed.answer is not None:
+            self._push(at + performed.duration_ms, key, performed.answer)
+
+    def _perform(self, at: int, call: Call, handler: TaskHandler) -> Performed:
+        return perform(handler, call.request, lambda line: self._told.append(Answered(at, call.key, Logged(line))))
+
+    def _limited(self, at: int, call: Call, handler: TaskHandler) -> Performed | None:
+        """Perform a task on a thread for at most its time limit (of real time). None: stopped meanwhile."""
+        done = self._performed = SimpleQueue()
+
+        def job() -> None:
+            try:
+                done.put(self._perform(at, call, handler))
+            except BaseException as error:  # ours, not the task's: let it come up where somebody sees it
+                done.put(error)
+
+        if self._pool is None:
+            self._pool = Pool()
+        self._pool.submit(job)
+        try:
+            performed = done.get(timeout=handler.time_limit)
+        except Empty:
+            self._pool.give_up_one()
+            return Performed(handler.timed_out(call.request))
+        if isinstance(performed, BaseException):
+            raise performed
+        return performed
+
+    def _push(self, at: int, key: str, what: Answer | Call) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, Due(at, self._count, key, what))

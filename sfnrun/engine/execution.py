@@ -1,0 +1,69 @@
+"""One execution as a whole: who it is, what it may cost, and its first and last event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from sfnrun.payload import Json, Payload
+
+__all__ = ["LIMITS", "NO_LIMITS", "Execution", "Limits", "timestamp"]
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Quotas of the service: bytes of UTF-8, numbers of events and items, milliseconds. None lifts one.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    """
+
+    data_bytes: int | None = 262_144
+    events: int | None = 25_000
+    standard_ms: int | None = 365 * DAY_MS
+    express_ms: int | None = 300_000
+    map_concurrency: int | None = 40
+
+
+LIMITS = Limits()
+NO_LIMITS = Limits(data_bytes=None, events=None, standard_ms=None, express_ms=None, map_concurrency=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Who an execution is. `start_time` is in milliseconds since 1970; `seed` decides all its randomness."""
+
+    name: str
+    arn: str
+    state_machine_name: str
+    state_machine_arn: str
+    role_arn: str
+    input: Payload = field(repr=False)
+    start_time: int
+    seed: int = 0
+    workflow_type: Literal["STANDARD", "EXPRESS"] = "STANDARD"
+    region: str = "us-east-1"
+    account: str = "123456789012"
+    redrive_count: int = 0
+
+    def context(self) -> dict[str, Json]:
+        """The part of the context object that all states share; AWS orders the keys differently by type."""
+        members: dict[str, Json] = {
+            "Id": self.arn,
+            "Input": self.input.value,
+            "StartTime": timestamp(self.start_time),
+            "Name": self.name,
+            "RoleArn": self.role_arn,
+            "RedriveCount": self.redrive_count,
+        }
+        if self.workflow_type == "EXPRESS":  # as StartSyncExecution has it, which knows no redrive
+            members = {key: members[key] for key in ("Id", "Input", "Name", "RoleArn", "StartTime")}
+        machine = {"Id": self.state_machine_arn, "Name": self.state_machine_name}
+        return {"Execution": members, "StateMachine": machine}
+
+
+def timestamp(ms: int) -> str:
+    """A time of the engine as AWS writes it: `2026-11-22T08:30:00.000Z`."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

@@ -1,0 +1,168 @@
+"""Fields that hold a number, a time or a text, given literally, by a path or by JSONata; and what AWS says of bad ones.
+
+Causes are as recorded from the service: paths speak of "the SecondsPath parameter" and quote `path == value`, JSONata
+speaks of the type that was expected.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sfnrun.asl.model import Field
+from sfnrun.engine.visit import Visit
+from sfnrun.errors import StatesError
+from sfnrun.expr.jsonpath import PathError
+from sfnrun.expr.timestamp import instant_ms
+from sfnrun.payload import Json, Payload, dumps, type_name
+
+__all__ = ["array", "integer", "percentage", "seconds", "text", "timestamp"]
+
+# A path may lead to the text of a number (recorded for MaxConcurrencyPath), as java.lang.Long reads it.
+WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+
+# The longest Wait that AWS takes, in seconds (recorded: 24,855 days wait, 24,856 do not).
+LONGEST_WAIT_S = 2**31 - 1
+
+
+def _evaluated(visit: Visit, field: Field, document: Payload) -> Json:
+    if field.expression is None:
+        return field.literal
+    if visit.state.query_language == "JSONata":
+        return visit.evaluate_states(field.expression, {"input": document.value})
+    return visit.evaluate(field.expression, document)
+
+
+def _unexpected(visit: Visit, field: Field, expected: str, value: Json) -> StatesError:
+    """JSONata gave a value of another type than the field takes."""
+    text = field.expression.text if field.expression else dumps(field.literal)
+    return visit.query_error(
+        f"The JSONata expression '{text}' specified for the field '{field.name}' returned an unexpected result type. "
+        f"Expected '{expected}', but was '{type_name(value)}' for value: {dumps(value)}",
+        field.name,
+    )
+
+
+def _is_whole(value: Json) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+
+
+def integer(visit: Visit, field: Field | None, document: Payload) -> int | None:
+    """TimeoutSeconds, HeartbeatSeconds, MaxConcurrency and their like: a whole number, or None where not given."""
+    if field is None:
+        return None
+    value = _evaluated(visit, field, document)
+    if _is_whole(value):
+        return int(value)
+    if isinstance(value, str) and WHOLE.fullmatch(value) and visit.state.query_language == "JSONPath":
+        return int(value)
+    if visit.state.query_language == "JSONata":
+        raise _unexpected(visit, field, "integer", value)
+    raise visit.runtime_error(_invalid_number(field, value, "integer"))
+
+
+def percentage(visit: Visit, field: Field | None, document: Payload) -> float | None:
+    """ToleratedFailurePercentage: a number from 0 to 100, or None where not given."""
+    if field is None:
+        return None
+    value = _evaluated(visit, field, document)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        if visit.state.query_language == "JSONata":
+            raise _unexpected(visit, field, "number", value)
+        raise visit.runtime_error(_invalid_number(field, value, "float"))
+    return float(value)
+
+
+def _invalid_number(field: Field, value: Json, kind: str) -> str:
+    path = field.expression.text if field.expression else ""
+    shown = value if isinstance(value, str) else "{}" if isinstance(value, dict) else dumps(value)
+    return f'The {field.name} field refers to value "{shown}" which is not a valid {kind}: {path}'
+
+
+def seconds(visit: Visit, field: Field, document: Payload) -> float:
+    """Seconds or SecondsPath of a Wait."""
+    path = field.expression.text if field.expression else ""
+    if visit.state.query_language == "JSONata" or not path:
+        value = _evaluated(visit, field, document)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _unexpected(visit, field, "number", value)
+        if value < 0:
+            raise visit.query_error(f"The {field.name} field references a negative value: {value}", field.name)
+    else:
+        value = _seconds_at_path(visit, field, document, path)
+    if value > LONGEST_WAIT_S:
+        raise visit.runtime_error("Wait state delay is too long.")
+    return float(value)
+
+
+def _seconds_at_path(visit: Visit, field: Field, document: Payload, path: str) -> int:
+    assert field.expression is not None
+    try:
+        value = field.expression.evaluate(document.value, visit)
+    except PathError:
+        raise visit.runtime_error(f"The {field.name} parameter does not reference an input value: {path}") from None
+    if not isinstance(value, int) or isinstance(value, bool):
+        shown = value if isinstance(value, str) else dumps(value)
+        raise visit.runtime_error(f"The {field.name} parameter cannot be parsed as a long value: {path} == {shown}")
+    if value < 0:
+        raise visit.runtime_error(f"The {field.name} parameter references a negative value: {path} == {value}")
+    return value
+
+
+def timestamp(visit: Visit, field: Field, document: Payload) -> int:
+    """Timestamp or TimestampPath of a Wait, in milliseconds since 1970."""
+    value = _evaluated(visit, field, document)
+    moment = instant_ms(value) if isinstance(value, str) else None
+    if moment is None:
+        raise _bad_timestamp(visit, field, value)
+    if moment - visit.now > LONGEST_WAIT_S * 1000:
+        raise visit.runtime_error("Wait state delay is too long.")
+    return round(moment)
+
+
+def _bad_timestamp(visit: Visit, field: Field, value: Json) -> StatesError:
+    shown = value if isinstance(value, str) else dumps(value)
+    expected = "ISO-8601 extended offset date-time format string"
+    if visit.state.query_language == "JSONata":
+        # Recorded to point to the StateEntered event, unlike all other failed evaluations.
+        text = f"The {field.name} field cannot be parsed as an {expected}: {shown}"
+        return visit.query_error(text, field.name, previous=visit.entered)
+    path = field.expression.text if field.expression else ""
+    return visit.runtime_error(f"The {field.name} parameter does not reference a valid {expected}: {path} == {shown}")
+
+
+def text(visit: Visit, field: Field | None, document: Payload) -> str | None:
+    """Error and Cause of a Fail, and their Paths."""
+    if field is None:
+        return None
+    try:
+        value = _evaluated_for_fail(visit, field, document)
+    except PathError as error:
+        error.field = field.name
+        raise visit.path_failure(error, document) from None
+    if isinstance(value, str):
+        return value
+    if visit.state.query_language == "JSONata":
+        raise _unexpected(visit, field, "string", value)
+    path = field.expression.text if field.expression else ""
+    raise visit.runtime_error(
+        f"The {field.name} field refers to a value that is not a string: {path} == {dumps(value)}"
+    )
+
+
+def _evaluated_for_fail(visit: Visit, field: Field, document: Payload) -> Json:
+    if field.expression is None or visit.state.query_language == "JSONata":
+        return _evaluated(visit, field, document)
+    return field.expression.evaluate(document.value, visit)
+
+
+def array(visit: Visit, field: Field | None, document: Payload) -> list[Json]:
+    """Items, ItemsPath, or the Map's whole input where neither is given."""
+    value = document.value if field is None else _evaluated(visit, field, document)
+    if isinstance(value, list):
+        return value
+    if visit.state.query_language == "JSONata":
+        if field is None:
+            raise visit.query_error(f"Map state input must be an array but was: {document.text}")
+        raise _unexpected(visit, field, "array", value)
+    path = "$" if field is None or field.expression is None else field.expression.text
+    raise visit.runtime_error(f'Reference path "{path}" must point to array.')

@@ -1,0 +1,332 @@
+"""One coroutine for each state type, and the walk from state to state.
+
+A state is entered by making a Visit and left by `_exit`; what happens between is what the state is. Retry and Catch
+read as one would say them, in `_persistent`. Source: https://states-language.net/spec.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from sfnrun.asl.model import Choice, Fail, Map, Parallel, Pass, State, StateMachine, Succeed, Task, Wait
+from sfnrun.engine import fields
+from sfnrun.engine.dataflow import FLOWS
+from sfnrun.engine.effects import Join, Pause, Sleep
+from sfnrun.engine.loop import Fiber, Halt
+from sfnrun.engine.retry import Retries, find_catcher
+from sfnrun.engine.task import ask
+from sfnrun.engine.visit import Visit
+from sfnrun.errors import StatesError
+from sfnrun.payload import Payload
+
+__all__ = ["walk"]
+
+# A walk that never blocks looks up from its work once in so many states: for the deadline, and for Ctrl-C.
+STATES_BETWEEN_BREATHS = 1000
+
+
+class Left(NamedTuple):
+    """How a state was left: its output, and the next state's name or None."""
+
+    output: Payload
+    next: str | None
+
+
+async def walk(fiber: Fiber, graph: StateMachine, payload: Payload) -> Payload:
+    """Run a graph of states from its start to one of its ends; return the last output."""
+    name: str | None = graph.start_at
+    stepping = fiber.loop.stepping
+    count = 0
+    while name is not None:
+        state = graph.states[name]
+        if stepping:
+            resumed = await Pause(fiber.next_key(), state.name, state.type, fiber.path, payload)
+            payload = resumed.input or payload
+            if resumed.action == "quit":
+                raise Halt("ExecutionAborted")
+            if resumed.action == "skip":
+                name = state.next
+                continue
+        payload, name = await VISITS[type(state)](fiber, state, payload)
+        count += 1
+        if count % STATES_BETWEEN_BREATHS == 0:
+            await Sleep(fiber.next_key(), fiber.loop.now)
+    return payload
+
+
+def _enter(fiber: Fiber, state: State, payload: Payload) -> Visit:
+    fiber.open = (state.type, state.name)
+    return Visit(fiber, state, payload)
+
+
+def _exit(visit: Visit, output: Payload, next: str | None) -> Left:
+    fiber = visit.fiber
+    limit = fiber.loop.limits.data_bytes
+    if limit is not None and output.exceeds(limit):
+        raise _too_large(visit.state.name)
+    details: dict[str, Any] = {"name": visit.state.name, "output": output}
+    if visit.assigned:
+        assigned = {name: Payload(value) for name, value in visit.assigned.items()}
+        if limit is not None and sum(len(payload.text) for payload in assigned.values()) > limit:
+            raise _too_large(visit.state.name)
+        details["assignedVariables"] = assigned
+        fiber.variables = {**fiber.variables, **visit.assigned}
+    fiber.open = None
+    fiber.emit(f"{visit.state.type}StateExited", details)
+    return Left(output, next)
+
+
+def _too_large(name: str) -> StatesError:
+    """A state's own result is too large: that ends the execution at once, whatever its Catch says (recorded)."""
+    return StatesError(
+        "States.DataLimitExceeded",
+        f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit.",
+        fatal=True,
+    )
+
+
+async def _pass(fiber: Fiber, state: Pass, payload: Payload) -> Left:
+    visit = _enter(fiber, state, payload)
+    flow = FLOWS[state.query_language]
+    effective = flow.effective_input(visit)
+    if state.has_result:
+        result: Payload | None = Payload(state.result)
+    elif state.parameters is not None:
+        result = flow.arguments(visit, effective)
+    else:
+        result = None
+    return _exit(visit, flow.output(visit, effective, result), state.next)
+
+
+async def _succeed(fiber: Fiber, state: Succeed, payload: Payload) -> Left:
+    visit = _enter(fiber, state, payload)
+    flow = FLOWS[state.query_language]
+    return _exit(visit, flow.output(visit, flow.effective_input(visit), None), None)
+
+
+async def _fail(fiber: Fiber, state: Fail, payload: Payload) -> Left:
+    visit = _enter(fiber, state, payload)
+    error = fields.text(visit, state.error, payload)
+    raise StatesError(error, fields.text(visit, state.cause, payload))
+
+
+async def _choice(fiber: Fiber, state: Choice, payload: Payload) -> Left:
+    visit = _enter(fiber, state, payload)
+    flow = FLOWS[state.query_language]
+    effective = flow.effective_input(visit)
+    document = effective.value if state.query_language == "JSONPath" else {"input": effective.value}
+    for rule in state.choices:
+        try:
+            matched = rule.matches(document, visit)
+        except StatesError as error:
+            raise visit.failure(error) from None
+        if matched:
+            return _exit(visit, flow.ruled(visit, effective, rule), rule.next)
+    if state.default is None:
+        # The specification names States.NoChoiceMatched; the service says this.
+        raise visit.runtime_error("Failed to transition out of the state. The state does not point to a next state.")
+    return _exit(visit, flow.ruled(visit, effective, None), state.default)
+
+
+async def _wait(fiber: Fiber, state: Wait, payload: Payload) -> Left:
+    visit = _enter(fiber, state, payload)
+    flow = FLOWS[state.query_language]
+    effective = flow.effective_input(visit)
+    if state.seconds is not None:
+        until = visit.now + round(fields.seconds(visit, state.seconds, effective) * 1000)
+    else:
+        assert state.timestamp is not None
+        until = fields.timestamp(visit, state.timestamp, effective)
+    if until > visit.now:
+        await Sleep(fiber.next_key(), until)
+    return _exit(visit, flow.output(visit, effective, None), state.next)
+
+
+async def _task(fiber: Fiber, state: Task, payload: Payload) -> Left:
+    visit = _enter(fiber, state, payload)
+    visit.retry_count = 0
+    return await _persistent(visit, ask)
+
+
+async def _parallel(fiber: Fiber, state: Parallel, payload: Payload) -> Left:
+    return await _persistent(_enter(fiber, state, payload), _run_branches)
+
+
+async def _map(fiber: Fiber, state: Map, payload: Payload) -> Left:
+    return await _persistent(_enter(fiber, state, payload), _run_items)
+
+
+async def _persistent(visit: Visit, attempt: Callable[[Visit, Payload], Awaitable[Payload]]) -> Left:
+    """Attempt a state's work until it succeeds, is caught, or fails for good."""
+    state = visit.state
+    flow = FLOWS[state.query_language]
+    retries = Retries(state.retry)
+    while True:
+        try:
+            effective = flow.effective_input(visit)
+            result = await attempt(visit, effective)
+            return _exit(visit, flow.output(visit, effective, result), state.next)
+        except StatesError as error:
+            retrier = retries.take(error)
+            if retrier is not None:
+                await _back_off(visit, error, retries, retrier)
+                continue
+            return _caught(visit, error)
+
+
+async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier: int) -> None:
+    fiber = visit.fiber
+    delay = retries.delay_ms(retrier, lambda: visit.random)
+    told = {"error": error.name, "cause": error.cause, "attempt": retries.used[retrier], "delay_ms": delay}
+    most = visit.state.retry[retrier].max_attempts
+    fiber.loop.journal.note(
+        "retry", visit.now, fiber.path, visit.state.name, {**told, "max_attempts": most, "retrier": retrier}
+    )
+    if delay > 0:
+        await Sleep(fiber.next_key(), visit.now + delay)
+    if visit.retry_count is not None:
+        visit.retry_count += 1
+    visit.next_attempt()
+
+
+def _caught(visit: Visit, error: StatesError) -> Left:
+    """Leave the state by the Catcher that takes the error. Raises the error if none does."""
+    state, fiber = visit.state, visit.fiber
+    if state.type in ("Map", "Parallel") and error.name != "States.Runtime":
+        fiber.emit(f"{state.type}StateFailed")
+    index = find_catcher(error, state.catch)
+    if index is None:
+        raise error
+    catcher = state.catch[index]
+    told = {"error": error.name, "catcher": index, "next": catcher.next}
+    fiber.loop.journal.note("catch", visit.now, fiber.path, state.name, told)
+    # What was not given is null, but a timeout has the empty text for a cause (both recorded).
+    cause = "" if error.cause is None and error.name == "States.Timeout" else error.cause
+    output = Payload({"Error": error.name, "Cause": cause})
+    return _exit(visit, FLOWS[state.query_language].caught(visit, catcher, output), catcher.next)
+
+
+# --- Parallel and Map: children, the first of which to fail ends the others ---
+
+
+async def _run_branches(visit: Visit, effective: Payload) -> Payload:
+    state, fiber = visit.state, visit.fiber
+    assert isinstance(state, Parallel)
+    given = FLOWS[state.query_language].arguments(visit, effective)
+    started = fiber.emit("ParallelStateStarted")
+    fiber.forks += 1
+    for index, branch in enumerate(state.branches):
+        child = fiber.fork(index, started)
+        child.start(walk(child, branch, given))
+    outputs: list[Payload | None] = [None] * len(state.branches)
+    for _ in state.branches:
+        child = await Join()
+        _raise_failure(fiber, child)
+        outputs[child.index] = child.output
+        fiber.previous = child.previous
+    _succeeded(fiber, "ParallelStateSucceeded")
+    return Payload.joined([output for output in outputs if output is not None])
+
+
+def _succeeded(fiber: Fiber, event: str) -> None:
+    """The state's exit points to where its success does, not to the success (recorded)."""
+    last = fiber.previous
+    fiber.emit(event)
+    fiber.previous = last
+
+
+def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
+    """If the child failed, abort its siblings and raise its error; every event of it points to the one that failed.
+
+    `name` is the Map's, whose items have events of their own.
+    """
+    if child.error is None:
+        return
+    failed = fiber.previous = child.previous
+    loop = fiber.loop
+    if name is not None:
+        loop.emit("MapIterationFailed", failed, child.path, {"index": child.index, "name": name})
+    child.abort_open_state(failed)
+    for sibling in list(fiber.children.values()):
+        if name is not None:
+            loop.emit("MapIterationAborted", failed, sibling.path, {"index": sibling.index, "name": name})
+        loop.abort(sibling, failed)
+    fiber.children = {}
+    fiber.ended.clear()
+    raise child.error
+
+
+async def _run_items(visit: Visit, effective: Payload) -> Payload:
+    state, fiber = visit.state, visit.fiber
+    assert isinstance(state, Map)
+    concurrency = fields.integer(visit, state.max_concurrency, effective) or 0
+    if concurrency < 0:
+        raise visit.runtime_error("MaxConcurrency cannot be negative.")
+    items = fields.array(visit, state.items, effective)
+    ceiling = fiber.loop.limits.map_concurrency or len(items)
+    width = min(concurrency or ceiling, ceiling)
+    fiber.emit("MapStateStarted", {"length": len(items)})
+    fiber.forks += 1
+    outputs = await _iterate(visit, state, effective, items, max(width, 1))
+    _succeeded(fiber, "MapStateSucceeded")
+    return Payload.joined(outputs)
+
+
+async def _iterate(visit: Visit, state: Map, effective: Payload, items: list[Any], width: int) -> list[Payload]:
+    """Run all items, at most `width` at a time, each in the place that another left."""
+    fiber = visit.fiber
+    outputs: list[Any] = [None] * len(items)
+    begun = fiber.previous
+    waiting = iter(range(len(items)))
+    for _, index in zip(range(width), waiting, strict=False):
+        _start_item(visit, state, effective, items, index, begun)
+    for _ in items:
+        child: Fiber = await Join()
+        _raise_failure(fiber, child, state.name)
+        assert child.output is not None
+        outputs[child.index] = child.output
+        last = child.previous
+        fiber.previous = child.loop.emit(
+            "MapIterationSucceeded", last, child.path, {"index": child.index, "name": state.name}
+        )
+        following = next(waiting, None)
+        if following is not None:
+            _start_item(visit, state, effective, items, following, last)
+    return outputs
+
+
+def _start_item(visit: Visit, state: Map, effective: Payload, items: list[Any], index: int, previous: int) -> None:
+    fiber = visit.fiber
+    item = {"Index": index, "Value": items[index]}
+    child = fiber.fork(index, previous)
+    child.context = {"Map": {"Item": item}}
+    child.emit("MapIterationStarted", {"index": index, "name": state.name})
+    child.start(walk(child, state.processor, _selected(visit, state, effective, item)))
+
+
+def _selected(visit: Visit, state: Map, effective: Payload, item: dict[str, Any]) -> Payload:
+    """What an item's processor is given: ItemSelector's template, or the item itself."""
+    if state.item_selector is None:
+        return Payload(item["Value"])
+    visit.item = item
+    visit.next_attempt()
+    try:
+        if state.query_language == "JSONata":
+            return Payload(visit.evaluate_states(state.item_selector, {"input": effective.value}))
+        return Payload(visit.evaluate(state.item_selector, effective))
+    finally:
+        visit.item = None
+        visit.next_attempt()
+
+
+VISITS: dict[type[State], Callable[[Fiber, Any, Payload], Awaitable[Left]]] = {
+    Pass: _pass,
+    Task: _task,
+    Choice: _choice,
+    Wait: _wait,
+    Succeed: _succeed,
+    Fail: _fail,
+    Parallel: _parallel,
+    Map: _map,
+}

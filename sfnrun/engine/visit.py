@@ -1,0 +1,137 @@
+"""One visit of a state by a fiber: the Scope of the state's expressions, and what AWS says when one of them fails."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from sfnrun.asl.model import State
+from sfnrun.engine.execution import timestamp
+from sfnrun.engine.loop import Fiber
+from sfnrun.errors import StatesError
+from sfnrun.expr.jsonpath import PathError
+from sfnrun.expr.scope import Expression
+from sfnrun.payload import Json, Payload
+
+__all__ = ["Visit"]
+
+QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
+
+
+class Visit:
+    """A state being run: `input` as it came, `entered` the id of its StateEntered event, `before` the one before that.
+
+    `token` is the task token while a Task asks, `retry_count` the number of retries so far (None where AWS does not
+    show it), `assigned` what the state will assign when it is left.
+    """
+
+    __slots__ = (
+        "_context", "_random", "assigned", "before", "entered", "entered_at", "fiber", "input", "item", "retry_count",
+        "state", "token",
+    )  # fmt: skip
+
+    def __init__(self, fiber: Fiber, state: State, input: Payload) -> None:
+        self.fiber = fiber
+        self.state = state
+        self.input = input
+        self.before = fiber.previous
+        self.entered_at = fiber.loop.now
+        self.entered = fiber.emit(f"{state.type}StateEntered", {"name": state.name, "input": input})
+        self.retry_count: int | None = None
+        self.token: str | None = None
+        self.item: Mapping[str, Json] | None = None
+        self.assigned: dict[str, Json] = {}
+        self._context: Json = None
+        self._random: random.Random | None = None
+
+    # --- the Scope protocol ---
+
+    @property
+    def variables(self) -> Mapping[str, Json]:
+        return self.fiber.variables
+
+    @property
+    def now(self) -> int:
+        return self.fiber.loop.now
+
+    @property
+    def context(self) -> Json:
+        """The context object; made when the first expression of an attempt asks for it."""
+        if self._context is None:
+            state: dict[str, Json] = {"Name": self.state.name, "EnteredTime": timestamp(self.entered_at)}
+            if self.retry_count is not None:
+                state["RetryCount"] = self.retry_count
+            self._context = {**self.fiber.loop.shared_context, "State": state, **self.fiber.context}
+            if self.token is not None:
+                self._context["Task"] = {"Token": self.token}
+            if self.item is not None:
+                self._context["Map"] = {"Item": self.item}
+        return self._context
+
+    @property
+    def random(self) -> random.Random:
+        """Chance that depends on the seed and on this visit alone, so that branches do not disturb each other."""
+        if self._random is None:
+            self._random = random.Random(f"{self.fiber.loop.execution.seed}/{self.fiber.path}/{self.entered}")
+        return self._random
+
+    def next_attempt(self) -> None:
+        """Forget what the context object said of the attempt before."""
+        self._context = None
+
+    # --- evaluation, and failures as AWS words them ---
+
+    def evaluate(self, expression: Expression, document: Payload) -> Json:
+        """The value of an expression on a document. Raises StatesError with AWS's cause."""
+        try:
+            return expression.evaluate(document.value, self)
+        except PathError as error:
+            raise self.path_failure(error, document) from None
+        except StatesError as error:
+            raise self.failure(error) from None
+
+    def evaluate_states(self, expression: Expression, states: dict[str, Json]) -> Json:
+        """The same for JSONata, whose document is the `$states` object."""
+        try:
+            return expression.evaluate(states, self)
+        except StatesError as error:
+            raise self.failure(error) from None
+
+    def path_failure(self, error: PathError, document: Payload) -> StatesError:
+        if error.field is None:
+            return self.runtime_error(f"Invalid path '{error.path}' : {error.message}")
+        return self.runtime_error(
+            f"The JSONPath '{error.path}' specified for the field '{error.field}' "
+            f"could not be found in the input '{document.text}'"
+        )
+
+    def runtime_error(self, text: str) -> StatesError:
+        return StatesError("States.Runtime", self.prefix + text, fatal=True)
+
+    def query_error(self, text: str, location: str | None = None, previous: int | None = None) -> StatesError:
+        """A failed evaluation of JSONata; AWS has an event of its own for it."""
+        return self.failure(StatesError(QUERY_EVALUATION_ERROR, text, location=location), previous)
+
+    def failure(self, error: StatesError, previous: int | None = None) -> StatesError:
+        """The error of an expression with AWS's prefix before its cause."""
+        cause = self.prefix + (error.cause or "")
+        if error.name == QUERY_EVALUATION_ERROR:
+            self._tell_of_failed_evaluation(cause, error.location, previous)
+        return StatesError(
+            error.name, cause, location=error.location, aliases=error.aliases, fatal=error.name == "States.Runtime"
+        )
+
+    def _tell_of_failed_evaluation(self, cause: str, location: str | None, previous: int | None) -> None:
+        details: dict[str, Any] = {"cause": cause, "error": QUERY_EVALUATION_ERROR, "state": self.state.name}
+        if location is not None:
+            details["location"] = location
+        # It points to the event before the state was entered, as recorded (28 of 33; the rest say otherwise here).
+        self.fiber.emit("EvaluationFailed", details, self.before if previous is None else previous)
+
+    @property
+    def prefix(self) -> str:
+        return (
+            f"An error occurred while executing the state '{self.state.name}' "
+            f"(entered at the event id #{self.entered}). "
+        )

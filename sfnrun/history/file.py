@@ -1,0 +1,231 @@
+r"""One append-only JSONL file for each execution: what was started, then events, notes and answers as they happen.
+
+    {"sfnrun": 1, "version": …, "definition": …, "input": …, "seed": …, …}  the start: format, and all that it takes
+    {"value": 7, "json": {…}}                                               a large JSON text, referred to by number
+    {"event": "PassStateEntered", "at": 12, "previous": 2, "name": "A", "input": "{\"x\":1}"}
+    {"event": "PassStateExited", "at": 12, "previous": 3, "name": "A", "output": 7}
+    {"note": "retry", "at": 12, "state": "A", …}                              told to people, no event of AWS's
+    {"answer": "Succeeded", "at": 15, "key": ":1", "output": "…"}             what the world said
+
+Times are milliseconds since the start. Payloads are JSON text in a string, or the number of a value line. An answer is
+on disk before anything acts on it; events in between are written when the next answer is, or a few hundred have come.
+A torn last line, which a crash leaves, is dropped on reading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from pathlib import Path
+from typing import Any
+
+from sfnrun.errors import HistoryError
+from sfnrun.payload import Json, Payload, dumps
+
+__all__ = ["FORMAT", "HistoryFile", "Recording", "read"]
+
+FORMAT = 1
+
+# Texts up to this length stand in their line; longer ones get a line of their own and are written once.
+INLINE = 256
+
+# So many lines are kept back while nothing is answered.
+BATCH = 512
+
+
+class HistoryFile:
+    """Writes the history of one execution. Raises HistoryError where the disk does."""
+
+    def __init__(self, path: Path, start: Mapping[str, Json], *, fsync: bool = False) -> None:
+        self.path = path
+        self._fsync = fsync
+        self._lines: list[str] = []
+        self._values = 0
+        self._start_time: int = start["start_time"]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "x", encoding="utf-8", errors="surrogatepass", newline="\n")  # noqa: SIM115
+        except FileExistsError:
+            raise HistoryError(f"An execution is recorded as {path} already.", "Choose another --name.") from None
+        except OSError as error:
+            raise self._failure(error) from None
+        self._lines.append(dumps({"sfnrun": FORMAT, **start}) + "\n")
+        self.flush()
+
+    def event(self, previous: int, at: int, type: str, fiber: str, details: Mapping[str, Any]) -> None:
+        """Add an event."""
+        parts = [f'{{"event":"{type}","at":{at - self._start_time},"previous":{previous}']
+        if fiber:
+            parts.append(f',"fiber":"{fiber}"')
+        for name, value in details.items():
+            kind = value.__class__
+            if kind is Payload:
+                parts.append(f',"{name}":{self._payload(value)}')
+            elif kind is str:
+                parts.append(f',"{name}":{encode_basestring(value)}')
+            else:
+                parts.append(f',"{name}":{self._member(value)}')
+        parts.append("}\n")
+        self._lines.append("".join(parts))
+        if len(self._lines) >= BATCH:
+            self.flush()
+
+    def note(self, kind: str, at: int, fiber: str, state: str, details: Mapping[str, Any]) -> None:
+        """Add a note."""
+        line = {"note": kind, "at": at - self._start_time, "fiber": fiber, "state": state, "details": details}
+        self._lines.append(dumps(line) + "\n")
+
+    def answer(self, kind: str, at: int, key: str, members: Mapping[str, Any]) -> None:
+        """Add an answer, and have it on disk when this returns."""
+        parts = [f'{{"answer":"{kind}","at":{at - self._start_time},"key":"{key}"']
+        for name, value in members.items():
+            if value is not None:
+                shown = self._payload(value) if isinstance(value, Payload) else dumps(value)
+                parts.append(f',"{name}":{shown}')
+        parts.append("}\n")
+        self._lines.append("".join(parts))
+        self.flush()
+
+    def _member(self, value: Any) -> str:
+        if isinstance(value, dict) and any(isinstance(one, Payload) for one in value.values()):
+            return "{" + ",".join(f"{encode_basestring(k)}:{self._payload(v)}" for k, v in value.items()) + "}"
+        return dumps(value)
+
+    def _payload(self, payload: Payload) -> str:
+        mark = payload.mark
+        if mark is not None and mark[0] is self:
+            return str(mark[1])
+        text = payload.text
+        if len(text) <= INLINE:
+            return encode_basestring(text)
+        self._values += 1
+        payload.mark = (self, self._values)
+        # A text on one line can be read as it is, and found with grep; one with line breaks has to be quoted.
+        member = f'"json":{text}' if "\n" not in text and "\r" not in text else f'"text":{encode_basestring(text)}'
+        self._lines.append(f'{{"value":{self._values},{member}}}\n')
+        return str(self._values)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system, and with `fsync` to the disk."""
+        if not self._lines:
+            return
+        text = "".join(self._lines)
+        self._lines.clear()
+        try:
+            self._file.write(text)
+            self._file.flush()
+            if self._fsync:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+
+    def _failure(self, error: OSError) -> HistoryError:
+        return HistoryError(
+            f"The history {self.path} cannot be written: {error.strerror or error}.",
+            "Make room, or put it elsewhere with --history DIR.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A history as read back: the start line, and the other lines with payloads resolved to their texts.
+
+    `complete` is False for one without an end: the process that wrote it was killed, or is still running.
+    """
+
+    path: Path
+    start: Mapping[str, Json]
+    lines: tuple[Mapping[str, Json], ...]
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.lines) and str(self.lines[-1].get("event", "")) in ENDS
+
+    def of_kind(self, kind: str) -> Iterator[Mapping[str, Json]]:
+        """The lines that are events, notes or answers."""
+        return (line for line in self.lines if kind in line)
+
+
+ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"})
+
+# Members that hold payloads, which may be the number of a value line instead.
+PAYLOADS = ("input", "output", "parameters")
+
+
+def read(path: Path) -> Recording:
+    """Read a history back. Raises HistoryError for one that is missing, foreign, damaged or too new."""
+    try:
+        text = path.read_text("utf-8", "surrogatepass")
+    except FileNotFoundError:
+        raise HistoryError(f"There is no history {path}.", "See `sfnrun trace list`.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HistoryError(f"The history {path} cannot be read: {error}.") from None
+    raw_lines = text.split("\n")
+    last = raw_lines.pop()  # "" after a whole line, else what a crash left of one
+    if not raw_lines:
+        raise _foreign(path, last)
+    start = _parsed(path, 1, raw_lines[0])
+    _check_start(path, start)
+    return Recording(path, start, tuple(_resolved(path, raw_lines)))
+
+
+def _check_start(path: Path, start: Mapping[str, Json]) -> None:
+    version = start.get("sfnrun")
+    if not isinstance(version, int):
+        raise _foreign(path, "")
+    if version > FORMAT:
+        raise HistoryError(
+            f"The history {path} has format {version}; this sfnrun reads up to {FORMAT}.", "Upgrade sfnrun."
+        )
+
+
+def _foreign(path: Path, text: str) -> HistoryError:
+    what = "is empty" if not text.strip() else "is not a history of sfnrun"
+    return HistoryError(f"The file {path} {what}.", 'A history begins with a line {"sfnrun": 1, …}.')
+
+
+def _parsed(path: Path, number: int, text: str) -> dict[str, Json]:
+    try:
+        line = json.loads(text)
+    except ValueError as error:
+        if number == 1:
+            raise _foreign(path, text) from None
+        raise HistoryError(f"The history {path} is damaged: line {number} is not JSON ({error}).") from None
+    if not isinstance(line, dict):
+        raise HistoryError(f"The history {path} is damaged: line {number} is not an object.")
+    return line
+
+
+def _resolved(path: Path, raw_lines: list[str]) -> Iterator[dict[str, Json]]:
+    values: dict[int, str] = {}
+    for number, text in enumerate(raw_lines[1:], 2):
+        line = _parsed(path, number, text)
+        if "value" in line:
+            prefix = f'{{"value":{line["value"]},"json":'
+            values[line["value"]] = text[len(prefix) : -1] if text.startswith(prefix) else line["text"]
+            continue
+        try:
+            _resolve(line, values)
+        except KeyError as error:
+            raise HistoryError(f"The history {path} is damaged: line {number} refers to no value {error}.") from None
+        yield line
+
+
+def _resolve(line: dict[str, Json], values: Mapping[int, str]) -> None:
+    for name in PAYLOADS:
+        if isinstance(line.get(name), int):
+            line[name] = values[line[name]]
+    assigned = line.get("assignedVariables")
+    if assigned:
+        line["assignedVariables"] = {
+            name: values[value] if isinstance(value, int) else value for name, value in assigned.items()
+        }

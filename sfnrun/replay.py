@@ -1,0 +1,78 @@
+"""Runs the interpreter over a recording's answers, and compares as it goes. No handler is ever imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sfnrun.asl.load import Definition, load
+from sfnrun.asl.source import from_text
+from sfnrun.drivers.replay import Exhausted, ReplayDriver
+from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
+from sfnrun.engine.interpret import Outcome, interpret
+from sfnrun.history.compare import Comparison
+from sfnrun.history.file import Recording, read
+from sfnrun.history.record import Event, Listener
+from sfnrun.payload import Payload
+from sfnrun.run import Result
+
+__all__ = ["replay"]
+
+
+def replay(
+    recording: Recording | str | Path, *, definition: Definition | None = None, listener: Listener | None = None
+) -> Result:
+    """Replay a recording with its own definition, or another. Raises Divergence where the two part.
+
+    The Result's status is RUNNING if the recording has no end: its process was killed, or is still at work.
+    """
+    if not isinstance(recording, Recording):
+        recording = read(Path(recording))
+    start = recording.start
+    machine = load(recorded_definition(recording) if definition is None else definition, workflow_type=start["type"])
+    execution = execution_of(recording)
+    events: list[Event] = []
+    journal = Comparison(recording, listener, events)
+    driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
+    try:
+        outcome = interpret(
+            machine, execution, driver, journal, LIMITS if start["limits"] else NO_LIMITS, stepping=start["stepping"]
+        )
+    except Exhausted:
+        outcome = Outcome("RUNNING", events[-1].at)
+    return Result(
+        status=outcome.status,
+        name=execution.name,
+        execution_arn=execution.arn,
+        start_time=execution.start_time,
+        stop_time=outcome.at,
+        event_count=len(events),
+        error=outcome.error,
+        cause=outcome.cause,
+        history=recording.path,
+        payload=outcome.output,
+        recorded=tuple(events),
+    )
+
+
+def recorded_definition(recording: Recording) -> Definition:
+    """The definition as it was when it was recorded."""
+    start = recording.start
+    return from_text(start["definition"], start["file"], substitutions=start["substitutions"], limits=start["limits"])
+
+
+def execution_of(recording: Recording) -> Execution:
+    """Who the recorded execution was."""
+    start = recording.start
+    return Execution(
+        name=start["name"],
+        arn=start["arn"],
+        state_machine_name=start["state_machine_name"],
+        state_machine_arn=start["state_machine_arn"],
+        role_arn=start["role_arn"],
+        input=Payload.parse(start["input"]),
+        start_time=start["start_time"],
+        seed=start["seed"],
+        workflow_type=start["type"],
+        region=start["region"],
+        account=start["account"],
+    )

@@ -1,0 +1,268 @@
+"""The one place where machine, driver, tasks and history are put together. This is the Python API.
+
+machine = sfnrun.load("order.asl.yaml")
+result = sfnrun.run(machine, {"id": 7}, tasks={"ChargeCard": charge})
+assert result.status == "SUCCEEDED"
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from sfnrun.asl.load import Definition, WorkflowType, load
+from sfnrun.asl.model import Machine
+from sfnrun.drivers.perform import HandlerFor, run_on
+from sfnrun.drivers.real import RealDriver
+from sfnrun.drivers.virtual import VirtualDriver
+from sfnrun.engine.effects import Pause, Resumed, Stopped
+from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
+from sfnrun.engine.interpret import Outcome, Status, interpret
+from sfnrun.errors import HistoryError
+from sfnrun.history.file import HistoryFile
+from sfnrun.history.journal import Journal
+from sfnrun.history.project import aws_event
+from sfnrun.history.record import Event, Listener
+from sfnrun.payload import Json, Payload
+
+__all__ = ["Clock", "Pause", "Result", "Resumed", "run"]
+
+Clock = Literal["virtual", "real"]
+
+# A seeded run under the virtual clock begins at a time of its own, so that it is the same run every time.
+SEEDED_START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an execution ended. `output` is a JSON value (None unless it succeeded), `output_text` its text.
+
+    `status` is AWS's: SUCCEEDED, FAILED, TIMED_OUT, ABORTED; RUNNING for a replay whose recording has no end. Times
+    are in milliseconds since 1970, by the clock of the run. `history` is the file it was recorded in, if any.
+    """
+
+    status: Status
+    name: str
+    execution_arn: str
+    start_time: int
+    stop_time: int
+    event_count: int
+    error: str | None = None
+    cause: str | None = None
+    history: Path | None = None
+    payload: Payload | None = field(default=None, repr=False)
+    recorded: tuple[Event, ...] = field(default=(), repr=False)
+
+    @property
+    def output(self) -> Json:
+        return None if self.payload is None else self.payload.value
+
+    @property
+    def output_text(self) -> str | None:
+        return None if self.payload is None else self.payload.text
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """The history as boto3's `get_execution_history` gives it; empty if the run was told not to keep it."""
+        return [aws_event(event) for event in self.recorded]
+
+
+def run(
+    definition: Definition,
+    input: Json = None,
+    *,
+    tasks: Any = None,
+    clock: Clock = "virtual",
+    workflow_type: WorkflowType = "STANDARD",
+    name: str | None = None,
+    execution_arn: str | None = None,
+    state_machine_name: str | None = None,
+    role_arn: str | None = None,
+    region: str = "us-east-1",
+    account: str = "123456789012",
+    seed: int | None = None,
+    start_time: int | None = None,
+    limits: bool = True,
+    substitutions: Mapping[str, Json] | None = None,
+    history: str | Path | None = None,
+    listener: Listener | None = None,
+    keep_events: bool = True,
+    step: Callable[[Pause], Resumed] | None = None,
+    debug: bool = False,
+    interruptible: bool = False,
+    stop_at: int | None = None,
+) -> Result:
+    """Run a state machine to its end and tell how it went.
+
+    `input` is a JSON value, or a Payload, which keeps its text; None is `{}`. `tasks` is a callable that gets one
+    Request and returns JSON or raises TaskFailed, or a mapping of state, function or resource names to such, or a
+    Resolver. `seed` decides all randomness; with it and the virtual clock a run is the same every time. `start_time`
+    is in milliseconds since 1970. `history` is a folder to record in. `step` is asked before every state. `debug`
+    runs handlers on this thread, without time limits. `interruptible` makes Ctrl-C abort the execution.
+    `stop_at` is when somebody calls StopExecution, in milliseconds since 1970.
+
+    A failed execution is a Result, not an exception; DefinitionError, HandlerNotFound and other SfnrunErrors are
+    raised before anything runs.
+    """
+    machine = load(definition, substitutions=substitutions, workflow_type=workflow_type, limits=limits)
+    seeded = clock == "virtual" and seed is not None
+    if start_time is None:
+        start_time = SEEDED_START_MS if seeded else int(time.time() * 1000)
+    machine_name = state_machine_name or machine.name
+    prefix = f"arn:aws:states:{region}:{account}"
+
+    def named(name: str) -> Execution:
+        kind = "execution" if workflow_type == "STANDARD" else "express"
+        return Execution(
+            name=name,
+            arn=execution_arn or f"{prefix}:{kind}:{machine_name}:{name}",
+            state_machine_name=machine_name,
+            state_machine_arn=f"{prefix}:stateMachine:{machine_name}",
+            role_arn=role_arn or f"arn:aws:iam::{account}:role/StepFunctionsRole",
+            input=input if isinstance(input, Payload) else Payload.from_python({} if input is None else input),
+            start_time=start_time,
+            seed=random.SystemRandom().getrandbits(48) if seed is None else seed,
+            workflow_type=workflow_type,
+            region=region,
+            account=account,
+        )
+
+    handler_for = _handlers(machine, tasks)
+    execution, file = _recorded(machine, named, name, seed if seeded else None, history, limits, step is not None)
+    driver = _driver(clock, handler_for, step, debug)
+    events: list[Event] | None = [] if keep_events else None
+    journal = Journal(file, events, listener)
+    if stop_at is not None:
+        driver.stop_at(stop_at)
+    try:
+        with _interrupting(driver) if interruptible else _nothing():
+            outcome = interpret(
+                machine, execution, driver, journal, LIMITS if limits else NO_LIMITS, stepping=step is not None
+            )
+    finally:
+        driver.close()
+        if file is not None:
+            file.close()
+    return _result(execution, outcome, journal.count, events, file)
+
+
+def _result(
+    execution: Execution, outcome: Outcome, count: int, events: list[Event] | None, file: HistoryFile | None
+) -> Result:
+    return Result(
+        status=outcome.status,
+        name=execution.name,
+        execution_arn=execution.arn,
+        start_time=execution.start_time,
+        stop_time=outcome.at,
+        event_count=count,
+        error=outcome.error,
+        cause=outcome.cause,
+        history=None if file is None else file.path,
+        payload=outcome.output,
+        recorded=tuple(events or ()),
+    )
+
+
+def _handlers(machine: Machine, tasks: Any) -> HandlerFor:
+    class H:
+        time_limit = None
+
+        def __call__(self, request):
+            return tasks(request)
+
+    h = H()
+    return lambda request: h
+
+
+def _driver(
+    clock: Clock, handler_for: HandlerFor, step: Callable[[Pause], Resumed] | None, debug: bool
+) -> VirtualDriver | RealDriver:
+    if clock == "virtual":
+        return VirtualDriver(handler_for, step or run_on)
+    return RealDriver(handler_for, step or run_on, threads=not debug)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _interrupting(driver: VirtualDriver | RealDriver) -> Iterator[None]:
+    """Ctrl-C stops the execution as StopExecution would, so that its history has an end; a second one insists."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        driver.stop(Stopped())
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _recorded(
+    machine: Machine,
+    named: Callable[[str], Execution],
+    name: str | None,
+    seed: int | None,
+    folder: str | Path | None,
+    limits: bool,
+    stepping: bool,
+) -> tuple[Execution, HistoryFile | None]:
+    """The execution under its name, and its history file. A name that we make up gives way to one that is taken."""
+    chosen = name or _default_name(machine.name, seed)
+    for number in range(1, 10_000):
+        execution = named(chosen if number == 1 else f"{chosen}-{number}")
+        if folder is None:
+            return execution, None
+        path = Path(folder) / f"{execution.name}.jsonl"
+        try:
+            return execution, HistoryFile(path, _start(machine, execution, limits, stepping))
+        except HistoryError:
+            if name is not None or not path.exists():
+                raise
+    raise HistoryError(f"There are too many executions named {chosen} in {folder}.", "Give this one a --name.")
+
+
+def _default_name(machine: str, seed: int | None) -> str:
+    return f"{machine}-seed-{seed}" if seed is not None else f"{machine}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _start(machine: Machine, execution: Execution, limits: bool, stepping: bool) -> dict[str, Json]:
+    """The first line of a history: all that it takes to run the execution again."""
+    from sfnrun import __version__  # noqa: PLC0415
+
+    return {
+        "version": __version__,
+        "name": execution.name,
+        "arn": execution.arn,
+        "type": execution.workflow_type,
+        "state_machine_name": execution.state_machine_name,
+        "state_machine_arn": execution.state_machine_arn,
+        "role_arn": execution.role_arn,
+        "region": execution.region,
+        "account": execution.account,
+        "seed": execution.seed,
+        "start_time": execution.start_time,
+        "limits": limits,
+        "stepping": stepping,
+        "input": execution.input.text,
+        "sha256": machine.sha256,
+        "file": machine.file,
+        "definition": machine.text,
+        "substitutions": dict(machine.substitutions),
+    }
