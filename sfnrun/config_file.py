@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ _TYPES = {
 
 def config_schema() -> dict[str, Any]:
     """The JSON Schema of sfnrun.yaml, for editors too."""
-    schema: dict[str, Any] = json.loads(resources.files("sfnrun").joinpath("config.schema.json").read_text("utf-8"))
+    schema: dict[str, Any] = json.loads(Path(__file__).with_name("config.schema.json").read_bytes())
     return schema
 
 

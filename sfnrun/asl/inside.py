@@ -1,53 +1,53 @@
-"""Which character of the text stands for which character of a string value: past quotes, escapes and folded lines."""
+"""Which characters of the text stand for which of a string value: past quotes, escapes and folded lines."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from sfnrun.asl.place import Place
 
-__all__ = ["json_offset", "yaml_offset"]
+__all__ = ["json_span", "yaml_span"]
 
-_JSON_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)", re.DOTALL)
+_JSON_CHARACTER = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)|[^\\]", re.DOTALL)
 _YAML_ESCAPE = re.compile(r"\\(?:x..|u....|U........|.)", re.DOTALL)
 _YAML_JOINED_LINES = re.compile(r"\\\r?\n[ \t]*")
 _BLOCK_HEADER = re.compile(r"[|>][-+0-9]*[^\n]*\n")
 
-
-def json_offset(text: str, place: Place, offset: int) -> int:
-    """Where in the text the `offset`-th character of the string at `place` stands."""
-    at = place.start + 1
-    for _ in range(offset):
-        if at >= place.end - 1:
-            break
-        escape = _JSON_ESCAPE.match(text, at) if text[at] == "\\" else None
-        at = escape.end() if escape else at + 1
-    return at
+# Start and end in the text of each character of a string.
+_Characters = Iterator[tuple[int, int]]
 
 
-def yaml_offset(text: str, place: Place, offset: int, value: str) -> int | None:
-    """The same in YAML, where `value` is the string; None if it has no such character."""
-    for index, at in enumerate(_characters(text, place, value)):
-        if index == offset:
-            return at
-    return None
+def json_span(text: str, place: Place, offset: int, length: int) -> tuple[int, int] | None:
+    """Start and end in the text of the characters from `offset` of the string at `place`; None if it has no such."""
+    characters = (found.span() for found in _JSON_CHARACTER.finditer(text, place.start + 1, place.end - 1))
+    return _span(characters, offset, length)
 
 
-def _characters(text: str, place: Place, value: str) -> Iterator[int]:
-    """Where each character of the value stands, and where it ends."""
+def yaml_span(text: str, place: Place, offset: int, length: int, value: str) -> tuple[int, int] | None:
+    """The same in YAML, where `value` is the string."""
+    return _span(_yaml_characters(text, place, value), offset, length)
+
+
+def _span(characters: _Characters, offset: int, length: int) -> tuple[int, int] | None:
+    covered = list(islice(characters, offset, offset + max(1, length)))
+    return (covered[0][0], covered[-1][1]) if covered else None
+
+
+def _yaml_characters(text: str, place: Place, value: str) -> _Characters:
     quote = text[place.start]
     header = _BLOCK_HEADER.match(text, place.start) if quote in "|>" else None
     at = header.end() if header else place.start + (quote in "\"'")
     for character in value:
-        at = _skip_folding(text, at, place.end, character, quote)
-        yield at
-        escape = _YAML_ESCAPE.match(text, at) if quote == '"' and text[at] == "\\" else None
-        at = escape.end() if escape else at + (2 if quote == character == "'" else 1)
-    yield at
+        at = _past_folding(text, at, place.end, character, quote)
+        escape = _YAML_ESCAPE.match(text, at) if quote == '"' and text[at : at + 1] == "\\" else None
+        end = escape.end() if escape else at + (2 if quote == character == "'" else 1)
+        yield at, end
+        at = end
 
 
-def _skip_folding(text: str, at: int, end: int, character: str, quote: str) -> int:
+def _past_folding(text: str, at: int, end: int, character: str, quote: str) -> int:
     """Past the blanks and line ends that are not in the value; a line end may stand for the blank it folds to."""
     while at < end and text[at] != character:
         joined = _YAML_JOINED_LINES.match(text, at) if quote == '"' else None

@@ -179,7 +179,8 @@ def _refuse_anywhere(kind: str, word: str, at: int) -> None:
     if kind == "string":
         _refuse_in_string(word, at)
     if _LITERAL.fullmatch(word) and (len(word) > _LONGEST_NUMBER or (word[-1].isdigit() and isinf(float(word)))):
-        raise Fault(f"{word[:20]}... is too large a number", at, len(word), "put it in quotes")
+        shown = word if len(word) <= 20 else f"{word[:20]}…"
+        raise Fault(f"{shown} is too large a number", at, len(word), "put it in quotes")
 
 
 def _refuse_in_string(word: str, at: int) -> None:
@@ -196,7 +197,12 @@ def _refuse_in_string(word: str, at: int) -> None:
             hint = "write both halves, or the character itself"
             raise Fault("half of a surrogate pair is no character", at + found.start(), len(found[0]), hint)
     if len(word) < 2 or word[-1] != '"':
-        raise Fault("this string does not end on its line", at, len(word.rstrip()), 'close it with "')
+        raise Fault(
+            "this string does not end on its line",
+            at,
+            len(word.rstrip()),
+            'close it with ", and write line breaks as \\n',
+        )
 
 
 def _escape_of(character: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from math import isinf
 
 from sfnrun.asl.place import Place
@@ -18,6 +19,7 @@ __all__ = ["HALF_A_PAIR", "decode", "places", "string", "unused_character"]
 
 # Good enough for a text that is known to be JSON, and half the price of a strict one.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|\$\{[^{}"\s]*\}|[^\s"{}\[\],:]+', re.DOTALL)
+_COLON = re.compile(r"\s*:")
 
 # An escaped surrogate without its other half; whole pairs and other escapes are stepped over.
 HALF_A_PAIR = re.compile(
@@ -66,7 +68,7 @@ def decode(text: str) -> tuple[Json, str]:
             raise
         mark = unused_character(text)
         # As long as before, so that nothing moves: ${Name} becomes a quoted mark and name.
-        value = _read(_TOKEN.sub(lambda token: _quoted(token[0], mark), text))
+        value = _read(_TOKEN.sub(partial(_quoted, mark), text))
     if _too_deep(text, value) or _has_half_a_pair(text):
         raise _Refused("nested too deeply, or half of a surrogate pair")
     return value, mark
@@ -87,8 +89,9 @@ def _read(text: str) -> Json:
         sys.setrecursionlimit(limit)
 
 
-def _quoted(token: str, mark: str) -> str:
-    return f'"{mark}{token[2:-1]}"' if token.startswith("${") else token
+def _quoted(mark: str, token: re.Match[str]) -> str:
+    is_value = token[0].startswith("${") and not _COLON.match(token.string, token.end())
+    return f'"{mark}{token[0][2:-1]}"' if is_value else token[0]
 
 
 def unused_character(text: str) -> str:

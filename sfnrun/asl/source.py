@@ -49,7 +49,7 @@ class Source:
     placeholders without a value. `text` is "" for a value that came without one.
     """
 
-    def __init__(self, name: str, text: str, format: Format, value: Json, places: Place | None = None) -> None:  # noqa: A002
+    def __init__(self, name: str, text: str, format: Format, value: Json, places: Place | None = None) -> None:
         self.name = name
         self.text = text
         self.format = format
@@ -57,8 +57,9 @@ class Source:
         self.substitutions = Substitutions(None)
         self.unresolved: tuple[Placeholder, ...] = ()
         self._given_places = places
-        # Strings, and keys, as they stood before substitution.
+        # Strings by pointer, and keys by new name, as they stood before substitution.
         self._written: Mapping[Pointer, str] = {}
+        self._renamed: Mapping[str, str] = {}
 
     @property
     def substituted(self) -> tuple[str, ...]:
@@ -68,12 +69,14 @@ class Source:
         """Put values in for placeholders; only while the Source is made, before anybody holds its value."""
         self.substitutions = substitutions
         try:
-            self.unresolved, self._written = substitute(self.value, substitutions, mark, bare)
+            outcome = substitute(self.value, substitutions, mark, bare)
         except Unusable as error:
             hint = "put quotes around the placeholder, or give a number, true, false or null"
             raise DefinitionError([self.problem("SFN-T16", str(error), error.pointer, hint=hint)]) from None
         except ValueError as error:
-            raise DefinitionError([Problem("SFN-T16", str(error), path=self.name)]) from None
+            hint = "look at substitutions: in sfnrun.yaml and at --set"
+            raise DefinitionError([Problem("SFN-T16", str(error), hint=hint, path=self.name)]) from None
+        self.unresolved, self._written, self._renamed = tuple(outcome.unresolved), outcome.written, outcome.renamed
 
     @cached_property
     def _lines(self) -> Lines:
@@ -84,8 +87,8 @@ class Source:
         return self._given_places or json_text.places(self.text)
 
     def _find(self, pointer: Sequence[str | int]) -> tuple[Place, int]:
-        if self._written:
-            pointer = [self._written.get((step,), step) if isinstance(step, str) else step for step in pointer]
+        if self._renamed:
+            pointer = [self._renamed.get(step, step) if isinstance(step, str) else step for step in pointer]
         return find(self._places, pointer)
 
     def locate(self, pointer: Sequence[str | int], *, key: bool = False) -> Span | None:
@@ -110,20 +113,20 @@ class Source:
         place, found = self._find(pointer)
         if found < len(pointer) or place.children is not None:
             return self.locate(pointer)
-        start = self._offset_inside(tuple(pointer), place, offset)
-        if start is None or start >= place.end:
-            return self._lines.span(place.start, place.end)
-        end = self._offset_inside(tuple(pointer), place, offset + length)
-        return self._lines.span(start, max(start + 1, min(place.end, end or start)))
+        found_span = self._span_inside(tuple(pointer), place, offset, length)
+        start, end = found_span or (place.start, place.end)
+        return self._lines.span(start, min(end, place.end))
 
-    def _offset_inside(self, pointer: Pointer, place: Place, offset: int) -> int | None:
+    def _span_inside(self, pointer: Pointer, place: Place, offset: int, length: int) -> tuple[int, int] | None:
         written = self._written.get(pointer)
         if written is not None:
+            last = self.substitutions.offset_before(written, offset + length - 1, is_end=True)
             offset = self.substitutions.offset_before(written, offset)
+            length = last - offset
         if self.format == "json":
-            return inside.json_offset(self.text, place, offset) if self.text[place.start] == '"' else None
+            return inside.json_span(self.text, place, offset, length) if self.text[place.start] == '"' else None
         value = self._value_at(pointer) if written is None else written
-        return inside.yaml_offset(self.text, place, offset, value) if isinstance(value, str) else None
+        return inside.yaml_span(self.text, place, offset, length, value) if isinstance(value, str) else None
 
     def _value_at(self, pointer: Pointer) -> Json:
         value = self.value
@@ -189,7 +192,7 @@ def load(path: str | Path, *, substitutions: Mapping[str, Json] | None = None, l
 def from_text(
     text: str,
     name: str = "<definition>",
-    format: Format | None = None,  # noqa: A002
+    format: Format | None = None,
     substitutions: Mapping[str, Json] | None = None,
     *,
     limits: bool = True,
@@ -238,6 +241,10 @@ def _read_json(name: str, text: str, substitutions: Substitutions) -> Source:
 def _read_yaml(name: str, text: str, substitutions: Substitutions) -> Source:
     from sfnrun.asl import yaml_text
 
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise Fault("half of a surrogate pair is no character", error.start, 1, "write the character itself") from None
     value, places, mark, tags = yaml_text.decode(text)
     if not isinstance(value, dict):
         raise _not_an_object(text)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sfnrun.payload import Json, dumps
 
-__all__ = ["Placeholder", "Pointer", "Substitutions", "Unusable", "substitute"]
+__all__ = ["Outcome", "Placeholder", "Pointer", "Substitutions", "Unusable", "substitute"]
 
 Pointer = tuple[str | int, ...]
 
@@ -106,16 +106,16 @@ class Substitutions:
             else:
                 yield _Piece(found.start(), found.end(), found[0], name)
 
-    def offset_before(self, written: str, offset: int) -> int:
-        """Where in a text as written the character at `offset` of the text as substituted comes from."""
+    def offset_before(self, written: str, offset: int, *, is_end: bool = False) -> int:
+        """Where in a text as written the character at `offset` of the text as substituted begins, or ends."""
         grown = 0
         for start, end, replacement, _ in self.pieces(written):
             if offset < start + grown:
                 break
             if offset < start + grown + len(replacement):
-                return start
+                return end if is_end else start
             grown += len(replacement) - (end - start)
-        return offset - grown
+        return offset - grown + is_end
 
 
 def _is_name(name: str, text: str) -> bool:
@@ -124,18 +124,24 @@ def _is_name(name: str, text: str) -> bool:
     return _NAME.fullmatch(name) is not None and not is_jsonata_group
 
 
-def substitute(
-    value: Json, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]
-) -> tuple[tuple[Placeholder, ...], dict[Pointer, str]]:
-    """Replaces the placeholders of a value, in place; returns those that have no value, and what was replaced.
+@dataclass(slots=True)
+class Outcome:
+    """What substitution met: placeholders without a value; strings by pointer, and keys by new name, as written."""
 
-    The latter has strings as they were written by pointer, and keys as they were written by `(new key,)`. A string
-    that begins with `mark` stood unquoted, and `bare(text)` reads what replaces it. Raises Unusable, and ValueError for
-    substitutions that lead back to themselves.
+    unresolved: list[Placeholder] = field(default_factory=list)
+    written: dict[Pointer, str] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+
+
+def substitute(value: Json, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]) -> Outcome:
+    """Replaces the placeholders of a value, in place.
+
+    A string that begins with `mark` stood unquoted, and `bare(text)` reads what replaces it. Raises Unusable, and
+    ValueError for substitutions that lead back to themselves.
     """
     walk = _Walk(substitutions, mark, bare)
     walk.through(value)
-    return tuple(walk.unresolved), walk.written
+    return walk.outcome
 
 
 # A pointer that costs nothing until it is wanted: the step and the trail to its parent.
@@ -149,8 +155,7 @@ class _Walk:
         self._substitutions = substitutions
         self._mark = mark
         self._bare = bare
-        self.unresolved: list[Placeholder] = []
-        self.written: dict[Pointer, str] = {}
+        self.outcome = Outcome()
 
     def through(self, value: Json) -> None:
         mark = self._mark
@@ -177,7 +182,7 @@ class _Walk:
             return self._unquoted(text[1:], pointer)
         replaced = self._text(text, pointer)
         if replaced != text:
-            self.written[pointer] = text
+            self.outcome.written[pointer] = text
         return replaced
 
     def _text(self, text: str, pointer: Pointer, is_key: bool = False) -> str:
@@ -187,14 +192,14 @@ class _Walk:
             parts += text[at:start], replacement
             length += start - at
             if missing is not None:
-                self.unresolved.append(Placeholder(missing, pointer, end - start == len(text), length, is_key))
+                self.outcome.unresolved.append(Placeholder(missing, pointer, end - start == len(text), length, is_key))
             length += len(replacement)
             at = end
         return "".join((*parts, text[at:])) if parts else text
 
     def _unquoted(self, name: str, pointer: Pointer) -> Json:
         if name not in self._substitutions:
-            self.unresolved.append(Placeholder(name, pointer, True))
+            self.outcome.unresolved.append(Placeholder(name, pointer, True))
             return f"${{{name}}}"
         text = self._substitutions.text(name)
         try:
@@ -209,7 +214,7 @@ class _Walk:
         items = [(new_names[key], child) for key, child in container.items()]
         container.clear()
         container.update(items)
-        self.written |= {(new,): old for old, new in new_names.items() if new != old}
+        self.outcome.renamed |= {new: old for old, new in new_names.items() if new != old}
 
 
 def _pointer(trail: _Trail | None) -> Pointer:

@@ -89,7 +89,9 @@ def scalar(text: str) -> Json:
     if _FLOAT.fullmatch(text):
         number = float(text)
         if isinf(number):
-            raise ValueError(f"{text[:20]}... is too large a number")
+            raise ValueError(
+                f"{text} is too large a number" if len(text) <= 20 else f"{text[:20]}… is too large a number"
+            )
         return number
     return text
 
@@ -161,7 +163,7 @@ class _Reader:
         self._add(value, place, 1)
 
     def _scalar_value(self, event: Any) -> Json:
-        is_plain = event.implicit[0]
+        is_plain = event.implicit[0] and event.tag is None
         types = _TYPED_TAGS.get(event.tag)
         if not is_plain and not types:
             return event.value
@@ -295,7 +297,7 @@ _PLAINER = {
     "did not find expected key": ("this line fits neither the mapping above nor a new one", _INDENTATION),
     "did not find expected '-' indicator": ("this line fits neither the list above nor a new one", _INDENTATION),
     "could not find expected ':'": ("expected ':' after a key", "write 'key: value'"),
-    "found unexpected end of stream": ("the text ends inside quotes", "close them"),
+    "found unexpected end of stream": ("this quote is never closed", "close it"),
     "found character that cannot start any token": (
         "a value cannot begin with this character",
         "put the text in quotes",
@@ -318,6 +320,8 @@ def _syntax(text: str, error: Any) -> Fault:
         character = f"U+{ord(found[0]):04X}" if found else "?"
         hint = 'write it as an escape in double quotes, like "\\x07"'
         return Fault(f"control character {character} stands here", found.start() if found else 0, 1, hint)
+    if error.problem == "found unexpected end of stream" and error.context_mark:
+        mark = error.context_mark
     offset = min(mark.index, len(text))
     line_start = text.rfind("\n", 0, offset) + 1
     tab = _TAB_INDENT.match(text, line_start)
