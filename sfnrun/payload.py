@@ -22,17 +22,26 @@ Json = Any
 MAX_DEPTH = 1000
 
 
+# Texts of fewer characters are made anew sooner than put together.
+LARGE = 4096
+
+# Leave these to the encoder that says what is wrong with them.
+ONLY_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
 class Payload:
     """A JSON value with its text; whichever is missing is made on first use, once.
 
     `mark` belongs to whoever writes the text down: where it did, so that a large text is written once.
     """
 
-    __slots__ = ("_text", "_value", "mark")
+    __slots__ = ("_last", "_text", "_value", "mark")
 
     def __init__(self, value: Json) -> None:
         self._value = value
         self._text: str | None = None
+        # The name of the last member of an object whose text we made, and where its value begins there.
+        self._last: tuple[str, int] | None = None
         self.mark: tuple[object, int] | None = None
 
     @classmethod
@@ -48,9 +57,19 @@ class Payload:
 
         Tuples become arrays and numbers as keys strings, as `json.dumps` has it; the value is a copy of its own.
         """
-        with _deep():
-            text = _strict_encode(value)
-        return cls.parse(text)
+        payload = cls(None)
+        try:
+            made = orjson.dumps(value, option=ONLY_JSON)
+        except TypeError:
+            made = b"null"
+        if b"null" in made:  # NaN too is null for orjson
+            with _deep():
+                payload._text = _strict_encode(value)
+            payload._value = loads(payload._text)
+        else:
+            payload._text = made.decode()
+            payload._value = orjson.loads(made)
+        return payload
 
     @classmethod
     def joined(cls, items: list[Payload]) -> Payload:
@@ -58,6 +77,26 @@ class Payload:
         payload = cls([item._value for item in items])
         if any(item._text is not None for item in items):
             payload._text = f"[{','.join(item.text for item in items)}]"
+        return payload
+
+    def with_member(self, name: str, value: Json) -> Payload:
+        """The object with a member set; every other member is shared.
+
+        Where its last member is replaced or a new one is added, which is what a ResultPath mostly does, the text that
+        we made of it before is used again instead of being made anew.
+        """
+        before, text, last = self._value, self._text, self._last
+        payload = Payload({**before, name: value})
+        if text is None or last is None:
+            return payload
+        if last[0] == name:
+            start = text[: last[1]]
+        elif name in before:
+            return payload
+        else:
+            start = f"{text[:-1]},{dumps(name)}:"
+        payload._text = f"{start}{dumps(value)}}}"
+        payload._last = (name, len(start))
         return payload
 
     @property
@@ -68,6 +107,9 @@ class Payload:
     def text(self) -> str:
         if self._text is None:
             self._text = dumps(self._value)
+            if self._value.__class__ is dict and len(self._text) > LARGE:
+                name = next(reversed(self._value))
+                self._last = (name, len(self._text) - 1 - len(dumps(self._value[name])))
         return self._text
 
     def exceeds(self, limit: int) -> bool:

@@ -13,7 +13,7 @@ from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
 from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Payload
-from sfnrun.run import Result
+from sfnrun.run import Result, result_of
 
 __all__ = ["replay"]
 
@@ -38,20 +38,8 @@ def replay(
             machine, execution, driver, journal, LIMITS if start["limits"] else NO_LIMITS, stepping=start["stepping"]
         )
     except Exhausted:
-        outcome = Outcome("RUNNING", events[-1].at)
-    return Result(
-        status=outcome.status,
-        name=execution.name,
-        execution_arn=execution.arn,
-        start_time=execution.start_time,
-        stop_time=outcome.at,
-        event_count=len(events),
-        error=outcome.error,
-        cause=outcome.cause,
-        history=recording.path,
-        payload=outcome.output,
-        recorded=tuple(events),
-    )
+        outcome = Outcome("RUNNING", events[-1].at, len(events))
+    return result_of(execution, outcome, events, recording.path)
 
 
 def recorded_definition(recording: Recording) -> Definition:

@@ -28,7 +28,7 @@ from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Status, interpret
 from sfnrun.errors import HistoryError
 from sfnrun.history.file import HistoryFile
-from sfnrun.history.journal import Journal
+from sfnrun.history.journal import Kept, Told, together
 from sfnrun.history.project import aws_event
 from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
@@ -138,8 +138,9 @@ def run(
     handler_for = _handlers(machine, tasks)
     execution, file = _recorded(machine, named, name, seed if seeded else None, history, limits, step is not None)
     driver = _driver(clock, handler_for, step, debug)
-    events: list[Event] | None = [] if keep_events else None
-    journal = Journal(file, events, listener)
+    kept = Kept() if keep_events else None
+    told = None if listener is None else Told(listener)
+    journal = together([journal for journal in (file, kept, told) if journal is not None])
     if stop_at is not None:
         driver.stop_at(stop_at)
     try:
@@ -151,24 +152,23 @@ def run(
         driver.close()
         if file is not None:
             file.close()
-    return _result(execution, outcome, journal.count, events, file)
+    return result_of(execution, outcome, kept.events if kept else [], None if file is None else file.path)
 
 
-def _result(
-    execution: Execution, outcome: Outcome, count: int, events: list[Event] | None, file: HistoryFile | None
-) -> Result:
+def result_of(execution: Execution, outcome: Outcome, events: list[Event], history: Path | None) -> Result:
+    """What is told of an execution that ended so."""
     return Result(
         status=outcome.status,
         name=execution.name,
         execution_arn=execution.arn,
         start_time=execution.start_time,
         stop_time=outcome.at,
-        event_count=count,
+        event_count=outcome.events,
         error=outcome.error,
         cause=outcome.cause,
-        history=None if file is None else file.path,
+        history=history,
         payload=outcome.output,
-        recorded=tuple(events or ()),
+        recorded=tuple(events),
     )
 
 

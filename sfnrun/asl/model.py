@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sfnrun.expr.scope import Expression
 from sfnrun.payload import Json
@@ -120,6 +120,8 @@ class State:
     `input_path`, `result_path` or `output_path` is the default `$`; the JSON null of `"InputPath": null` is `discards`.
     """
 
+    type: ClassVar[str]
+
     name: str
     pointer: Pointer
     query_language: QueryLanguage = "JSONPath"
@@ -137,14 +139,12 @@ class State:
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
 
-    @property
-    def type(self) -> str:
-        return type(self).__name__
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass(State):
     """Passes its input on, or its Result. `has_result` tells a null Result from none."""
+
+    type = "Pass"
 
     result: Json = None
     has_result: bool = False
@@ -153,6 +153,8 @@ class Pass(State):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(State):
     """Asks the world: a Lambda function, an activity, a service."""
+
+    type = "Task"
 
     resource: Resource
     timeout_seconds: Field | None = None
@@ -164,6 +166,8 @@ class Task(State):
 class Choice(State):
     """Goes where the first matching rule says, else to `default`."""
 
+    type = "Choice"
+
     choices: tuple[ChoiceRule, ...]
     default: str | None = None
 
@@ -171,6 +175,8 @@ class Choice(State):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait(State):
     """Waits `seconds` or until `timestamp`; exactly one of them is given."""
+
+    type = "Wait"
 
     seconds: Field | None = None
     timestamp: Field | None = None
@@ -180,10 +186,14 @@ class Wait(State):
 class Succeed(State):
     """Ends the machine, or the branch, with success."""
 
+    type = "Succeed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail(State):
     """Ends the machine with an error."""
+
+    type = "Fail"
 
     error: Field | None = None
     cause: Field | None = None
@@ -203,6 +213,8 @@ class StateMachine:
 class Parallel(State):
     """Runs its branches side by side; the result is the array of their outputs."""
 
+    type = "Parallel"
+
     branches: tuple[StateMachine, ...]
 
 
@@ -212,6 +224,8 @@ class Map(State):
 
     `items` is ItemsPath or Items, `item_selector` also the older Parameters.
     """
+
+    type = "Map"
 
     processor: StateMachine
     items: Field | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from sfnrun.engine.effects import (
@@ -42,7 +41,8 @@ class Performed(NamedTuple):
 def perform(handler: TaskHandler, request: Request, log: Callable[[str], None]) -> Performed:
     """Run a task's handler. Whatever the task itself does wrong becomes Failed."""
     try:
-        result = handler(replace(request, log=log))
+        request.log = log
+        result = handler(request)
     except TaskFailed as error:
         return Performed(Failed(error.name, error.cause))
     if not isinstance(result, Reply):

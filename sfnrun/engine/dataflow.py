@@ -85,6 +85,9 @@ def _placed(visit: Visit, path: Expression | None, discards: bool, result: Paylo
     if path is None:
         return result
     assert isinstance(path, ReferencePath)
+    assert path.keys is not None
+    if len(path.keys) == 1 and isinstance(path.keys[0], str) and isinstance(visit.input.value, dict):
+        return visit.input.with_member(path.keys[0], result.value)
     try:
         return Payload(path.put(visit.input.value, result.value))
     except PathError as error:

@@ -66,14 +66,14 @@ class Reply:
     note: Json = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, because that doubles the time it takes to make one
 class Request:
     """What a Task asks, as whoever answers it sees it.
 
     `key` names the request within its execution ("1.0/2.7:3"), the same in every replay; `id` is a UUID made from it.
     `attempt` counts retries from 0. `token` is the task token of `.waitForTaskToken` and activities, else None.
     `context` is the context object. `timeout_seconds` and `heartbeat_seconds` are the state's own, if it has them.
-    `at` is the engine's time of asking. What is given to `log`, line by line, is shown in the trace.
+    `at` is the engine's time of asking. Only the driver changes one, to set `log`. What is given to `log`, line by line, is shown in the trace.
     """
 
     key: str
@@ -125,7 +125,7 @@ class TaskHandler(Protocol):
     def timed_out(self, request: Request) -> Failed: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sleep:
     """Wake me at this time."""
 
@@ -136,7 +136,7 @@ class Sleep:
         return (yield self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """Answer this request; `timeout_ms` and `heartbeat_ms` are what the state allows for it."""
 
@@ -149,7 +149,7 @@ class Call:
         return (yield self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class More:
     """Give me the next answer to a Call that has had one (Started, Submitted) and is not over."""
 

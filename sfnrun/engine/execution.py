@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from sfnrun.payload import Json, Payload
@@ -64,6 +65,7 @@ class Execution:
         return {"Execution": members, "StateMachine": machine}
 
 
+@lru_cache(maxsize=256)
 def timestamp(ms: int) -> str:
     """A time of the engine as AWS writes it: `2026-11-22T08:30:00.000Z`."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

@@ -24,10 +24,11 @@ STATUS_OF: dict[str, Status] = {
 
 
 class Outcome(NamedTuple):
-    """How an execution ended, and when (milliseconds since 1970)."""
+    """How an execution ended, when (milliseconds since 1970), and after how many events."""
 
     status: Status
     at: int
+    events: int
     output: Payload | None = None
     error: str | None = None
     cause: str | None = None
@@ -48,7 +49,7 @@ def interpret(
     except Halt as halt:
         return _ended(loop, halt.event, halt.error, halt.cause)
     loop.conclude("ExecutionSucceeded", root.previous, {"output": output})
-    return Outcome("SUCCEEDED", loop.now, output)
+    return Outcome("SUCCEEDED", loop.now, loop.events, output)
 
 
 def _ended(loop: Loop, event: str, error: str | None, cause: str | None) -> Outcome:
@@ -56,7 +57,7 @@ def _ended(loop: Loop, event: str, error: str | None, cause: str | None) -> Outc
     previous = loop.events if event == "ExecutionFailed" else 0
     told: dict[str, Any] = {name: text for name, text in (("error", error), ("cause", cause)) if text is not None}
     loop.conclude(event, previous, told)
-    return Outcome(STATUS_OF[event], loop.now, error=error, cause=cause)
+    return Outcome(STATUS_OF[event], loop.now, loop.events, error=error, cause=cause)
 
 
 def _deadline(machine: Machine, execution: Execution, limits: Limits) -> int | None:

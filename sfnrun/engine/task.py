@@ -91,11 +91,11 @@ async def _answer(visit: Visit, call: Call, stem: str, about: dict[str, Any]) ->
             case Started(worker_name):
                 worker = {"workerName": worker_name} if worker_name else {}
                 fiber.emit(f"{stem}Started", {**about, **worker})
-            case Submitted(output):
-                fiber.emit(f"{stem}Submitted", {**about, "output": output})
             case Succeeded(output, note):
                 _tell(visit, note)
                 return _received(visit, output, stem, about)
+            case Submitted(output):
+                fiber.emit(f"{stem}Submitted", {**about, "output": output})
             case Failed(error, cause, note):
                 _tell(visit, note)
                 raise _failed(visit, stem, about, error, cause)
