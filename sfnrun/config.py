@@ -157,6 +157,11 @@ class Config:
             next((rule.cache for rule in rules if rule.cache is not None), None),
         )
 
+    def cache_rule(self, state_name: str, function_name: str | None, resource_arn: str) -> TaskRule | None:
+        """The rule that says how answers of a Task are kept, whose `key` is the name that they are kept under."""
+        rules = self._matching(state_name, function_name, resource_arn)
+        return next((rule for rule in rules if rule.cache is not None), None)
+
     def _matching(self, state_name: str, function_name: str | None, resource_arn: str) -> Iterator[TaskRule]:
         yield from (rule for rule in self.tasks if rule.key == state_name)
         if function_name is not None and function_name != state_name:

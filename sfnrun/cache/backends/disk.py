@@ -1,0 +1,312 @@
+"""A folder, kept by diskcache: `str` keys and `bytes` values only, and nothing in it is ever unpickled.
+
+Whoever can write the folder can plant rows, so what we did not write ourselves is read as nothing: pickled values, keys
+that are no words, file names that lead elsewhere. diskcache writes on every read to know what was used last; here the
+uses are noted in memory and written with the counters, which makes a hit four times as fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import diskcache
+
+from sfnrun.cache.backend import Asked, Batch, Facts, Lease, Recalled, TooLarge, Unavailable, is_entry_key
+from sfnrun.cache.breaker import Breaker
+from sfnrun.cache.entry import head
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes may then both call for the same key, which is slower and never wrong
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["DiskBackend"]
+
+_EVICTION = {"lru": "least-recently-used", "lfu": "least-frequently-used"}
+_READS_WRITE_NOTHING = "least-recently-stored"
+_FILE_NAME = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
+_REMEMBERED = 100_000
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS Tally (task TEXT, name TEXT, value INTEGER, PRIMARY KEY (task, name))",
+    "CREATE TABLE IF NOT EXISTS Asked (key TEXT PRIMARY KEY, task TEXT, expires_at INTEGER)",
+    "CREATE INDEX IF NOT EXISTS Asked_task ON Asked (task)",
+)
+_FAILURES = (sqlite3.Error, OSError, diskcache.Timeout)
+
+
+class _RawDisk(diskcache.Disk):  # type: ignore[misc]
+    """Keys as they are, values as bytes; the only subclass in the house, because diskcache offers no other seam."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"a key is a str, not {key!r}")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        return key if type(key) is str else ""
+
+    def store(self, value: Any, read: Any, key: Any = None) -> Any:
+        if type(value) is not bytes:
+            raise TypeError("a value is bytes")
+        return super().store(value, False, key=key)
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
+        if mode == diskcache.core.MODE_RAW and type(value) is bytes:
+            return value
+        if mode == diskcache.core.MODE_BINARY and _is_ours(filename):
+            return Path(self._directory, filename).read_bytes()
+        return b""
+
+    def remove(self, file_path: Any) -> None:
+        if _is_ours(file_path):
+            super().remove(file_path)
+
+
+def _is_ours(filename: Any) -> bool:
+    return type(filename) is str and _FILE_NAME.fullmatch(filename) is not None
+
+
+class DiskBackend:
+    """Entries in `folder` (mode 0700). `size_limit` is in bytes, `eviction` "lru" or "lfu", `timeout` in seconds."""
+
+    may_lag = False
+
+    def __init__(
+        self, folder: Path | str, size_limit: int = 2**30, eviction: str = "lru", timeout: float = 0.2
+    ) -> None:
+        self.folder = Path(folder)
+        self.label = f"disk {folder}"
+        self._limit = size_limit
+        self._eviction = eviction
+        self._timeout = timeout
+        self._breaker = Breaker(self.label, _FAILURES)
+        self._opening = threading.Lock()
+        self._culling = threading.Lock()
+        self._opened: Any = None
+        self._used: dict[str, tuple[float, int]] = {}
+        self._written = 0
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        """The diskcache.Cache, opened at the first use; every failure of the block is Unavailable."""
+        with self._breaker.guard():
+            if self._opened is None:
+                with self._opening:
+                    self._opened = self._opened or self._create()
+            yield self._opened
+
+    def _create(self) -> Any:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name == "posix" and self.folder.stat().st_mode & 0o077:
+            self.folder.chmod(0o700)
+        _refuse_foreign_settings(self.folder / diskcache.core.DBNAME)
+        # All settings are given, so none is taken from the folder.
+        ours = {"size_limit": self._limit, "eviction_policy": _EVICTION[self._eviction], "cull_limit": 0}
+        cache = diskcache.Cache(
+            str(self.folder), timeout=self._timeout, disk=_RawDisk, **{**diskcache.DEFAULT_SETTINGS, **ours}
+        )
+        for statement in _TABLES:
+            cache._sql(statement)
+        cache.eviction_policy = _READS_WRITE_NOTHING
+        return cache
+
+    def get(self, key: str) -> bytes | None:
+        with self._open() as cache:
+            value: bytes | None = cache.get(key)
+        if value is not None:
+            self._used[key] = (time.time(), self._used.pop(key, (0.0, 0))[1] + 1)
+        return value
+
+    def put(self, key: str, value: bytes, keep_seconds: float | None) -> None:
+        self._refuse_too_large(value)
+        with self._open() as cache:
+            cache.set(key, value, expire=keep_seconds)
+            self._cull(cache, len(value))
+
+    def swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
+        self._refuse_too_large(value)
+        with self._open() as cache:
+            with cache.transact():
+                there = cache.get(key)
+                if (None if there is None else head(there)) != seen:
+                    return False
+                cache.set(key, value, expire=keep_seconds)
+            self._cull(cache, len(value))
+            return True
+
+    def _refuse_too_large(self, value: bytes) -> None:
+        if len(value) > self._limit:
+            raise TooLarge(f"{len(value):,} bytes, over the size limit of {self._limit:,}")
+
+    def _cull(self, cache: Any, written: int) -> None:
+        """Make room when there may be too little; looked at after every hundredth of the limit."""
+        self._written += written
+        if self._written < self._limit // 100 or not self._culling.acquire(blocking=False):
+            return
+        try:
+            self._written = 0
+            if cache.volume() > self._limit:
+                cache.expire()
+                with cache.transact():
+                    self._write_uses(cache)
+                cache.eviction_policy = _EVICTION[self._eviction]
+                evicted = cache.cull()
+                with cache.transact():
+                    _add(cache, {("", "evictions"): evicted})
+        finally:
+            cache.eviction_policy = _READS_WRITE_NOTHING
+            self._culling.release()
+
+    def _write_uses(self, cache: Any) -> None:
+        used, self._used = self._used, {}
+        cache._con.executemany(
+            "UPDATE Cache SET access_time = ?, access_count = access_count + ? WHERE key = ? AND raw = 1",
+            [(at, times, key) for key, (at, times) in list(used.items())],
+        )
+
+    def delete(self, key: str) -> None:
+        with self._open() as cache:
+            cache.delete(key)
+
+    def lease(self, key: str) -> Lease | None:
+        with self._open():
+            return _locks(str(self.folder.resolve())).take(key)
+
+    def scan(self) -> Iterator[tuple[str, bytes]]:
+        with self._open() as cache:
+            for key in cache.iterkeys():
+                value = cache.get(key) if is_entry_key(key) else None
+                if value is not None:
+                    yield key, value
+
+    def record(self, batch: Batch) -> None:
+        with self._open() as cache, cache.transact():
+            _add(cache, batch.counts)
+            cache._con.executemany(
+                "INSERT OR REPLACE INTO Asked VALUES (?, ?, ?)",
+                [(key, asked.task, asked.expires_at) for key, asked in batch.asked.items()],
+            )
+            cache._sql("DELETE FROM Asked WHERE rowid <= (SELECT MAX(rowid) FROM Asked) - ?", (_REMEMBERED,))
+            self._write_uses(cache)
+        batch.counts.clear()
+        batch.asked.clear()
+
+    def recall(self, task: str, key: str) -> Recalled:
+        with self._open() as cache:
+            rows = cache._sql("SELECT task, expires_at FROM Asked WHERE key = ?", (key,)).fetchall()
+            known = rows or cache._sql("SELECT 1 FROM Asked WHERE task = ? LIMIT 1", (task,)).fetchall()
+        return Recalled(bool(known), Asked(*rows[0]) if rows else None)
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        with self._open() as cache:
+            rows = cache._sql("SELECT task, name, value FROM Tally WHERE task <> ''").fetchall()
+        return {(task, name): value for task, name, value in rows}
+
+    def facts(self) -> Facts:
+        with self._open() as cache:
+            rows = cache._sql("SELECT value FROM Tally WHERE task = '' AND name = 'evictions'").fetchall()
+            return Facts(cache.volume(), self._limit, rows[0][0] if rows else 0, self._eviction)
+
+    def clear(self) -> None:
+        try:
+            with self._open() as cache:
+                cache.clear()
+                cache._sql("DELETE FROM Tally")
+                cache._sql("DELETE FROM Asked")
+        except Unavailable:
+            self._remove_files()
+
+    def _remove_files(self) -> None:
+        """Start anew where the database itself is broken; only what diskcache makes is removed."""
+        self._opened = None
+        for path in self.folder.glob("cache.db*"):
+            path.unlink()
+        for path in self.folder.glob("[0-9a-f][0-9a-f]"):
+            shutil.rmtree(path, ignore_errors=True)
+        self._breaker = Breaker(self.label, _FAILURES)
+
+    def close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+
+def _add(cache: Any, counts: Mapping[tuple[str, str], int]) -> None:
+    cache._con.executemany(
+        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (task, name) DO UPDATE SET value = value + excluded.value",
+        [(task, name, count) for (task, name), count in counts.items() if count],
+    )
+
+
+def _refuse_foreign_settings(database: Path) -> None:
+    """Every setting found becomes an attribute of diskcache's own object, so it must not find any but its own."""
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            names = {name for (name,) in connection.execute("SELECT key FROM Settings")}
+        except sqlite3.OperationalError:
+            return  # no such table yet: another process is creating it
+    if foreign := names - diskcache.DEFAULT_SETTINGS.keys() - diskcache.core.METADATA.keys():
+        raise OSError(f"settings of another program: {', '.join(sorted(map(str, foreign)))}")
+
+
+class _Locks:
+    """One byte of the file `locks` for each key: the kernel drops what a process that dies has locked."""
+
+    def __init__(self, folder: str) -> None:
+        self._file = os.open(os.path.join(folder, "locks"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._guard = threading.Lock()
+        self._held: set[int] = set()
+        self._process = os.getpid()
+
+    def take(self, key: str) -> Lease | None:
+        place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
+        with self._guard:
+            if self._process != os.getpid():  # locks are not inherited by a fork
+                self._process, self._held = os.getpid(), set()
+            if place in self._held or not self._lock(place):
+                return None
+            self._held.add(place)
+        return _DiskLease(self, place)
+
+    def _lock(self, place: int) -> bool:
+        if fcntl is None:
+            return True
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except BlockingIOError:
+            return False
+        return True
+
+    def drop(self, place: int) -> None:
+        with self._guard:
+            self._held.discard(place)
+            if fcntl is not None:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+
+
+class _DiskLease:
+    def __init__(self, locks: _Locks, place: int) -> None:
+        self._locks = locks
+        self._place = place
+
+    def release(self) -> None:
+        self._locks.drop(self._place)
+
+
+@cache
+def _locks(folder: str) -> _Locks:
+    """One for a folder and process, never closed: closing any descriptor of a file drops all locks of the process."""
+    return _Locks(folder)

@@ -1,0 +1,257 @@
+"""`memcached://`: one or more nodes, each key on one of them, chosen by rendezvous (consistent) hashing.
+
+memcached://HOST:PORT[,HOST:PORT…][?prefix=sfnrun:&timeout=200ms]
+
+A node that is down is not replaced by another: its keys are misses until it is back. Keys that move to another node and
+later back would find there what they were before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+from pymemcache import MemcacheError, PooledClient
+from pymemcache.client.rendezvous import RendezvousHash
+from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
+
+from sfnrun.cache.backend import Asked, Batch, Facts, Lease, Recalled, TooLarge, Unavailable, is_entry_key
+from sfnrun.cache.breaker import Breaker
+from sfnrun.cache.entry import head
+from sfnrun.cache.lease import Keeper, TokenLease
+
+__all__ = ["MemcachedBackend"]
+
+T = TypeVar("T")
+
+# An item is at most 1 MB with its key and header; larger values are tried compressed.
+_LARGEST = 1_000_000
+_LARGEST_UNPACKED = 64 * 2**20
+_PACKED = b"z"
+_LONGEST_KEY = 250
+_MONTH = 30 * 86_400
+_ADMIN_TIMEOUT = 5.0
+_REMEMBER_SECONDS = 7 * 86_400
+_STALE_CONNECTION = (MemcacheUnexpectedCloseError, ConnectionResetError, BrokenPipeError)
+
+
+class _Node:
+    """One server: its connections, and its breaker."""
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        self.name = f"{host}:{port}"
+        self._server = (host, port)
+        self._calls = self._connect(timeout)
+        self.breaker = Breaker(f"memcached {self.name}", (MemcacheError, OSError))
+
+    def _connect(self, timeout: float) -> Any:
+        return PooledClient(
+            self._server, connect_timeout=timeout, timeout=timeout, no_delay=True, default_noreply=False
+        )
+
+    def call(self, operation: Callable[[Any], T]) -> T:
+        with self.breaker.guard():
+            try:
+                return operation(self._calls)
+            except MemcacheServerError as error:  # out of memory: a refusal, not a failure
+                raise Unavailable(f"{self.breaker.name}: {error}") from error
+            except _STALE_CONNECTION:  # of before a restart; once more on new ones
+                self._calls.close()
+                return operation(self._calls)
+
+    def list_keys(self) -> list[str]:
+        """All keys on this node; slow, for listings."""
+        patient = self._connect(_ADMIN_TIMEOUT)
+        try:
+            with self.breaker.guard():
+                dump = patient.raw_command(b"lru_crawler metadump all", end_tokens=b"END\r\n")
+        finally:
+            patient.close()
+        return [unquote(line[4:].split(b" ", 1)[0].decode()) for line in dump.splitlines() if line.startswith(b"key=")]
+
+    def close(self) -> None:
+        self._calls.close()
+
+
+class MemcachedBackend:
+    """Entries on memcached servers. `nodes` are (host, port); `lease_seconds` is how long a dead owner holds a key."""
+
+    may_lag = False
+
+    def __init__(
+        self,
+        nodes: Sequence[tuple[str, int]] = (("127.0.0.1", 11211),),
+        *,
+        prefix: str = "sfnrun:",
+        timeout: float = 0.2,
+        lease_seconds: int = 2,
+    ) -> None:
+        self.label = "memcached " + ",".join(f"{host}:{port}" for host, port in nodes)
+        self._prefix = prefix if _is_plain(prefix) else f"sfnrun-{_hash(prefix)[:16]}:"
+        self._nodes = {node.name: node for node in (_Node(host, port, timeout) for host, port in nodes)}
+        self._ring = RendezvousHash(list(self._nodes))
+        self._lease_seconds = lease_seconds
+        self._keeper = Keeper(self._renew, lease_seconds / 3)
+
+    def _node(self, name: str) -> _Node:
+        return self._nodes[self._ring.get_node(name)]
+
+    def _call(self, name: str, operation: Callable[[Any], T]) -> T:
+        return self._node(name).call(operation)
+
+    def _name(self, key: str) -> str:
+        """Our key under memcached's rules: 250 bytes of ASCII without blanks."""
+        name = self._prefix + key
+        return name if _is_plain(name) else self._prefix + _hash(key)
+
+    def get(self, key: str) -> bytes | None:
+        name = self._name(key)
+        return _unpack(self._call(name, lambda calls: calls.get(name)))
+
+    def put(self, key: str, value: bytes, keep_seconds: float | None) -> None:
+        name, packed = self._name(key), _pack(value)
+        self._call(name, lambda calls: calls.set(name, packed, expire=_expire(keep_seconds)))
+
+    def swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
+        name, packed, expire = self._name(key), _pack(value), _expire(keep_seconds)
+
+        def swap(calls: Any) -> bool:
+            there, ticket = calls.gets(name)
+            if there is None:
+                return seen is None and bool(calls.add(name, packed, expire=expire))
+            return head(_unpack(there) or b"") == seen and bool(calls.cas(name, packed, ticket, expire=expire))
+
+        return self._call(name, swap)
+
+    def delete(self, key: str) -> None:
+        name = self._name(key)
+        self._call(name, lambda calls: calls.delete(name))
+
+    def lease(self, key: str) -> Lease | None:
+        name, token = self._name(f"lease:{key}"), os.urandom(8).hex()
+        if not self._call(name, lambda calls: calls.add(name, token.encode(), expire=self._lease_seconds)):
+            return None
+        return TokenLease(name, token, self._keeper, self._give_back)
+
+    def _give_back(self, name: str, token: str) -> None:
+        # cas with an expiry in the past deletes it, and only if it still is ours.
+        self._if_ours(name, token, expire=-1)
+
+    def _renew(self, name: str, token: str) -> None:
+        with suppress(Unavailable):  # it runs out; at worst another process calls too
+            self._if_ours(name, token, expire=self._lease_seconds)
+
+    def _if_ours(self, name: str, token: str, expire: int) -> None:
+        def again(calls: Any) -> None:
+            there, ticket = calls.gets(name)
+            if there == token.encode():
+                calls.cas(name, there, ticket, expire=expire)
+
+        self._call(name, again)
+
+    def scan(self) -> Iterator[tuple[str, bytes]]:
+        for name in self._names():
+            key = name[len(self._prefix) :]
+            value = self.get(key) if is_entry_key(key) else None
+            if value is not None:
+                yield key, value
+
+    def _names(self) -> Iterator[str]:
+        for node in self._nodes.values():
+            for name in node.list_keys():
+                # A node may still hold what belonged to it when there were fewer.
+                if name.startswith(self._prefix) and self._node(name) is node:
+                    yield name
+
+    def record(self, batch: Batch) -> None:
+        for (task, name), count in list(batch.counts.items()):
+            self._add(self._name(f"count:{quote(task, safe='')}:{name}"), count)
+            del batch.counts[task, name]
+        for key, asked in list(batch.asked.items()):
+            self.put(f"asked:{key}", json.dumps(asked).encode(), _REMEMBER_SECONDS)
+            self.put(f"task:{_hash(asked.task)}", b"1", _REMEMBER_SECONDS)
+            del batch.asked[key]
+
+    def _add(self, name: str, count: int) -> None:
+        def add(calls: Any) -> None:
+            while calls.incr(name, count) is None and not calls.add(name, str(count).encode()):
+                pass  # somebody else has just added it, or it was evicted between the two
+
+        self._call(name, add)
+
+    def recall(self, task: str, key: str) -> Recalled:
+        found = self.get(f"asked:{key}")
+        if found is not None:
+            return Recalled(True, Asked(*json.loads(found)))
+        return Recalled(self.get(f"task:{_hash(task)}") is not None)
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        start = f"{self._prefix}count:"
+        counts: dict[tuple[str, str], int] = {}
+        for full in self._names():
+            task, colon, name = full[len(start) :].partition(":")
+            value = self.get(full[len(self._prefix) :]) if full.startswith(start) and colon else None
+            if value is not None:
+                counts[unquote(task), name] = int(value)
+        return counts
+
+    def facts(self) -> Facts:
+        stats: list[Any] = [node.call(_stats) for node in self._nodes.values()]
+
+        def total(name: bytes) -> int:
+            return sum(int(one.get(name, 0)) for one in stats)
+
+        return Facts(total(b"bytes"), total(b"limit_maxbytes"), total(b"evictions"), "lru")
+
+    def clear(self) -> None:
+        for name in list(self._names()):
+            self.delete(name[len(self._prefix) :])
+
+    def close(self) -> None:
+        self._keeper.close()
+        for node in self._nodes.values():
+            node.close()
+
+
+def _stats(calls: Any) -> Any:
+    return calls.stats()
+
+
+def _is_plain(name: str) -> bool:
+    return len(name) <= _LONGEST_KEY and re.fullmatch(r"[!-~]*", name) is not None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def _expire(seconds: float | None) -> int:
+    """Memcached counts in seconds, 0 is never, and more than 30 days is a date."""
+    if seconds is None:
+        return 0
+    whole = max(1, int(seconds) + 1)
+    return whole if whole <= _MONTH else int(time.time()) + whole
+
+
+def _pack(value: bytes) -> bytes:
+    packed = value if len(value) <= _LARGEST else _PACKED + zlib.compress(value, 1)
+    if len(packed) > _LARGEST:
+        raise TooLarge(f"{len(value):,} bytes, over memcached's limit of 1 MB an item")
+    return packed
+
+
+def _unpack(packed: bytes | None) -> bytes | None:
+    if packed is None or not packed.startswith(_PACKED):
+        return packed
+    try:
+        return zlib.decompressobj().decompress(packed[1:], _LARGEST_UNPACKED)
+    except zlib.error:
+        return b""  # damaged, as the entry's reader will say
