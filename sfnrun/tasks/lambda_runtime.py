@@ -1,0 +1,236 @@
+"""A function runs in this process as it would in Lambda: cold start, warm invocations, its errors, its end.
+
+The module is imported once, at the first invocation, and its globals survive from one invocation to the next. After a
+timeout, an exit or a failed import the next invocation is a cold start again. Nothing a handler does ends in a
+traceback of ours: whatever is raised is the function's error, except KeyboardInterrupt, which is the user's.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from sfnrun.engine.effects import Failed, Request
+from sfnrun.payload import Json, loads
+from sfnrun.tasks.environment import variables_of_runtime
+from sfnrun.tasks.function_error import FunctionError, exited, fault, platform, raised
+from sfnrun.tasks.lambda_context import LambdaContext
+from sfnrun.tasks.loading import CodeSpace
+from sfnrun.tasks.response import response_text
+from sfnrun.tasks.stage import Invocation, Sandbox, enter, leave
+
+__all__ = ["Code", "Identity", "LambdaFunction"]
+
+# How long Lambda lets the import take, which does not count as part of the function's timeout.
+INIT_LIMIT = 10.0
+_A_LITTLE = 0.05
+
+Handler = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Where a handler stands: `module` in one of `folders`, under the first of `names` that the module has.
+
+    `handler` is how Lambda would name it ("app.lambda_handler"); if it is written without a dot, `module` is "".
+    """
+
+    folders: tuple[str, ...]
+    module: str
+    names: tuple[str, ...]
+    handler: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom a function is invoked."""
+
+    arn: str
+    region: str
+    version: str = "$LATEST"
+    client_context: Json = None
+
+
+class _Life:
+    """From a cold start to the end of the process that Lambda would have for the function."""
+
+    __slots__ = ("__weakref__", "handler", "importing", "sandbox", "space")
+
+    def __init__(self, code: Code, variables: Mapping[str, str]) -> None:
+        self.space = CodeSpace(code.folders)
+        self.sandbox = Sandbox(dict(variables), self.space.plain)
+        self.handler: Handler | None = None
+        self.importing = Lock()
+        # The modules go when nobody is left who might run them: no next invocation, and no thread that was given up.
+        weakref.finalize(self, self.space.close).atexit = False
+
+
+class LambdaFunction:
+    """One local function. `timeout` is in seconds, `memory` in MB, `variables` are its own environment variables."""
+
+    def __init__(
+        self,
+        name: str,
+        code: Code,
+        *,
+        timeout: float = 3,
+        memory: int = 128,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.code = code
+        self.timeout = timeout
+        self.memory = memory
+        self._variables = variables or {}
+        self._life: _Life | None = None
+        self._beginning = Lock()
+        self._invocations: dict[str, Invocation] = {}
+
+    def invoke(self, event: str, request: Request, identity: Identity) -> str:
+        """Run the handler with the event, a JSON text, and return the JSON text of its result. Raises FunctionError."""
+        life = self._alive(request, identity)
+        invocation = self._invocations[request.key] = Invocation(life.sandbox, request.log)
+        before = enter(invocation)
+        try:
+            return self._run(life, invocation, event, request, identity)
+        except FunctionError as error:
+            if error.hint:
+                invocation.line(error.hint)
+            raise
+        except KeyboardInterrupt:
+            raise
+        except SystemExit as error:
+            if not isinstance(error.code, int | None):
+                invocation.line(_told(error))
+            raise self._ended(life, error.code, request) from None
+        except BaseException as error:
+            # Nothing in Lambda's runtime catches what is no Exception, so it ends the process.
+            invocation.line(f"{type(error).__name__}: {_told(error)}")
+            raise self._ended(life, 1, request) from None
+        finally:
+            leave(before)
+            invocation.finish()
+            self._invocations.pop(request.key, None)
+
+    def overtime(self, request: Request) -> float:
+        """Seconds that a running invocation has left when its time limit is over: the import does not count."""
+        invocation = self._invocations.get(request.key)
+        if invocation is None:
+            return 0.0
+        now = time.monotonic()
+        if invocation.began is None:
+            return _A_LITTLE if now < invocation.entered + INIT_LIMIT else 0.0
+        return max(0.0, invocation.began + self.timeout - now)
+
+    def timed_out(self, request: Request) -> Failed:
+        """What the Task fails with when the timeout is over. The invocation still at work is heard no more."""
+        invocation = self._invocations.pop(request.key, None)
+        if invocation is not None:
+            invocation.give_up()
+        self._life = None
+        request.log(
+            f"{self.name} was stopped after its timeout of {self.timeout:g} s. To give it more, in sfnrun.yaml: "
+            f"functions: {{{self.name}: {{timeout: 30}}}}"
+        )
+        message = f"RequestId: {request.id} Error: Task timed out after {self.timeout:.2f} seconds"
+        return Failed("Sandbox.Timedout", platform("Sandbox.Timedout", message).text)
+
+    def _alive(self, request: Request, identity: Identity) -> _Life:
+        life = self._life
+        if life is None:
+            with self._beginning:
+                life = self._life = self._life or _Life(self.code, self._environment(request, identity))
+        return life
+
+    def _environment(self, request: Request, identity: Identity) -> dict[str, str]:
+        of_runtime = variables_of_runtime(
+            self.name,
+            memory=self.memory,
+            region=identity.region,
+            version=identity.version,
+            handler=self.code.handler,
+            folder=self.code.folders[0] if self.code.folders else "",
+            seconds=request.at // 1000,
+            request_id=request.id,
+        )
+        return {**of_runtime, **self._variables}
+
+    def _run(self, life: _Life, invocation: Invocation, event: str, request: Request, identity: Identity) -> str:
+        handler = life.handler or self._start(life)
+        context = LambdaContext(
+            aws_request_id=request.id,
+            function_name=self.name,
+            function_version=identity.version,
+            invoked_function_arn=identity.arn,
+            memory=self.memory,
+            timeout=self.timeout,
+            variables=life.sandbox.environment,
+            client_context=identity.client_context,
+        )
+        invocation.began = time.monotonic()
+        try:
+            result = handler(loads(event), context)
+        except Exception as error:  # as the runtime does
+            raise raised(error, request.id, life.space.plain) from None
+        return response_text(result, request.id)
+
+    def _start(self, life: _Life) -> Handler:
+        """Import the module, or wait while another invocation does."""
+        with life.importing:
+            if life.handler is None:
+                try:
+                    life.handler = _import(self.code, life.space)
+                except BaseException:
+                    self._end(life)
+                    raise
+            return life.handler
+
+    def _ended(self, life: _Life, status: object, request: Request) -> FunctionError:
+        self._end(life)
+        return exited(status, request.id)
+
+    def _end(self, life: _Life) -> None:
+        """The next invocation is a cold start, unless one was begun already."""
+        with self._beginning:
+            if self._life is life:
+                self._life = None
+
+
+def _import(code: Code, space: CodeSpace) -> Handler:
+    """The handler. Raises FunctionError, without a request id: in Lambda this comes before the first request."""
+    if not code.module:
+        raise fault("MalformedHandlerName", f"Bad handler '{code.handler}': {_NO_MODULE}", hint=_MALFORMED)
+    if code.module.partition(".")[0] in sys.builtin_module_names:
+        raise fault("BuiltInModuleConflict", f"Cannot use built-in module {code.module} as a handler module")
+    try:
+        module = space.load(code.module)
+    except ImportError as error:
+        message = f"Unable to import module '{code.module}': {space.plain(_told(error))}"
+        raise fault("ImportModuleError", message) from None
+    except SyntaxError as error:
+        trace = [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']
+        raise fault("UserCodeSyntaxError", f"Syntax error in module '{code.module}': {error}", trace=trace) from None
+    except Exception as error:  # as the runtime does
+        raise raised(error, "", space.plain) from None
+    for name in code.names:
+        if hasattr(module, name):
+            return getattr(module, name)  # type: ignore[no-any-return]
+    raise fault("HandlerNotFound", f"Handler '{code.names[0]}' missing on module '{code.module}'")
+
+
+# What Python says about the `module, name = handler.rsplit(".", 1)` of the runtime.
+_NO_MODULE = "not enough values to unpack (expected 2, got 1)"
+_MALFORMED = "a handler is named file.function, as in app.lambda_handler"
+
+
+def _told(error: BaseException) -> str:
+    """The error's own text; "" if it cannot even say that."""
+    try:
+        return str(error)
+    except Exception:  # a `__str__` that raises
+        return ""

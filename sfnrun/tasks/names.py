@@ -1,0 +1,81 @@
+"""One function, many names: ARNs, aliases, `${ChargeCardFunctionArn}` and charge_card.py mean the same.
+
+Names meet in what is left of them without case, dashes and underscores; of a placeholder also without the words that
+templates put at its end (Function, Arn, Lambda). The fewer words are left out, the better they match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+__all__ = ["candidates", "function_arn", "function_name", "key", "qualifier"]
+
+_PLACEHOLDER = re.compile(r"\$\{!?([^{}]+)\}")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_ADDED = frozenset({"arn", "alias", "fn", "func", "function", "functions", "handler", "id", "lambda", "name", "ref"})
+
+
+def function_name(text: str) -> str:
+    """The bare name in a function name, a partial or full ARN, each with a qualifier or without.
+
+    "123456789012:function:charge-card:prod" -> "charge-card". Placeholders `${...}` stay as they are.
+    """
+    return _parts(text)[0]
+
+
+def qualifier(text: str) -> str:
+    """The version or alias in a function name or ARN; "" if there is none."""
+    return _parts(text)[1]
+
+
+def function_arn(text: str, region: str, account: str) -> str:
+    """The full ARN, without qualifier, of what `text` names; what is missing is taken from region and account."""
+    arn = re.match(r"arn:([^:]+):lambda:([^:]*):([^:]*):function:", text)
+    partition, region, account = (arn[1], arn[2] or region, arn[3] or account) if arn else ("aws", region, account)
+    if not arn and (partial := re.match(r"(\d{12}):function:", text)):
+        account = partial[1]
+    return f"arn:{partition}:lambda:{region}:{account}:function:{function_name(text)}"
+
+
+def key(name: str) -> str:
+    """What names that mean the same have in common: "ChargeCard", "charge-card", "charge_card" -> "chargecard"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def candidates(name: str) -> Iterator[str]:
+    """The keys under which a name may be found, best first.
+
+    "${ChargeCardFunctionArn}" -> "chargecardfunctionarn", "chargecardfunction", "chargecard".
+    "${Stage}-charge-card" -> "chargecard", then those of "Stage".
+    """
+    around = _PLACEHOLDER.sub(" ", name)
+    inside = [text for text in _PLACEHOLDER.findall(name) if not text.startswith("AWS::")]
+    seen: set[str] = set()
+    for text in (around, *inside):
+        words = _WORD.findall(text.replace(".", "_"))
+        while words:
+            found = key("".join(words))
+            if found and found not in seen:
+                seen.add(found)
+                yield found
+            if words.pop().lower() not in _ADDED:
+                break
+
+
+def _parts(text: str) -> tuple[str, str]:
+    # Colons inside placeholders (${AWS::Region}) separate nothing.
+    held: list[str] = []
+
+    def hold(found: re.Match[str]) -> str:
+        held.append(found[0])
+        return f"\0{len(held) - 1}\0"
+
+    masked = _PLACEHOLDER.sub(hold, text)
+    masked = masked.partition(":function:")[2] or masked
+    name, _, rest = masked.partition(":")
+
+    def release(part: str) -> str:
+        return re.sub("\0(\\d+)\0", lambda found: held[int(found[1])], part)
+
+    return release(name), release(rest)
