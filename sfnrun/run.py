@@ -7,12 +7,13 @@ assert result.status == "SUCCEEDED"
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -144,7 +145,7 @@ def run(
     if stop_at is not None:
         driver.stop_at(stop_at)
     try:
-        with _interrupting(driver) if interruptible else _nothing():
+        with _unhurried_collector(), _interrupting(driver) if interruptible else nullcontext():
             outcome = interpret(
                 machine, execution, driver, journal, LIMITS if limits else NO_LIMITS, stepping=step is not None
             )
@@ -192,8 +193,14 @@ def _driver(
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+def _unhurried_collector() -> Iterator[None]:
+    """A run makes many small objects and no cycles of them; looking for cycles as often as usual costs a third."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager
