@@ -121,7 +121,10 @@ def _array_length(scope: Scope, array: Json) -> Json:
 
 
 def _array_unique(scope: Scope, array: Json) -> Json:
-    return list({_identity(item): item for item in reversed(_array(array))}.values())[::-1]
+    found: dict[str | bytes, Json] = {}
+    for item in _array(array):
+        found.setdefault(_identity(item), item)
+    return list(found.values())
 
 
 def _base64_encode(scope: Scope, text: Json) -> Json:

@@ -210,13 +210,11 @@ def _path_end(text: str, start: int) -> int:
 
 
 def _check_number(reader: _Reader, function: Function, given: int, start: int) -> None:
-    if given >= function.least and (function.most is None or given <= function.most):
+    least, most = function.least, function.most
+    if given >= least and (most is None or given <= most):
         return
-    if function.most is None:
-        takes = f"at least {function.least}"
-    else:
-        takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
-    noun = "argument" if takes in ("1", "at least 1") else "arguments"
+    takes = f"at least {least}" if most is None else f"{least} or {most}" if least != most else str(least or "no")
+    noun = "argument" if least <= 1 and least == (most or least) else "arguments"
     message = f"{function.name} takes {takes} {noun}, {given} given"
     raise reader.error(message, at=start, length=reader.at - start)
 

@@ -145,7 +145,7 @@ def _template(node: Json, language: Language) -> Template:
     whole = _compile(node, language)
     evaluate: Evaluate = (lambda document, scope: node) if whole is None else whole
     text = dumps(node)
-    # Each level costs a frame or two, and what is deeper than this is rare enough to pay for the guard.
+    # Each level costs a frame or two; where there are few containers they cannot be deep.
     if whole is not None and text.count("{") + text.count("[") > 100:
         evaluate = _with_room(evaluate)
     return Template(text, frozenset(language.reads), evaluate, whole is None)

@@ -124,6 +124,8 @@ def _analyze(bracket: str) -> Step:
             return Names(_quoted(bracket[position:], position))
         if character.isdecimal() or character in ":-@":
             return _elements(bracket, position)
+    if not bracket.endswith("]"):
+        raise Flaw("a bracket is not closed", 0, len(bracket))
     hint = "names stand in single quotes: ['name']" if '"' in bracket or bracket[1:-1].isidentifier() else ""
     raise Flaw(f"{bracket} is neither a name, an index, a slice nor a filter", 0, len(bracket), hint)
 
