@@ -45,8 +45,8 @@ _NAMES_WHO_ANSWERS = frozenset({"FunctionName", "Resource", "StateMachineArn"})
 class Source:
     """A definition that was read: `value` is its JSON value with substitutions made, `name` the path as given.
 
-    `format` is "json" or "yaml". `substituted` are the names of substitutions that were used, `unresolved` the
-    placeholders without a value. `text` is "" for a value that came without one.
+    `format` is "json" or "yaml". `substituted` are the names of substitutions that were used, `substitutions` the
+    values that were given for them, `unresolved` the placeholders without a value. `text` is "" for a value that came without one.
     """
 
     def __init__(self, name: str, text: str, format: Format, value: Json, places: Place | None = None) -> None:

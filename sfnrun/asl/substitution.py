@@ -71,6 +71,11 @@ class Substitutions:
     def names(self) -> tuple[str, ...]:
         return tuple(self._values)
 
+    @property
+    def given(self) -> Mapping[str, Json]:
+        """The values as they were given; none if no placeholder asked for one."""
+        return self._values if self.used else {}
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
