@@ -49,6 +49,8 @@ class EvaluationFailed(Exception):
     @property
     def ending(self) -> str:
         """What AWS writes after "threw an error during evaluation": ". T1006: …", or ": …" where a bound ended it."""
+        if self.code == "U1001" and "size limit" in str(self):
+            return _MEMORY
         return _BOUND_ENDINGS.get(self.code) or f". {self.code}: {self}"
 
 
@@ -79,7 +81,7 @@ class Bounds:
 _STACK = ": Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive."
 _TIME = ": Expression evaluation timeout: Check for infinite loop"
 _MEMORY = ": Expression evaluation memory limit exceeded: Check for excessive memory usage"
-_BOUND_ENDINGS = {"D1011": _STACK, "D1012": _TIME, "D2015": _MEMORY, "D2016": _MEMORY, "U1001": _MEMORY}
+_BOUND_ENDINGS = {"D1011": _STACK, "D1012": _TIME, "D2015": _MEMORY, "D2016": _MEMORY}
 
 # Functions whose answer depends on the clock, and on chance, of the engine.
 _CLOCK = frozenset(("now", "millis", "toMillis"))
@@ -109,8 +111,9 @@ def check_syntax(text: str) -> None:
         ) from None
     except library.JlensError as error:
         start, end = _place(error, text)
+        message = str(error).removesuffix(".0") if error.code == "S0201" else str(error)  # the number 2 reads 2.0 there
         raise ExpressionError(
-            text, str(error), offset=start, length=max(1, end - start), code="INVALID_JSONATA_EXPRESSION"
+            text, message, offset=start, length=max(1, end - start), code="INVALID_JSONATA_EXPRESSION"
         ) from None
 
 

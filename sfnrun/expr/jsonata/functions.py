@@ -61,7 +61,7 @@ def _range(scope: Scope, first: Json = None, last: Json = None, delta: Json = No
         return None
     numbers = range(start, end + (1 if step > 0 else -1), step)
     if len(numbers) > MAX_ITEMS:
-        raise Thrown("U1001", "The range is too long")
+        raise Thrown("U1001", f"An array would exceed the size limit of {MAX_ITEMS} items")
     # A sequence of one is its item, as everywhere in JSONata: $range(1, 9, 9) is 1.
     return numbers[0] if len(numbers) == 1 else list(numbers) or None
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from sfnrun.expr.jsonata.engine import UNDEFINED, Undefined
+from sfnrun.expr.jsonata.references import BUILTINS
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, dumps, loads
 
@@ -56,10 +57,8 @@ Steps = tuple[str | int, ...]
 
 
 def _of_variable(name: str, steps: Steps) -> Answer:
-    def answer(document: Json, scope: Scope) -> Json | Undefined | Unsure:
-        return _walk(scope.variables.get(name, UNDEFINED), steps)
-
-    return answer
+    missing = UNSURE if name in BUILTINS else UNDEFINED  # it may be a function
+    return lambda document, scope: _walk(scope.variables.get(name, missing), steps)
 
 
 def _of_context(steps: Steps) -> Answer:
@@ -70,30 +69,28 @@ def _of_document(steps: Steps) -> Answer:
     return lambda document, scope: _walk(document, steps)
 
 
-def _walk(value: Json | Undefined, steps: Steps) -> Json | Undefined | Unsure:
+def _walk(value: Json | Undefined | Unsure, steps: Steps) -> Json | Undefined | Unsure:
     for step in steps:
-        if type(step) is str:
-            if type(value) is dict:
-                value = value.get(step, UNDEFINED)
-            else:
-                return UNSURE if type(value) is list else UNDEFINED
-        else:
-            value = _item(value, step)  # type: ignore[arg-type]
+        if type(value) is dict and type(step) is str:
+            value = value.get(step, UNDEFINED)
+        elif type(value) is list or type(step) is int:
+            value = _item(value, step)
+        elif value is not UNSURE:
+            return UNDEFINED  # a scalar has no members
     return value if type(value) in _EXACT else whole_numbers(value)
 
 
 _EXACT = (str, int, bool, Undefined, Unsure)
 
 
-def _item(value: Json, index: int) -> Json | Undefined | Unsure:
-    """What the filter `[index]` lets through."""
-    if value is UNDEFINED or value is UNSURE:
-        return value
-    if type(value) is not list:
-        return UNSURE
-    if not -len(value) <= index < len(value):
+def _item(value: Json, step: str | int) -> Json | Undefined | Unsure:
+    """What the filter `[step]` lets through of an array. A name looked up in one gives a sequence: not for us."""
+    if value is UNDEFINED or type(value) is not list or type(step) is str:
+        return UNDEFINED if value is UNDEFINED else UNSURE
+    assert type(step) is int
+    if not -len(value) <= step < len(value):
         return UNDEFINED
-    item = value[index]
+    item = value[step]
     return UNSURE if type(item) is list else item
 
 
@@ -113,12 +110,9 @@ def whole_numbers(value: Json) -> Json:
 
 
 def _number(text: str) -> float | int:
-    """The number as JavaScript writes it: a whole one below 1e21 in full, by the shortest digits that tell it apart."""
+    """The number; a whole one below 1e21, where JavaScript's notation changes, as an integer."""
     number = float(text)
-    if not number.is_integer() or abs(number) >= 1e21:
-        return number
-    digits, _, exponent = repr(number).partition("e+")
-    return int(number) if not exponent else int(digits.replace(".", "").ljust(int(exponent) + 1 + (number < 0), "0"))
+    return int(number) if number.is_integer() and abs(number) < 1e21 else number
 
 
 _decode = json.JSONDecoder(parse_float=_number).decode
