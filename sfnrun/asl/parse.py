@@ -70,7 +70,7 @@ def parse(source: Source) -> Machine:
         text=source.text or dumps(node),
         sha256=hashlib.sha256((source.text or dumps(node)).encode("utf-8", "surrogatepass")).hexdigest(),
         file=source.name,
-        substitutions=source.substitutions,
+        substitutions=source.substitutions.given,
     )
     if parser.problems:
         raise DefinitionError(
