@@ -15,15 +15,16 @@ from sfnrun.payload import Json
 
 if TYPE_CHECKING:
     from sfnrun.asl.rules.expressions import Found
+    from sfnrun.asl.source import Source
 
-__all__ = ["Outline", "Scope", "State", "Transition", "has_placeholder", "is_placeholder", "objects"]
+__all__ = ["TYPES", "WITHOUT_NEXT", "Outline", "Scope", "State", "Transition", "has_placeholder", "is_placeholder", "objects"]
 
 Pointer = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{[^{}]+\}")
 _WHOLE = re.compile(r"\s*\$\{[^{}]+\}\s*")
 
-TERMINAL = frozenset({"Succeed", "Fail"})
+TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map")
 WITHOUT_NEXT = frozenset({"Choice", "Succeed", "Fail"})
 
 
@@ -84,7 +85,17 @@ class State:
 
     @property
     def is_terminal(self) -> bool:
-        return self.type in TERMINAL or (self.type not in WITHOUT_NEXT and self.value.get("End") is not False and "End" in self.value)
+        """Whether the state ends its scope; one of unknown type might."""
+        if self.type in WITHOUT_NEXT or not self.type:
+            return self.type != "Choice"
+        return bool(self.value.get("End", False))
+
+    @property
+    def leads_nowhere(self) -> bool:
+        """Whether the state should say what comes next, and does not: its own problem, and the cause of others."""
+        if self.type in ("Succeed", "Fail"):
+            return False
+        return not self.transitions and "End" not in self.value
 
     @cached_property
     def transitions(self) -> list[Transition]:
@@ -164,9 +175,10 @@ class Scope:
 
     @cached_property
     def has_unknown_ways(self) -> bool:
-        """Whether a name that is still a placeholder keeps us from knowing where the walk goes."""
+        """Whether nobody knows where the walk goes: a name is still a placeholder, or a state says nothing."""
         names = [self.start, *(way.target for state in self.states.values() for way in state.transitions)]
-        return any(has_placeholder(name) for name in names) or any(has_placeholder(name) for name in self.states)
+        unknown = any(has_placeholder(name) for name in names) or any(has_placeholder(name) for name in self.states)
+        return unknown or any(self.states[name].leads_nowhere for name in self.reachable)
 
 
 @dataclass(eq=False)
@@ -175,14 +187,14 @@ class Outline:
 
     value: dict[str, Any]
     workflow_type: str = "STANDARD"
-    size: int = 0
+    source: Source | None = None
     language: str = "JSONPath"
     scopes: list[Scope] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
 
     @classmethod
-    def of(cls, value: Json, workflow_type: str = "STANDARD", size: int = 0) -> Outline:
-        outline = cls(value if isinstance(value, dict) else {}, workflow_type, size)
+    def of(cls, value: Json, workflow_type: str = "STANDARD", source: Source | None = None) -> Outline:
+        outline = cls(value if isinstance(value, dict) else {}, workflow_type, source)
         outline.language = "JSONata" if outline.value.get("QueryLanguage") == "JSONata" else "JSONPath"
         # A loop, not recursion: nesting must cost no stack.
         waiting = [Scope((), outline.value, None)]
@@ -223,9 +235,6 @@ class Outline:
         from sfnrun.asl.rules.expressions import find  # noqa: PLC0415  (it needs this module)
 
         return [found for state in self.states for found in find(state)]
-
-
-TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map")
 
 
 def _inner_scopes(state: State) -> Iterator[tuple[Pointer, dict[str, Any]]]:

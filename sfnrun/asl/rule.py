@@ -4,7 +4,7 @@ What a rule looks at is said by its decorator, so that `check` walks a definitio
 
     on="source"       the text cannot be read; the reader finds it, the function only documents it
     on="shape"        a violation of schema.json (sfnrun.asl.shape.Violation)
-    on="machine"      the whole definition (sfnrun.asl.rules.outline.Outline)
+    on="machine"      the whole definition (sfnrun.asl.outline.Outline)
     on="scope"        one `States` object: the machine's, a branch's, a processor's (outline.Scope)
     on="state"        one state (outline.State), of the types given
     on="path"         one JSONPath expression (expressions.Found): a path or an intrinsic function

@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sfnrun.asl.rules.outline import is_placeholder
-from sfnrun.asl.rules.rule import Finding, Pointer
+from sfnrun.asl.outline import TYPES, is_placeholder
+from sfnrun.asl.rule import Finding, Pointer
+from sfnrun.asl.unsupported import rule_of_other_language, rule_of_unsupported
 from sfnrun.payload import Json
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft7Validator, ValidationError
 
-__all__ = ["Violation", "close_to", "is_valid", "schema", "violations"]
+__all__ = ["Violation", "close_to", "is_valid", "operators", "schema", "violations"]
 
 _TYPES = {
     "array": "Array",
@@ -53,6 +54,12 @@ def _validator() -> Draft7Validator:
     from jsonschema_rs import Draft7Validator  # noqa: PLC0415  # 8 ms that only those pay who check
 
     return Draft7Validator(schema())
+
+
+@cache
+def operators() -> frozenset[str]:
+    """The comparison operators of JSONPath Choice rules."""
+    return frozenset(_fields("NestedRule")) - {"Variable", "And", "Or", "Not", "Comment"}
 
 
 def is_valid(value: Json) -> bool:
@@ -209,8 +216,28 @@ def _read(error: ValidationError, document: Json) -> Iterator[Violation]:
             limit: Json = _alternatives(node, keyword)
         else:
             word, limit = keyword, _limit(node, keyword)
-        id = rules.get(word) or rules.get(fields[0]) if isinstance(rules, dict) else rules
-        yield Violation(id, pointer, value, word, limit, fields, definition)
+        violation = Violation(_chosen(rules, word, fields, value), pointer, value, word, limit, fields, definition)
+        yield replace(violation, rule=_rule_of(violation)) if word == "additionalProperties" else violation
+
+
+def _chosen(rules: Any, word: str, fields: tuple[str, ...], value: Json) -> str:
+    """The rule for a keyword: one for all, or by "none" and "many", by the missing field, or by the wrong value."""
+    if isinstance(rules, str):
+        return rules
+    keys = (word, *fields, value if isinstance(value, str) else "", "other")
+    return next(str(rules[key]) for key in keys if key in rules)
+
+
+def _rule_of(unsupported: Violation) -> str:
+    part, field = unsupported.part, unsupported.field
+    if unsupported.is_of_other_language:
+        return rule_of_other_language(unsupported.language, part, field, unsupported.value)
+    return rule_of_unsupported(part, field, unsupported.rule, _fields_of_states())
+
+
+@cache
+def _fields_of_states() -> frozenset[str]:
+    return frozenset(name for language in _LANGUAGES for type_ in TYPES for name in _fields(language + type_))
 
 
 def _fields_at_fault(error: ValidationError, keyword: str, value: Json) -> list[tuple[str, ...]]:

@@ -1,0 +1,134 @@
+"""The optimized integrations of Step Functions: services, actions, patterns, and the parameters they cannot do without.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html and the page of each service
+(November 2026). `sync` and `token` say whether `.sync` and `.waitForTaskToken` exist. `needs` lists parameters; a tuple
+inside is a choice of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["INTEGRATIONS", "NEEDS", "SDK_NEEDS", "Integration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """The actions of a service, and which of them have which pattern. "*" is every action."""
+
+    actions: frozenset[str]
+    sync: frozenset[str] = frozenset()
+    token: frozenset[str] = frozenset()
+    sync2: frozenset[str] = frozenset()
+
+    def patterns(self, action: str) -> tuple[str, ...]:
+        """The patterns that an action has besides Request Response."""
+        having = (("sync", self.sync), ("sync:2", self.sync2), ("waitForTaskToken", self.token))
+        return tuple(pattern for pattern, actions in having if action in actions)
+
+
+def _(actions: str, sync: str = "", token: str = "", sync2: str = "") -> Integration:
+    names = frozenset(actions.split())
+    return Integration(names, *(names if part == "*" else frozenset(part.split()) for part in (sync, token, sync2)))
+
+
+INTEGRATIONS: dict[str, Integration] = {
+    "apigateway": _("invoke", token="*"),
+    "athena": _("getQueryExecution getQueryResults startQueryExecution stopQueryExecution", "startQueryExecution"),
+    "aws-sdk": _(""),
+    "batch": _("submitJob", "*", sync2="submitJob"),
+    "bedrock": _(
+        "createModelCustomizationJob invokeModel", "createModelCustomizationJob", "createModelCustomizationJob invokeModel"
+    ),
+    "codebuild": _(
+        "batchDeleteBuilds batchGetReports startBuild startBuildBatch stopBuild stopBuildBatch retryBuildBatch "
+        "deleteBuildBatch",
+        "startBuild startBuildBatch retryBuildBatch",
+    ),
+    "databrew": _("startJobRun", "*"),
+    "dynamodb": _("deleteItem getItem putItem updateItem"),
+    "ecs": _("runTask", "*", "*"),
+    "eks": _(
+        "call createCluster createFargateProfile createNodegroup deleteCluster deleteFargateProfile deleteNodegroup "
+        "runJob",
+        "createCluster createFargateProfile createNodegroup deleteCluster deleteFargateProfile deleteNodegroup runJob",
+        "call runJob",
+    ),
+    "elasticmapreduce": _(
+        "addStep cancelStep createCluster modifyInstanceFleetByName modifyInstanceGroupByName "
+        "setClusterTerminationProtection terminateCluster",
+        "addStep createCluster terminateCluster",
+    ),
+    "emr-containers": _(
+        "createVirtualCluster deleteVirtualCluster startJobRun", "deleteVirtualCluster startJobRun"
+    ),
+    "emr-serverless": _(
+        "cancelJobRun createApplication deleteApplication startApplication startJobRun stopApplication",
+        "createApplication deleteApplication startApplication startJobRun stopApplication",
+    ),
+    "events": _("putEvents", token="*"),
+    "glue": _("startJobRun", "*"),
+    "http": _("invoke"),
+    "lambda": _("invoke", token="*"),
+    "mediaconvert": _("createJob", "*"),
+    "sagemaker": _(
+        "createEndpoint createEndpointConfig createHyperParameterTuningJob createLabelingJob createModel "
+        "createProcessingJob createTrainingJob createTransformJob updateEndpoint",
+        "createHyperParameterTuningJob createLabelingJob createProcessingJob createTrainingJob createTransformJob",
+    ),
+    "sns": _("publish", token="*"),
+    "sqs": _("sendMessage", token="*"),
+    "states": _("startExecution", "*", "*", "*"),
+}
+
+NEEDS: dict[str, tuple[str | tuple[str, ...], ...]] = {
+    "apigateway:invoke": ("ApiEndpoint", "Method"),
+    "athena:startQueryExecution": ("QueryString",),
+    "athena:getQueryResults": ("QueryExecutionId",),
+    "athena:getQueryExecution": ("QueryExecutionId",),
+    "athena:stopQueryExecution": ("QueryExecutionId",),
+    "batch:submitJob": ("JobDefinition", "JobName", "JobQueue"),
+    "bedrock:invokeModel": ("ModelId",),
+    "codebuild:startBuild": ("ProjectName",),
+    "databrew:startJobRun": ("Name",),
+    "dynamodb:deleteItem": ("TableName", "Key"),
+    "dynamodb:getItem": ("TableName", "Key"),
+    "dynamodb:putItem": ("TableName", "Item"),
+    "dynamodb:updateItem": ("TableName", "Key"),
+    "ecs:runTask": ("TaskDefinition",),
+    "elasticmapreduce:addStep": ("ClusterId", "Step"),
+    "elasticmapreduce:cancelStep": ("ClusterId", "StepId"),
+    "elasticmapreduce:terminateCluster": ("ClusterId",),
+    "emr-containers:startJobRun": ("VirtualClusterId",),
+    "emr-serverless:startJobRun": ("ApplicationId", "ExecutionRoleArn"),
+    "events:putEvents": ("Entries",),
+    "glue:startJobRun": ("JobName",),
+    "http:invoke": ("ApiEndpoint", "Method", ("Authentication", "InvocationConfig")),
+    "lambda:invoke": ("FunctionName",),
+    "mediaconvert:createJob": ("Role", "Settings"),
+    "sagemaker:createModel": ("ModelName", "ExecutionRoleArn"),
+    "sagemaker:createTrainingJob": ("TrainingJobName", "RoleArn", "OutputDataConfig", "ResourceConfig"),
+    "sagemaker:createTransformJob": ("TransformJobName", "ModelName", "TransformInput", "TransformOutput"),
+    "sns:publish": (("TopicArn", "TargetArn", "PhoneNumber"), "Message"),
+    "sqs:sendMessage": ("QueueUrl", "MessageBody"),
+    "states:startExecution": ("StateMachineArn",),
+}
+
+# The same for the SDK integrations that are used most; what they need stands in the SDK's model.
+SDK_NEEDS: dict[str, tuple[str | tuple[str, ...], ...]] = {
+    "s3:getObject": ("Bucket", "Key"),
+    "s3:putObject": ("Bucket", "Key"),
+    "s3:headObject": ("Bucket", "Key"),
+    "s3:deleteObject": ("Bucket", "Key"),
+    "s3:listObjectsV2": ("Bucket",),
+    "dynamodb:getItem": ("TableName", "Key"),
+    "dynamodb:putItem": ("TableName", "Item"),
+    "dynamodb:query": ("TableName",),
+    "dynamodb:scan": ("TableName",),
+    "dynamodb:updateItem": ("TableName", "Key"),
+    "sfn:sendTaskSuccess": ("TaskToken", "Output"),
+    "sfn:sendTaskFailure": ("TaskToken",),
+    "sfn:sendTaskHeartbeat": ("TaskToken",),
+    "sfn:startExecution": ("StateMachineArn",),
+    "sfn:describeExecution": ("ExecutionArn",),
+}

@@ -1,0 +1,325 @@
+"""Every expression of a state: where it stands, what it is for, and what its compiler makes of it.
+
+There is one parser for each language, in `sfnrun.expr`; rules only ask what came out. An expression that still holds a
+`${placeholder}` is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sfnrun.asl.outline import Pointer, State, has_placeholder, is_placeholder, objects
+from sfnrun.asl.rule import Finding
+from sfnrun.asl.shape import operators
+from sfnrun.errors import ExpressionError
+from sfnrun.expr.intrinsics import Intrinsic, compile_intrinsic, is_intrinsic
+from sfnrun.expr.jsonpath import Path, compile_path
+from sfnrun.payload import Json
+
+__all__ = ["Found", "find", "looks_like_path", "template_objects"]
+
+
+@dataclass(eq=False, slots=True)
+class Found:
+    """One expression, or one plain string where an expression could stand (`role` "literal").
+
+    `role` is what a JSONPath expression is for: "whole" (InputPath, OutputPath), "result", "caught" (ResultPath of a
+    state, of a catcher), "items", "number" (a number of a Map), "timeout", "wait", "variable", "operand" (Choice),
+    "fail", "template". In JSONata it is "expression". `key` is the key it stands under, `container` the object that
+    AWS names for it, `depth` how deep in a template it stands.
+    """
+
+    state: State
+    language: str
+    role: str
+    pointer: Pointer
+    text: str
+    field: str
+    depth: int = 0
+    compiled: Any = None
+    error: ExpressionError | None = None
+
+    @property
+    def key(self) -> str:
+        return next((step for step in reversed(self.pointer) if isinstance(step, str)), "")
+
+    @property
+    def container(self) -> Pointer:
+        return self.pointer[:-1]
+
+    @property
+    def is_intrinsic(self) -> bool:
+        return self.language == "path" and is_intrinsic(self.text)
+
+    @property
+    def function(self) -> str:
+        """The name of the intrinsic function that is called, or ""."""
+        return self.compiled.call.name if isinstance(self.compiled, Intrinsic) else ""
+
+    def fault(self, message: str | None = None, *, location: Pointer | None = None) -> Finding:
+        """The Finding for the error of the compiler, under the character that it stumbled over."""
+        assert self.error is not None
+        error = self.error
+        words = error.message if message is None else message
+        reason = error.hint if message is None else "; ".join(part for part in (_reason(error, words), error.hint) if part)
+        return Finding(
+            self.pointer, words, reason, offset=error.offset, length=error.length, location=location, code=error.code
+        )
+
+
+def _reason(error: ExpressionError, words: str) -> str:
+    return "" if error.message in words else error.message
+
+
+def looks_like_path(text: str) -> bool:
+    """Whether a string is probably meant as a JSONPath or as a call of an intrinsic function."""
+    return text.startswith(("$.", "$[", "$$.")) or (text.startswith("States.") and text.rstrip().endswith(")"))
+
+
+def find(state: State) -> Iterator[Found]:
+    """The expressions of one state, without those of the states inside it."""
+    if not state.type:
+        return iter(())
+    return _jsonata(state) if state.is_jsonata else _jsonpath(state)
+
+
+# --- JSONPath --------------------------------------------------------------------------------------------------------
+
+_PATHS = {
+    "InputPath": "whole",
+    "OutputPath": "whole",
+    "ResultPath": "result",
+    "ItemsPath": "items",
+    "MaxConcurrencyPath": "number",
+    "ToleratedFailureCountPath": "number",
+    "ToleratedFailurePercentagePath": "number",
+    "TimeoutSecondsPath": "timeout",
+    "HeartbeatSecondsPath": "timeout",
+    "SecondsPath": "wait",
+    "TimestampPath": "wait",
+    "ErrorPath": "fail",
+    "CausePath": "fail",
+}
+_INNER_PATHS = (
+    ("ItemReader", "ReaderConfig", "MaxItemsPath"),
+    ("ItemBatcher", "MaxItemsPerBatchPath"),
+    ("ItemBatcher", "MaxInputBytesPerBatchPath"),
+)
+_TEMPLATES = (
+    ("Parameters",),
+    ("ItemSelector",),
+    ("ResultSelector",),
+    ("Assign",),
+    ("Credentials",),
+    ("ItemReader", "Parameters"),
+    ("ResultWriter", "Parameters"),
+    ("ItemBatcher", "BatchInput"),
+)
+
+
+def _inside(value: Mapping[str, Any], steps: tuple[str, ...]) -> Json:
+    found: Json = value
+    for step in steps:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
+
+
+def _jsonpath(state: State) -> Iterator[Found]:
+    for name, role in _PATHS.items():
+        yield from _path(state, role, (name,), state.get(name))
+    for steps in _INNER_PATHS:
+        yield from _path(state, "number", steps, _inside(state.value, steps))
+    for steps in _TEMPLATES:
+        yield from _template(state, steps, _inside(state.value, steps))
+    for pointer, catcher in state.catchers:
+        steps = pointer[len(state.pointer) :]
+        yield from _path(state, "caught", (*steps, "ResultPath"), catcher.get("ResultPath"))
+        yield from _template(state, (*steps, "Assign"), catcher.get("Assign"))
+    for pointer, rule in state.choices:
+        steps = pointer[len(state.pointer) :]
+        yield from _choice(state, steps, rule)
+        yield from _template(state, (*steps, "Assign"), rule.get("Assign"))
+
+
+def _choice(state: State, steps: Pointer, rule: dict[str, Any]) -> Iterator[Found]:
+    waiting = [(steps, rule)]
+    while waiting:
+        at, current = waiting.pop()
+        yield from _path(state, "variable", (*at, "Variable"), current.get("Variable"))
+        for name in current:
+            if name.endswith("Path") and name in operators():
+                yield from _path(state, "operand", (*at, name), current[name])
+        for name in ("And", "Or"):
+            waiting += objects(current.get(name), (*at, name))
+        if isinstance(current.get("Not"), dict):
+            waiting.append(((*at, "Not"), current["Not"]))
+
+
+def _path(state: State, role: str, steps: Pointer, value: Json) -> Iterator[Found]:
+    if not isinstance(value, str) or has_placeholder(value):
+        return
+    name = next((step for step in reversed(steps) if isinstance(step, str)), "")
+    found = Found(state, "path", role, state.at(*steps), value, name)
+    try:
+        intrinsic = role == "fail" and is_intrinsic(value)
+        found.compiled = compile_intrinsic(value) if intrinsic else compile_path(value)
+        if role in _REFERENCES:
+            _require_reference(found)
+    except ExpressionError as error:
+        found.error = error
+    yield found
+
+
+_REFERENCES = frozenset({"result", "caught", "items", "number", "timeout", "wait", "variable", "operand"})
+_ROOTS: dict[str, Callable[[str], bool]] = {
+    "result": lambda root: root == "$",
+    "caught": lambda root: root == "$",
+    "number": lambda root: root != "$$",
+}
+
+
+def _require_reference(found: Found) -> None:
+    path: Path = found.compiled
+    if path.keys is None:
+        hint = "a reference path names one value: no *, .., filters, slices or functions"
+        raise ExpressionError(found.text, "Value is not a Reference Path", length=len(found.text), hint=hint)
+    if not _ROOTS.get(found.role, lambda root: True)(path.root):
+        what = "the context object" if path.root == "$$" else "a variable"
+        hint = f"it cannot be {what}" + ("; use Assign" if path.root != "$$" and found.role != "number" else "")
+        raise ExpressionError(found.text, "Value is not a Reference Path", length=len(path.root), hint=hint)
+
+
+def _template(state: State, steps: Pointer, value: Json) -> Iterator[Found]:
+    """The strings of a payload template; those under a key that ends in `.$` compiled."""
+    field = next((step for step in reversed(steps) if isinstance(step, str)), "")
+    for at, depth, text in _leaves(value, state.at(*steps)):
+        key = at[-1]
+        if isinstance(key, str) and key.endswith(".$") and depth:
+            if not has_placeholder(text):
+                found = Found(state, "path", "template", at, text if isinstance(text, str) else "", field, depth)
+                found.compiled, found.error = _compiled_leaf(text)
+                yield found
+        elif isinstance(text, str) and not is_placeholder(text):
+            yield Found(state, "path", "literal", at, text, field, depth)
+
+
+def _leaves(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, int, Json]]:
+    """What is no container, and containers under keys that end in `.$`; with depth, in the order of the text."""
+    waiting: list[tuple[Pointer, int, Json]] = [(pointer, 0, value)]
+    while waiting:
+        at, depth, node = waiting.pop()
+        evaluated = depth and isinstance(at[-1], str) and at[-1].endswith(".$")
+        if isinstance(node, dict) and not evaluated:
+            waiting += [((*at, key), depth + 1, inner) for key, inner in reversed(node.items())]
+        elif isinstance(node, list) and not evaluated:
+            waiting += [((*at, index), depth + 1, inner) for index, inner in reversed(list(enumerate(node)))]
+        else:
+            yield at, depth, node
+
+
+def _compiled_leaf(text: Json) -> tuple[Any, ExpressionError | None]:
+    try:
+        if not isinstance(text, str):
+            raise ExpressionError("", "it is not a string", hint="write a path such as $.x, or leave .$ out of the key")
+        if is_intrinsic(text):
+            return compile_intrinsic(text), None
+        if not text.startswith("$"):
+            hint = "a path begins with $, a function with States.; for a constant leave .$ out of the key"
+            raise ExpressionError(text, "it is neither a path nor a function", length=len(text), hint=hint)
+        return compile_path(text), None
+    except ExpressionError as error:
+        return None, error
+
+
+def template_objects(state: State) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+    """Every object of every template of a JSONPath state."""
+    waiting: list[tuple[Pointer, Json]] = [(state.at(*steps), _inside(state.value, steps)) for steps in _TEMPLATES]
+    for pointer, holder in (*state.catchers, *state.choices):
+        waiting.append(((*pointer, "Assign"), holder.get("Assign")))
+    while waiting:
+        pointer, node = waiting.pop()
+        if isinstance(node, dict):
+            yield pointer, node
+            waiting += [((*pointer, key), inner) for key, inner in node.items()]
+        elif isinstance(node, list):
+            waiting += [((*pointer, index), inner) for index, inner in enumerate(node)]
+
+
+# --- JSONata ---------------------------------------------------------------------------------------------------------
+
+_EXPRESSIONS = (
+    ("Arguments",),
+    ("Output",),
+    ("Assign",),
+    ("Items",),
+    ("ItemSelector",),
+    ("Credentials",),
+    ("TimeoutSeconds",),
+    ("HeartbeatSeconds",),
+    ("Seconds",),
+    ("Timestamp",),
+    ("Error",),
+    ("Cause",),
+    ("MaxConcurrency",),
+    ("ToleratedFailureCount",),
+    ("ToleratedFailurePercentage",),
+    ("ItemReader", "Arguments"),
+    ("ItemReader", "ReaderConfig", "MaxItems"),
+    ("ItemBatcher", "MaxItemsPerBatch"),
+    ("ItemBatcher", "MaxInputBytesPerBatch"),
+    ("ItemBatcher", "BatchInput"),
+    ("ResultWriter", "Arguments"),
+)
+# Strings of these fields that hold no expression are nothing to wonder about: they are names and texts.
+_PLAIN = frozenset({"Error", "Cause", "Timestamp"})
+_INPUT = frozenset({"input", "context"})
+_RESULT = _INPUT | {"result"}
+_CAUGHT = _INPUT | {"errorOutput"}
+
+
+def _jsonata(state: State) -> Iterator[Found]:
+    has_result = state.type in ("Task", "Parallel", "Map")
+    for steps in _EXPRESSIONS:
+        allowed = _RESULT if has_result and steps[0] in ("Output", "Assign") else _INPUT
+        yield from _expressions(state, steps, _inside(state.value, steps), allowed)
+    for pointer, catcher in state.catchers:
+        for name in ("Output", "Assign"):
+            yield from _expressions(state, (*pointer[len(state.pointer) :], name), catcher.get(name), _CAUGHT)
+    for pointer, rule in state.choices:
+        for name in ("Condition", "Output", "Assign"):
+            yield from _expressions(state, (*pointer[len(state.pointer) :], name), rule.get(name), _INPUT)
+
+
+def _expressions(state: State, steps: Pointer, value: Json, allowed: frozenset[str]) -> Iterator[Found]:
+    if value is None:
+        return
+    from sfnrun.expr.jsonata import compile_jsonata, unwrap  # noqa: PLC0415  # JSONata machines alone need it
+
+    field = next((step for step in reversed(steps) if isinstance(step, str)), "")
+    for at, depth, text in _strings(value, state.at(*steps)):
+        if has_placeholder(text):
+            continue
+        found = Found(state, "jsonata", "expression", at, text, field, depth)
+        try:
+            if unwrap(text) is None:
+                found.role = "literal"
+            else:
+                found.compiled = compile_jsonata(text, "/".join(map(str, at[len(state.pointer) :])), allowed=allowed)
+        except ExpressionError as error:
+            found.error = error
+        if found.role == "expression" or field not in _PLAIN:
+            yield found
+
+
+def _strings(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, int, str]]:
+    waiting: list[tuple[Pointer, int, Json]] = [(pointer, 0, value)]
+    while waiting:
+        at, depth, node = waiting.pop()
+        if isinstance(node, str):
+            yield at, depth, node
+        elif isinstance(node, dict):
+            waiting += [((*at, key), depth + 1, inner) for key, inner in reversed(node.items())]
+        elif isinstance(node, list):
+            waiting += [((*at, index), depth + 1, inner) for index, inner in reversed(list(enumerate(node)))]
