@@ -142,8 +142,7 @@ def _in_document(text: str, steps: Sequence[Step], keys: Keys | None) -> Evaluat
             return _one_name(name, explain)
         case (str(outer), str(inner)):
             return _two_names(outer, inner, explain)
-    names = [key for key in keys if isinstance(key, str)]
-    return _along_names(names, explain) if len(names) == len(keys) else _along(keys, explain)
+    return _along(keys, explain) if isinstance(keys[-1], str) else _to_element(keys, explain)
 
 
 def _whole(document: Json, scope: Scope) -> Json:
@@ -185,31 +184,26 @@ def _two_names(outer: str, inner: str, explain: Evaluate) -> Evaluate:
     return evaluate
 
 
-def _along_names(names: Sequence[str], explain: Evaluate) -> Evaluate:
+def _along(keys: Keys, explain: Evaluate) -> Evaluate:
     def evaluate(document: Json, scope: Scope) -> Json:
         node = document
         try:
-            for name in names:
-                node = node[name]
-        except (KeyError, TypeError):
+            for key in keys:
+                node = node[key]
+        except (KeyError, TypeError, IndexError):
             return explain(document, scope)
         return node
 
     return evaluate
 
 
-def _along(keys: Keys, explain: Evaluate) -> Evaluate:
+def _to_element(keys: Keys, explain: Evaluate) -> Evaluate:
+    """Python would index into a text, too; a name after that fails, so only an index at the end needs a second look."""
+    along = _along(keys, explain)
+
     def evaluate(document: Json, scope: Scope) -> Json:
-        node = document
-        try:
-            for key in keys:
-                # Python would index into a text.
-                if node.__class__ is str:
-                    return explain(document, scope)
-                node = node[key]
-        except (KeyError, TypeError, IndexError):
-            return explain(document, scope)
-        return node
+        element = along(document, scope)
+        return explain(document, scope) if element.__class__ is str else element
 
     return evaluate
 
