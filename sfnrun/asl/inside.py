@@ -49,11 +49,11 @@ def _yaml_characters(text: str, place: Place, value: str) -> _Characters:
 
 def _past_folding(text: str, at: int, end: int, character: str, quote: str) -> int:
     """Past the blanks and line ends that are not in the value; a line end may stand for the blank it folds to."""
-    while at < end and text[at] != character:
+    while at < end:
         joined = _YAML_JOINED_LINES.match(text, at) if quote == '"' else None
         if joined:
             at = joined.end()
-        elif text[at].isspace() and not (character in " \n" and text[at] in "\r\n"):
+        elif text[at] != character and text[at].isspace() and not (character in " \n" and text[at] in "\r\n"):
             at += 1
         else:
             break

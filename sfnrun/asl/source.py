@@ -295,7 +295,8 @@ def _problem(name: str, text: str, fault: Fault) -> Problem:
     excerpt = f'{text}"' if len(text) <= 500 else f'{text[:500]}"[truncated {len(text) - 500} chars]'
     return Problem(
         fault.rule,
-        fault.message,
+        # A terminal is not to obey what a file has in its keys.
+        "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in fault.message),
         code=fault.code,
         hint=fault.hint,
         location=f'[Source: (String)"{excerpt}; line: {span.line}, column: {span.column}]' if is_syntax else "/",

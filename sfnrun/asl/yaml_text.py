@@ -302,6 +302,7 @@ _PLAINER = {
         "a value cannot begin with this character",
         "put the text in quotes",
     ),
+    "did not find expected node content": ("a value is missing here", "give one, or close what is open"),
     "did not find expected ',' or ']'": ("expected ',' or ']'", "a list in [brackets] is not closed, or lacks a comma"),
     "did not find expected ',' or '}'": (
         "expected ',' or '}'",

@@ -98,6 +98,11 @@ def test_hostile_texts_are_refused_at_once(name: str) -> None:
     assert all(problem.span or problem.rule == "SFN-S13" for problem in problems)
 
 
+def test_no_problem_moves_the_cursor() -> None:
+    for text in ('{"\\u001b[2J": 1, "\\u001b[2J": 2}', '{"a": "\x1b[2J"}', '{"a": \x1b[2J}'):
+        assert "\x1b" not in "".join(map(str, refused(text)))
+
+
 def test_limits_can_be_lifted() -> None:
     text = json.dumps({"Comment": "x" * 1_048_576})
     assert len(from_text(text, limits=False).value["Comment"]) == 1_048_576

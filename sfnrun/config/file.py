@@ -11,7 +11,16 @@ from typing import Any
 
 from sfnrun.asl.file_text import read_text
 from sfnrun.asl.source import Pointer, Source, from_text
-from sfnrun.config import CacheRule, CacheSettings, CacheTarget, Config, FunctionSettings, Reply, TaskRule, milliseconds
+from sfnrun.config.settings import (
+    CacheRule,
+    CacheSettings,
+    CacheTarget,
+    Config,
+    FunctionSettings,
+    Reply,
+    TaskRule,
+    milliseconds,
+)
 from sfnrun.errors import ConfigError, DefinitionError, Problem
 from sfnrun.payload import Json, dumps
 
@@ -23,7 +32,6 @@ _TYPES = {
     "array": "a list",
     "boolean": "true or false",
     "integer": "a whole number",
-    "null": "null",
     "number": "a number",
     "object": "a mapping",
     "string": "a text",
@@ -32,7 +40,7 @@ _TYPES = {
 
 def config_schema() -> dict[str, Any]:
     """The JSON Schema of sfnrun.yaml, for editors too."""
-    schema: dict[str, Any] = json.loads(Path(__file__).with_name("config.schema.json").read_bytes())
+    schema: dict[str, Any] = json.loads(Path(__file__).with_name("schema.json").read_bytes())
     return schema
 
 
@@ -91,7 +99,7 @@ def _explained(source: Source, error: Any) -> Iterator[Problem]:
             )
         return
     message, hint = _words(error)
-    at_key = error.validator in ("required", "oneOf", "minProperties") and bool(pointer)
+    at_key = error.validator in ("required", "oneOf") and bool(pointer)
     yield report(message, pointer, key=at_key, hint=hint)
 
 
@@ -111,22 +119,29 @@ def _words(error: Any) -> tuple[str, str]:
     kind, wanted, shown = error.validator, error.validator_value, _shown(error.instance)
     hint = error.schema.get("errorMessage", "")
     if kind == "type":
-        types = [wanted] if isinstance(wanted, str) else wanted
-        return f"expected {' or '.join(_TYPES[name] for name in types)}, found {shown}", hint
+        return f"expected {_any_of(wanted)}, found {shown}", hint
     if kind == "enum":
         close = _meant(error.instance, wanted) if isinstance(error.instance, str) else ""
         return f"{shown} is none of {', '.join(map(str, wanted))}", close if "mean" in close else ""
     if kind == "required":
         missing = [name for name in wanted if name not in error.instance]
         return f"'{missing[0]}' is missing", hint
-    if kind in ("minimum", "maximum", "exclusiveMinimum"):
-        bound = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[kind]
-        return f"{shown} is out of range: {bound} {wanted}", hint
-    if kind in ("oneOf", "pattern") and hint:
-        return (hint, "") if kind == "oneOf" else (f"{shown} is not what is wanted here", hint)
-    if kind in ("minItems", "minProperties", "minLength"):
+    if kind in ("minimum", "maximum", "pattern") and "title" in error.schema:
+        return f"{shown} is no {error.schema['title']}", hint
+    if kind in ("minimum", "maximum"):
+        return f"{shown} is out of range: {'at least' if kind == 'minimum' else 'at most'} {wanted}", hint
+    if kind == "oneOf":
+        return hint, ""
+    if kind == "const":
+        return f"the only value is {dumps(wanted)}", hint
+    if kind in ("minItems", "minLength"):
         return "this is empty", hint
     return str(error.message), hint
+
+
+def _any_of(types: str | list[str]) -> str:
+    names = [_TYPES[name] for name in ([types] if isinstance(types, str) else types) if name != "null"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _shown(value: Json) -> str:

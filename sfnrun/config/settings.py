@@ -1,8 +1,7 @@
 """What sfnrun.yaml says: settings that stand beside a definition, so that the definition itself stays deployable.
 
 Durations are written as seconds or as `250ms`, `90s`, `15m`, `2h`, `1d`. Relative paths are relative to the folder of
-the file. The shape of the file is `config.schema.json`; reading it is `sfnrun.config_file`, which is imported only when
-there is a file to read.
+the file, whose shape is `schema.json`.
 """
 
 from __future__ import annotations
@@ -23,12 +22,8 @@ __all__ = [
     "FunctionSettings",
     "Reply",
     "TaskRule",
-    "find_config",
-    "load_config",
     "milliseconds",
 ]
-
-FILE_NAMES = ("sfnrun.yaml", "sfnrun.yml")
 
 _UNITS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)")
@@ -143,8 +138,8 @@ class Config:
     def task_rule(self, state_name: str, function_name: str | None, resource_arn: str) -> TaskRule | None:
         """What `tasks:` says of a Task: the rule of its state, else of its function, else of its resource.
 
-        Of resource patterns the one with most letters wins. Rules complete each other: one for the state that says
-        only `cache` leaves it to the function's, or the resource's, to say who answers.
+        A resource written out wins over patterns, and of patterns the one with most letters. Rules complete each other:
+        one for the state that says only `cache` leaves it to the function's, or the resource's, to say who answers.
         """
         rules = list(self._matching(state_name, function_name, resource_arn))
         if len(rules) < 2:
@@ -171,7 +166,7 @@ class Config:
             for rule in self.tasks
             if rule.key not in (state_name, function_name) and _matches(rule.key, resource_arn)
         ]
-        yield from sorted(matching, key=lambda rule: -len(rule.key.replace("*", "")))
+        yield from sorted(matching, key=lambda rule: _vagueness(rule.key))
 
     def function(self, name: str) -> FunctionSettings:
         """The settings of a function: its own, else those of the most specific pattern, else AWS's defaults."""
@@ -190,6 +185,11 @@ def _matches(pattern: str, resource_arn: str) -> bool:
     return short is not None and _wildcard(pattern, resource_arn[short.end() :])
 
 
+def _vagueness(pattern: str) -> tuple[bool, int]:
+    """Sorts the most specific first, whether it is written in short or not."""
+    return "*" in pattern, -len(_INTEGRATION.sub("", pattern).replace("*", ""))
+
+
 def _wildcard(pattern: str, text: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
 
@@ -200,40 +200,3 @@ def milliseconds(written: str | float) -> int:
     if not found:
         raise ValueError(f"{written!r} is not a duration; write seconds, or 90s, 15m, 2h, 1d")
     return round(float(found[1]) * _UNITS[found[2]])
-
-
-def load_config(path: Path | None, start: Path) -> Config:
-    """The settings in `path`, or in the sfnrun.yaml that `find_config(start)` finds; those of no file if none is there.
-
-    `start` is the folder of the definition. Raises ConfigError with all that is wrong in the file.
-    """
-    folders = _folders(start)
-    found = path or find_config(start)
-    if found is None:
-        return Config(functions=_functions_in(folders))
-    from sfnrun.config_file import read_config
-
-    return read_config(found, _functions_in([found.parent, *folders]))
-
-
-def find_config(start: Path) -> Path | None:
-    """sfnrun.yaml beside the definition; else above it, up to the working directory or to the folder with `.git`."""
-    return next((file for folder in _folders(start) for name in FILE_NAMES if (file := folder / name).is_file()), None)
-
-
-def _folders(start: Path) -> list[Path]:
-    """`start` and the folders above it that belong to the project, then the working directory."""
-    here = Path.cwd()
-    absolute = Path(start).absolute()
-    chain = [absolute, *absolute.parents]
-    for depth, folder in enumerate(chain):
-        if folder == here or (folder / ".git").exists():
-            return list(dict.fromkeys([*chain[: depth + 1], here]))
-    # Nothing says where the project ends: what lies above may be anybody's.
-    return [absolute, here]
-
-
-def _functions_in(folders: list[Path]) -> Path:
-    """The first `functions` folder there is; if there is none, the one that would be beside the file or definition."""
-    there = (folder / "functions" for folder in folders)
-    return next((folder for folder in there if folder.is_dir()), folders[0] / "functions")
