@@ -23,6 +23,9 @@ __all__ = ["Path", "PathError", "ReferencePath", "compile_path", "compile_refere
 
 Keys = tuple[str | int, ...]
 
+# What a Reference Path may not have outside of quotes, even where Jayway takes it for a part of a name.
+_OPERATORS = re.compile(r"[@,:?*]|\(\)")
+_QUOTED = re.compile(r"'[^']*'")
 _ROOT = re.compile(r"\$\$|\$[^\W\d]\w*|\$|@")
 
 
@@ -71,7 +74,7 @@ def compile_path(text: str, *, rooted: bool = True) -> Path:
 def compile_reference_path(text: str) -> ReferencePath:
     """The path of a text that names one node of the document, for ResultPath and the like. Raises ExpressionError."""
     path = compile_path(text)
-    if path.keys is None or path.root != "$":
+    if path.keys is None or path.root != "$" or _OPERATORS.search(_QUOTED.sub("", text)):
         hint = "names and indices only: $.a.b[0]" if path.root == "$" else "a Reference Path begins with $"
         raise ExpressionError(text, f"{text} is not a Reference Path", length=len(text), hint=hint)
     return ReferencePath(path.text, path.reads, path.definite, path.evaluate, path.root, path.keys)
@@ -84,7 +87,9 @@ def _read(text: str, rooted: bool) -> tuple[str, tuple[Step, ...]]:
         raise ExpressionError(text, "an empty path", hint="$ is the whole document")
     match = _ROOT.match(trimmed)
     if rooted and not trimmed.startswith("$"):
-        raise ExpressionError(text, "a path begins with $", offset=offset, hint=f"did you mean $.{trimmed}?")
+        is_call = trimmed.startswith("States.")
+        hint = "functions stand under keys that end in .$" if is_call else f"did you mean $.{trimmed}?"
+        raise ExpressionError(text, "a path begins with $", offset=offset, hint=hint)
     root = match.group() if match else ""
     body = trimmed[len(root) :] if root else "." + trimmed
     try:
