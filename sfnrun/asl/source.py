@@ -46,7 +46,8 @@ class Source:
     """A definition that was read: `value` is its JSON value with substitutions made, `name` the path as given.
 
     `format` is "json" or "yaml". `substituted` are the names of substitutions that were used, `substitutions` the
-    values that were given for them, `unresolved` the placeholders without a value. `text` is "" for a value that came without one.
+    values that were given for them, `unresolved` the placeholders without a value. `text` is "" for a value that came
+    without one.
     """
 
     def __init__(self, name: str, text: str, format: Format, value: Json, places: Place | None = None) -> None:
@@ -295,15 +296,19 @@ def _problem(name: str, text: str, fault: Fault) -> Problem:
     excerpt = f'{text}"' if len(text) <= 500 else f'{text[:500]}"[truncated {len(text) - 500} chars]'
     return Problem(
         fault.rule,
-        # A terminal is not to obey what a file has in its keys.
-        "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in fault.message),
+        _printable(fault.message),
         code=fault.code,
-        hint=fault.hint,
+        hint=_printable(fault.hint),
         location=f'[Source: (String)"{excerpt}; line: {span.line}, column: {span.column}]' if is_syntax else "/",
         path=name,
         span=span,
         source_line=lines.line(span.line),
     )
+
+
+def _printable(text: str) -> str:
+    """What a terminal shows and does not obey, whatever stands in the keys of a file."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _not_an_object(text: str) -> Fault:
