@@ -29,7 +29,7 @@ def read_resource(text: str) -> Resource | None:
     _, service, region, account, rest = found.groups()
     kind, _, name = rest.partition(":")
     if service == "lambda":
-        if kind != "function" or not name:
+        if kind != "function" or not _is_function(name):
             return None
         return Resource(text, "lambda", service="lambda", name=name, region=region, account=account)
     if service != "states" or not name:
@@ -43,6 +43,14 @@ def read_resource(text: str) -> Resource | None:
     return Resource(
         text, "service", service=kind, action=action, pattern=pattern, region=region, account=account
     )
+
+
+# A name with a version, an alias or $LATEST; https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+_FUNCTION = re.compile(r"[A-Za-z0-9_-]+(:(\$LATEST|[A-Za-z0-9_-]+))?")
+
+
+def _is_function(name: str) -> bool:
+    return "${" in name or _FUNCTION.fullmatch(name) is not None
 
 
 def is_of_another_runner(value: object) -> bool:

@@ -197,7 +197,19 @@ def violations(value: Json) -> list[Violation]:
     if validator.is_valid(value):
         return []
     found = [violation for error in validator.iter_errors(value) for violation in _read(error, value)]
-    return list(_without_consequences(_joined(found), value))
+    return [_of_inherited_language(violation, value) for violation in _without_consequences(_joined(found), value)]
+
+
+def _of_inherited_language(violation: Violation, document: Json) -> Violation:
+    """A field refused because a state does not inherit the language of the Map or Parallel around it: SFN-Q17."""
+    if not violation.is_of_other_language or violation.language == "JSONata" or "QueryLanguage" in violation.value:
+        return violation
+    around: Json = document
+    for step in violation.pointer:
+        around = around[step]
+        if isinstance(around, dict) and around.get("QueryLanguage") == "JSONata":
+            return replace(violation, rule="SFN-Q17")
+    return violation
 
 
 def _read(error: ValidationError, document: Json) -> Iterator[Violation]:

@@ -14,6 +14,16 @@ from sfnrun.expr.jsonpath import Path
 __all__ = ["MEMBERS", "is_inside_map", "paths_of"]
 
 MEMBERS = ("Execution", "Map", "State", "StateMachine", "Task")
+# What stands in each of them; what is under Input and Value is the user's.
+_INNER: dict[tuple[str | int, ...], tuple[str, ...]] = {
+    (): MEMBERS,
+    ("Execution",): ("Id", "Input", "Name", "RedriveCount", "RedriveTime", "RoleArn", "StartTime"),
+    ("Map",): ("Item",),
+    ("Map", "Item"): ("Index", "Key", "Source", "Value"),
+    ("State",): ("EnteredTime", "Name", "RetryCount"),
+    ("StateMachine",): ("Id", "Name"),
+    ("Task",): ("Token",),
+}
 
 
 def paths_of(found: Found) -> Iterator[Path]:
@@ -45,18 +55,21 @@ def _at(found: Found, path: Path, message: str, hint: str = "") -> Finding:
 
 @rule("SFN-X01", on="path", severity="warning", code="")
 def context_member_exists(found: Found) -> Findings:
-    """The context object has Execution, State, StateMachine, Task and Map, nothing else.
+    """The context object has Execution, State, StateMachine, Task and Map, nothing else; their members are known too.
 
     A path to anything else fails when the state runs.
 
     Example: `"id.$": "$$.Exeuction.Id"`
     """
     for path, keys in _members(found):
-        name = keys[0]
-        if isinstance(name, str) and name not in MEMBERS:
-            close = close_to(name, MEMBERS)
-            hint = f"did you mean '$$.{close}'?" if close else f"there are {', '.join(MEMBERS)}"
-            yield _at(found, path, f"'$$.{name}' does not exist", hint)
+        for depth, name in enumerate(keys):
+            known = _INNER.get(keys[:depth])
+            if known and name not in known:
+                way = "".join(f".{step}" for step in keys[:depth])
+                close = close_to(str(name), known)
+                hint = f"did you mean '$${way}.{close}'?" if close else f"there are {', '.join(known)}"
+                yield _at(found, path, f"'$${way}.{name}' does not exist", hint)
+                break
 
 
 def is_inside_map(found: Found) -> bool:

@@ -223,6 +223,8 @@ def _compiled_leaf(text: Json) -> tuple[Any, ExpressionError | None]:
     try:
         if not isinstance(text, str):
             raise ExpressionError("", "it is not a string", hint="write a path such as $.x, or leave .$ out of the key")
+        if text[:1].isspace():
+            raise ExpressionError(text, "it begins with a blank", hint="remove it")
         if is_intrinsic(text):
             return compile_intrinsic(text), None
         if not text.startswith("$"):
@@ -276,7 +278,8 @@ _EXPRESSIONS = (
 _PLAIN = frozenset({"Error", "Cause", "Timestamp"})
 _INPUT = frozenset({"input", "context"})
 _RESULT = _INPUT | {"result"}
-_CAUGHT = _INPUT | {"errorOutput"}
+# There is no result where an error was caught, but AWS's own tools take expressions that read it: SFN-Q08 warns.
+_CAUGHT = _RESULT | {"errorOutput"}
 
 
 def _jsonata(state: State) -> Iterator[Found]:
@@ -303,7 +306,9 @@ def _expressions(state: State, steps: Pointer, value: Json, allowed: frozenset[s
             continue
         found = Found(state, "jsonata", "expression", at, text, field, depth)
         try:
-            if unwrap(text) is None:
+            # AWS takes " {% x %} " as it is (recorded), and refuses what has only one of the marks at its very end.
+            plain = not text.startswith("{%") and not text.endswith("%}")
+            if plain or unwrap(text) is None:
                 found.role = "literal"
             else:
                 found.compiled = compile_jsonata(text, "/".join(map(str, at[len(state.pointer) :])), allowed=allowed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sfnrun.asl.outline import State
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.context_object import MEMBERS
@@ -120,16 +122,28 @@ def states_members_are_available(found: Found) -> Findings:
     Example: `"Arguments": "{% $states.result %}"`
     """
     yield from _unsupported(found, "is not available here")
+    in_catcher = found.pointer[len(found.state.pointer)] == "Catch"
+    if in_catcher and found.compiled is not None and "result" in found.compiled.reads_states & {"result"}:
+        if "errorOutput" not in found.compiled.reads_states:
+            message = "$states.result is not available here"
+            finding = _mention(found, "$states.result", message, "a catcher has $states.errorOutput")
+            yield replace(finding, severity="warning")
 
 
 @rule("SFN-Q09", on="jsonata", code=_INVALID)
 def expressions_are_framed(found: Found) -> Findings:
     """An expression begins with `{%` and ends with `%}`, with nothing outside, not even blanks.
 
+    A text with blanks on both sides is a plain string to AWS, which is a warning here.
+
     Example: `"Output": "{% $states.input"`
     """
     if found.error and not _is_framed(found):
         yield found.fault()
+    bare = found.text.strip()
+    if found.role == "literal" and bare.startswith("{%") and bare.endswith("%}"):
+        message = "With blanks outside of {% and %} this is a plain string"
+        yield Finding(found.pointer, message, f"write '{bare}', if it is to be evaluated", severity="warning", code="")
 
 
 @rule("SFN-Q10", on="shape")

@@ -13,6 +13,7 @@ from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.expressions import Found
 from sfnrun.asl.rules.paths import in_template, twice
 from sfnrun.asl.shape import Violation, close_to
+from sfnrun.errors import Severity
 
 __all__ = ["assigned_in", "is_visible"]
 
@@ -44,9 +45,10 @@ def _names(state: State) -> Iterator[tuple[Pointer, str]]:
 def names_are_identifiers(state: State) -> Findings:
     """The name of a variable begins with a letter and goes on with letters, digits and underscores.
 
-    (Unicode's ID_Start and ID_Continue.)
+    (Unicode's ID_Start and ID_Continue.) A hyphen inside is a warning: other validators take it, but no expression can
+    read such a variable.
 
-    Example: `"Assign": {"order-id": 1}`
+    Example: `"Assign": {"2nd": 1}`
     """
     for pointer, name in _names(state):
         if not name.isidentifier():
@@ -54,7 +56,9 @@ def names_are_identifiers(state: State) -> Findings:
             hint = f"did you mean '{plain}'?" if plain.isidentifier() else ""
             without = name.removeprefix("$")
             hint = "names are written without $ here" if without != name and without.isidentifier() else hint
-            yield Finding(pointer, f"'{name}' is not a valid variable name", hint, key=True)
+            severity: Severity = "warning" if name.replace("-", "_").isidentifier() else "error"
+            message = f"'{name}' is not a valid variable name"
+            yield Finding(pointer, message, hint, key=True, severity=severity)
 
 
 @rule("SFN-V02", on="state")
