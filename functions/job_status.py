@@ -1,7 +1,6 @@
-"""Tells how a job is doing: it runs, and is done when it is asked for the fourth time."""
+"""Tells how a job is doing: it runs, and is done when it is asked for the second time."""
 
 
 def handler(event, context):
-    status = "SUCCEEDED" if event["polls"] >= 3 else "RUNNING"
-    print(f"{event['id']} is {status}")
+    status = "SUCCEEDED" if event["polls"] >= 1 else "RUNNING"
     return {**event, "status": status}

@@ -71,9 +71,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 def imported_at_start(tree: ast.Module) -> Iterator[str]:
     """What importing the module imports: its own statements, but not functions and `if TYPE_CHECKING`."""
     for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from imported(node)
-        elif isinstance(node, ast.Try):
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Try):
             yield from imported(node)
 
 

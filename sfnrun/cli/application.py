@@ -1,31 +1,51 @@
-"""The commands and how they are asked for; what they do is imported when they are run, not before."""
+"""The commands and where they are: each is imported when it is asked for, so that none waits for the others."""
 
-from __future__ import annotations
-
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-
-from sfnrun.cli import execute, trace, validate
+from typer.core import TyperGroup
 
 __all__ = ["app"]
 
+_COMMANDS = ("validate", "execute", "trace")
+
+
+class _Commands(TyperGroup):
+    """The group of all commands; `--help` and the shell's completion look at every one of them, a run at its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # The names alone: Typer looks here for what a person may have meant by one that does not exist.
+        self.commands = dict.fromkeys(_COMMANDS)  # type: ignore[assignment]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = typer.main.get_command(import_module(f"sfnrun.cli.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from sfnrun import __version__
+
+        typer.echo(f"sfnrun {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="sfnrun",
-    help="Run AWS Step Functions workflows on your own machine, against your own Python handlers, as AWS would.",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"sfnrun {version('sfnrun')}")
-        raise typer.Exit
 
 
 @app.callback()
@@ -35,8 +55,3 @@ def sfnrun(
     ] = False,
 ) -> None:
     """Run AWS Step Functions workflows on your own machine, against your own Python handlers, as AWS would."""
-
-
-app.command("validate", epilog=validate.EXAMPLE)(validate.validate)
-app.command("execute", epilog=execute.EXAMPLE)(execute.execute)
-app.add_typer(trace.app, name="trace")

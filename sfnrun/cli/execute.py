@@ -1,7 +1,6 @@
 """`sfnrun execute`: runs a definition against local handlers; the output alone goes to stdout."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +9,11 @@ import typer
 
 if TYPE_CHECKING:
     from sfnrun.cli.watching import Watch
-    from sfnrun.view.step import Stepper
+    from sfnrun.run import Pause, Resumed
 
-__all__ = ["EXAMPLE", "execute"]
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode="rich")
 
 EXAMPLE = "Example: [bold]sfnrun execute order.asl.yaml --input order.json | jq .total[/bold]"
 
@@ -39,8 +40,11 @@ _SHOWN = "What is shown"
 _KEPT = "What is kept"
 
 
+@app.command(epilog=EXAMPLE)
 def execute(
-    definition: Annotated[str, typer.Argument(help="The definition (JSON or YAML); - is stdin.", show_default=False)],
+    definition: Annotated[
+        str, typer.Argument(metavar="DEFINITION", help="The definition (JSON or YAML); - is stdin.", show_default=False)
+    ],
     input_: Annotated[
         str | None, typer.Option("--input", "-i", metavar="FILE|-|JSON", help="The input; {} if left out.")
     ] = None,
@@ -110,14 +114,15 @@ def execute(
     from sfnrun.config import load_config
 
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not (step or debug), real=clock is Clock.REAL)
-    settings = load_config(config, Path())
+    settings = load_config(None if config is None else Path(config), Path(definition).parent)
     source = load_source(
         definition, substitutions={**settings.substitutions, **substitutions(set_)}, limits=not no_limits
     )
     payload = read_input(input_)
     stepper = _stepper(watch) if step else None
+    run = sfnrun.run
     with watch:
-        result = sfnrun.run(
+        result = run(
             source,
             payload,
             clock=clock.value,
@@ -125,15 +130,16 @@ def execute(
             name=name,
             seed=seed,
             limits=not no_limits,
-            functions=functions,
-            config=settings,
-            mock_config=mock_config,
-            test_case=test_case,
+            # functions=functions,
+            # config=settings,
+            # mock_config=mock_config,
+            # test_case=test_case,
             step=stepper,
             debug=debug,
             history=None if no_history else history or EXECUTIONS,
             listener=watch.listener,
             keep_events=False,
+            interruptible=True,
         )
     watch.close(result, source)
     if result.output_text is not None:
@@ -141,7 +147,9 @@ def execute(
     raise typer.Exit(_EXIT_CODES.get(result.status, 1))
 
 
-def _stepper(watch: Watch) -> Stepper:
+def _stepper(watch: "Watch") -> "Callable[[Pause], Resumed]":
+    from sfnrun.run import Resumed
     from sfnrun.view.step import Stepper, open_terminal
 
-    return Stepper(open_terminal().readline, watch.trace.write)
+    stepper = Stepper(open_terminal().readline, watch.trace.write)
+    return lambda pause: Resumed(*stepper(pause))

@@ -1,7 +1,5 @@
 """`sfnrun trace`: recorded executions listed, shown and replayed; user code is never imported."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -66,7 +64,7 @@ def list_(history: Folder = None) -> None:
 @app.command("show", epilog="Example: [bold]sfnrun trace show last --format aws | jq '.events[].type'[/bold]")
 def show(
     name: Name = "last",
-    format: Annotated[ShowFormat, typer.Option(help="For people, as JSON lines, or as AWS's CLI has it.")] = (  # noqa: A002
+    format: Annotated[ShowFormat, typer.Option(help="For people, as JSON lines, or as AWS's CLI has it.")] = (
         ShowFormat.TEXT
     ),
     verbose: Verbose = False,
@@ -81,7 +79,7 @@ def show(
     write_text(_SHOWN[format](recording, verbose))
 
 
-def _shown_as_text(recording: Recording, verbose: bool) -> str:
+def _shown_as_text(recording: "Recording", verbose: bool) -> str:
     import io
 
     from sfnrun.cli.watching import ending_of
@@ -91,7 +89,7 @@ def _shown_as_text(recording: Recording, verbose: bool) -> str:
     from sfnrun.view.story import Story
 
     text = io.StringIO()
-    trace = PlainTrace(text)
+    trace = PlainTrace(text, encoding="utf-8")
     story = Story(trace.say, verbose=verbose)
     retell(recording, story)
     for line in closing(ending_of(story, recording)):
@@ -99,7 +97,7 @@ def _shown_as_text(recording: Recording, verbose: bool) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _shown_as_json(recording: Recording, verbose: bool) -> str:
+def _shown_as_json(recording: "Recording", verbose: bool) -> str:
     import io
 
     from sfnrun.history.retold import retell
@@ -110,7 +108,7 @@ def _shown_as_json(recording: Recording, verbose: bool) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _shown_as_aws(recording: Recording, verbose: bool) -> str:
+def _shown_as_aws(recording: "Recording", verbose: bool) -> str:
     import json
 
     from sfnrun.history.project import aws_event
@@ -127,7 +125,7 @@ _SHOWN = {ShowFormat.TEXT: _shown_as_text, ShowFormat.JSON: _shown_as_json, Show
 
 
 @app.command("replay", epilog="Example: [bold]sfnrun trace replay last --speed 10[/bold]")
-def replay(
+def replay_(
     name: Name = "last",
     speed: Annotated[
         str, typer.Option(metavar="N|max", help="So many times as fast as it was; max does not wait.")
@@ -154,14 +152,15 @@ def replay(
     listener = watch.listener
     if listener is not None and (pace is not None or step):
         listener = Paced(listener, pace, before=_pausing(watch) if step else None)
+    replay = sfnrun.replay
     with watch:
-        result = sfnrun.replay(path, definition=definition, listener=listener)
+        result = replay(path, definition=definition, listener=listener)
     watch.close(result)
     if result.output_text is not None:
         write_text(result.output_text)
 
 
-def _pausing(watch: Watch) -> Callable[[Event], None]:
+def _pausing(watch: "Watch") -> "Callable[[Event], None]":
     from sfnrun.view.step import open_terminal, pausing
 
     return pausing(open_terminal(), watch.trace.write)

@@ -1,7 +1,5 @@
 """`sfnrun validate`: what is wrong with definitions, all at once; user code is never imported."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated
@@ -10,7 +8,9 @@ import typer
 
 from sfnrun.errors import Problem, SfnrunError
 
-__all__ = ["EXAMPLE", "REPORTS", "validate"]
+__all__ = ["REPORTS", "app"]
+
+app = typer.Typer(rich_markup_mode="rich")
 
 EXAMPLE = "Example: [bold]sfnrun validate statemachines/*.asl.*[/bold]"
 
@@ -23,8 +23,12 @@ def _text(problems: Iterable[Problem]) -> str:
 REPORTS: dict[str, Callable[[Iterable[Problem]], str]] = {"text": _text}
 
 
+@app.command(epilog=EXAMPLE)
 def validate(
-    files: Annotated[list[str], typer.Argument(help="Definitions (JSON or YAML); - is stdin.", show_default=False)],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILES...", help="Definitions (JSON or YAML); - is stdin.", show_default=False),
+    ],
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A value for ${Name} in the definitions.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator
@@ -28,18 +29,20 @@ class Watch:
     def __init__(
         self, *, quiet: bool = False, json: bool = False, verbose: bool = False, moving: bool = True, real: bool = True
     ) -> None:
-        self._began = time.perf_counter()
+        self._began = self._took = 0.0
         self._json = json
         self._quiet = quiet
         self._virtual = not real
         self.trace: Trace
         self.story: Story | None = None
         self.listener: Listener | None = None
+        # Python has no stderr at all where the shell closed it (`2>&-`).
+        stream = sys.stderr or io.StringIO()
         if json and not quiet:
             from sfnrun.view.jsonlines import JsonLines
 
-            self.listener = JsonLines(sys.stderr)
-        self.trace, watch = open_trace(sys.stderr, moving=moving and not quiet and not json, real=real)
+            self.listener = JsonLines(stream)
+        self.trace, watch = open_trace(stream, moving=moving and not quiet and not json, real=real)
         if not quiet and not json:
             from sfnrun.view.story import Story
 
@@ -47,12 +50,14 @@ class Watch:
             watch(self.story)
 
     def __enter__(self) -> Watch:
+        self._began = time.perf_counter()
         self.trace.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._took = (time.perf_counter() - self._began) * 1000
         self.trace.__exit__(kind, error, traceback)
 
     def close(self, result: Result, source: Source | None = None) -> None:
@@ -73,7 +78,7 @@ class Watch:
             status=result.status,
             error=result.error,
             cause=result.cause,
-            took=(time.perf_counter() - self._began) * 1000,
+            took=self._took,
             simulated=result.stop_time - result.start_time,
             virtual=self._virtual,
             states=story.states if story else 0,
@@ -91,7 +96,8 @@ def ending_of(story: Story, recording: Recording) -> Ending:
     from sfnrun.view.closing import Ending
 
     took = story.now - (story.began or story.now)
-    source = from_text(str(recording.start["definition"]), limits=False) if story.origin else None
+    start = recording.start
+    source = from_text(start["definition"], start.get("file") or "<definition>", limits=False) if story.origin else None
     return Ending(
         status=story.status,
         error=story.error,

@@ -46,7 +46,7 @@ class Ending:
 
 def closing(ending: Ending) -> Iterator[Line]:
     """The lines of an ending, failure first, so that the last line always says the same things."""
-    failed = ending.status != "SUCCEEDED"
+    failed = ending.status not in ("SUCCEEDED", "RUNNING")
     yield from why(ending)
     parts = [
         f"{ending.status} in {duration(ending.took)}",

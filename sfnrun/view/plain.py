@@ -15,13 +15,13 @@ __all__ = ["PlainTrace"]
 
 
 class PlainTrace:
-    """Writes each line as it comes; a Map's progress at most once a second."""
+    """Writes each line as it comes; a Map's progress at most once a second. `encoding` is the stream's own if None."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, stream: TextIO, *, encoding: str | None = None, clock: Callable[[], float] = monotonic) -> None:
         self._stream = stream
         self._clock = clock
         self._told = clock()
-        self._ascii = not _writes_marks(stream)
+        self._ascii = not _has_marks(encoding or getattr(stream, "encoding", None) or "ascii")
         self._open = True
 
     def __enter__(self) -> PlainTrace:
@@ -48,9 +48,9 @@ class PlainTrace:
             self._open = False
 
 
-def _writes_marks(stream: TextIO) -> bool:
+def _has_marks(encoding: str) -> bool:
     try:
-        "✓→…".encode(getattr(stream, "encoding", None) or "ascii")
+        "✓→…".encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True

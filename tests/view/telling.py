@@ -39,17 +39,5 @@ class Teller:
 def plain(**options: Any) -> tuple[Story, Teller, StringIO]:
     """A story told as plain lines, its teller, and what was printed."""
     text = StringIO()
-    story = Story(PlainTrace(Utf8(text)).say, **options)
+    story = Story(PlainTrace(text, encoding="utf-8").say, **options)
     return story, Teller(story), text
-
-
-class Utf8:
-    """A text stream that says it writes UTF-8, as a terminal's or a pipe's does."""
-
-    encoding = "utf-8"
-
-    def __init__(self, text: StringIO) -> None:
-        self._text = text
-
-    def write(self, text: str) -> int:
-        return self._text.write(text)

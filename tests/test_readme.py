@@ -1,0 +1,120 @@
+"""What the README shows is run as it stands, and its figures of time are the only thing that may differ."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The parts of the repository that its commands are run in."""
+    for folder in ("statemachines", "functions"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    return tmp_path
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, text=True, capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+
+
+def sessions() -> list[tuple[str, list[str]]]:
+    """Every command of every terminal session, with the lines it prints."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, *lines = part.splitlines()
+            found.append((command, lines))
+    return found
+
+
+def without_times(line: str) -> str:
+    line = re.sub(r"<?\d+(\.\d+)? ms\b|\bin \d+(\.\d+)? s\b", "TIME", line)
+    return re.sub(r"\d{8}-\d{6}\S*\.jsonl", "NAME.jsonl", line)
+
+
+def test_the_sessions_are_what_a_terminal_shows(clone: Path):
+    assert len(sessions()) >= 2
+    for command, lines in sessions():
+        done = run(shlex.split(command), clone)
+        assert done.returncode == 0, done.stderr
+        shown = [*done.stderr.splitlines(), *done.stdout.splitlines()]
+        assert [without_times(line) for line in shown] == [without_times(line) for line in lines]
+
+
+def test_the_first_command_gives_json_alone(clone: Path):
+    command = blocks("sh")[0].strip().split(" && ")
+    assert command[0] == "python3 -m venv .venv"
+    assert command[1] == ".venv/bin/pip install -q ."
+    done = run([*shlex.split(command[2].removeprefix(".venv/bin/")), "--clock", "virtual"], clone)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parcel"]["pieces"] == 7
+
+
+def test_the_second_command_runs_the_tests():
+    assert blocks("sh")[1].strip() == (
+        "python3 -m venv .venv-dev && .venv-dev/bin/pip install -q -e '.[dev]' && .venv-dev/bin/pytest"
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert any(requirement.startswith("pytest") for requirement in project["project"]["optional-dependencies"]["dev"])
+
+
+def test_the_python_example_runs(tmp_path: Path):
+    (example,) = blocks("python")
+    done = run([sys.executable, "-W", "error", "-c", example], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_configuration_is_one(tmp_path: Path):
+    from sfnrun.config import load_config
+
+    (text,) = blocks("yaml")
+    path = tmp_path / "sfnrun.yaml"
+    path.write_text(text, encoding="utf-8")
+    config = load_config(path)
+    assert dict(config.substitutions) == {"TableName": "orders"}
+    assert len(config.tasks) == 2
+
+
+def test_every_command_and_option_that_is_named_exists():
+    named = set(re.findall(r"`sfnrun (\w+(?: list| show| replay)?)", README))
+    assert {"validate", "execute", "trace list", "trace show", "trace replay"} <= named
+    for command in sorted(named):
+        options = {
+            option
+            for quoted in re.findall(rf"`sfnrun {command}([^`]*)`", README)
+            for option in re.findall(r"--[a-z-]+", quoted)
+        }
+        shown = run(["sfnrun", *command.split(), "--help"], ROOT)
+        assert shown.returncode == 0, command
+        assert "Example:" in shown.stdout
+        assert {option for option in options if option not in shown.stdout} == set()
+
+
+def test_the_ten_words_are_ten():
+    section = README.split("## Ten words")[1].split("\n## ")[0]
+    assert len(re.findall(r"^\| \*\*\w+\*\* \|", section, re.MULTILINE)) == 10
+
+
+def test_the_rooms_of_the_picture_are_there():
+    picture = README.split("## How it works")[1].split("```")[1]
+    named = set(re.findall(r"\b([a-z_]+(?:/|\.py))", picture)) - {"sfnrun/"}
+    assert {name for name in named if not (ROOT / "sfnrun" / name).exists()} == set()
