@@ -38,7 +38,9 @@ INTEGRATIONS: dict[str, Integration] = {
     "aws-sdk": _(""),
     "batch": _("submitJob", "*", sync2="submitJob"),
     "bedrock": _(
-        "createModelCustomizationJob invokeModel", "createModelCustomizationJob", "createModelCustomizationJob invokeModel"
+        "createModelCustomizationJob invokeModel",
+        "createModelCustomizationJob",
+        "createModelCustomizationJob invokeModel",
     ),
     "codebuild": _(
         "batchDeleteBuilds batchGetReports startBuild startBuildBatch stopBuild stopBuildBatch retryBuildBatch "
@@ -59,9 +61,7 @@ INTEGRATIONS: dict[str, Integration] = {
         "setClusterTerminationProtection terminateCluster",
         "addStep createCluster terminateCluster",
     ),
-    "emr-containers": _(
-        "createVirtualCluster deleteVirtualCluster startJobRun", "deleteVirtualCluster startJobRun"
-    ),
+    "emr-containers": _("createVirtualCluster deleteVirtualCluster startJobRun", "deleteVirtualCluster startJobRun"),
     "emr-serverless": _(
         "cancelJobRun createApplication deleteApplication startApplication startJobRun stopApplication",
         "createApplication deleteApplication startApplication startJobRun stopApplication",

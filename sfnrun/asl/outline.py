@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from sfnrun.asl.rules.expressions import Found
     from sfnrun.asl.source import Source
 
-__all__ = ["TYPES", "WITHOUT_NEXT", "Outline", "Scope", "State", "Transition", "has_placeholder", "is_placeholder", "objects"]
+__all__ = [
+    "TYPES",
+    "WITHOUT_NEXT",
+    "Outline",
+    "Scope",
+    "State",
+    "Transition",
+    "has_placeholder",
+    "is_placeholder",
+    "objects",
+]
 
 Pointer = tuple[str | int, ...]
 
@@ -232,7 +242,7 @@ class Outline:
     @cached_property
     def expressions(self) -> list[Found]:
         """Every expression of the definition, compiled or with the error that it gave."""
-        from sfnrun.asl.rules.expressions import find  # noqa: PLC0415  (it needs this module)
+        from sfnrun.asl.rules.expressions import find
 
         return [found for state in self.states for found in find(state)]
 

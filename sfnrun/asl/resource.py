@@ -40,9 +40,7 @@ def read_resource(text: str) -> Resource | None:
         kind, _, name = name.partition(":")
         kind = f"aws-sdk:{kind}"
     action, _, pattern = name.partition(".")
-    return Resource(
-        text, "service", service=kind, action=action, pattern=pattern, region=region, account=account
-    )
+    return Resource(text, "service", service=kind, action=action, pattern=pattern, region=region, account=account)
 
 
 # A name with a version, an alias or $LATEST; https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
@@ -67,6 +65,6 @@ def is_of_another_runner(value: object) -> bool:
 
 
 def _is_service(name: str) -> bool:
-    from sfnrun.asl.integrations import INTEGRATIONS  # noqa: PLC0415
+    from sfnrun.asl.integrations import INTEGRATIONS
 
     return name in INTEGRATIONS or name in ("aws-sdk", "activity", "function")

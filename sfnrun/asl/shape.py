@@ -51,7 +51,7 @@ def schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Draft7Validator:
-    from jsonschema_rs import Draft7Validator  # noqa: PLC0415  # 8 ms that only those pay who check
+    from jsonschema_rs import Draft7Validator  # 8 ms that only those pay who check
 
     return Draft7Validator(schema())
 
@@ -114,7 +114,7 @@ class Violation:
     def found(self, hint: str = "", **changes: Any) -> Finding:
         """The Finding in AWS's words. `changes` are other fields of it."""
         words, on_field = _WORDS[self.keyword]
-        given = {"message": words(self), "hint": hint or self._hint(), "pointer": self.pointer}
+        given: dict[str, Any] = {"message": words(self), "hint": hint or self._hint(), "pointer": self.pointer}
         if on_field:
             given |= {"pointer": (*self.pointer, self.field), "location": self.pointer}
         given["key"] = on_field or self.keyword in ("required", "none")
@@ -307,7 +307,10 @@ def _without_consequences(found: list[Violation], document: Json) -> Iterator[Vi
         follows = (
             key in seen
             or any(violation.pointer[:length] in unsupported for length in range(1, len(violation.pointer) + 1))
-            or (violation.keyword == "required" and any((*violation.pointer, name) in meant for name in violation.fields))
+            or (
+                violation.keyword == "required"
+                and any((*violation.pointer, name) in meant for name in violation.fields)
+            )
             or (violation.keyword == "none" and any((*violation.pointer, name) in meant for name in violation.limit))
             or (violation.keyword == "additionalProperties" and _language_is_unknown(violation, document))
         )

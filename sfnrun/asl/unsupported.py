@@ -1,4 +1,4 @@
-"""Which rule a field breaks that is not supported where it stands; AWS has two messages for it, we have a few reasons."""
+"""Which rule a field breaks that is not supported where it stands; AWS has two messages, we have more reasons."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from sfnrun.asl.rules import (
     express,
     intrinsics,
     jsonata,
-    map,  # noqa: A004  # AWS's word
+    map,  # AWS's word
     names,
     parallel,
     pass_fail,
@@ -101,10 +101,13 @@ def rules_named(names: Collection[str]) -> set[str]:
         id = "SFN-" + name.upper().removeprefix("SFN").lstrip("-")
         meant = {id} & RULES.keys() or {known for known in RULES if known.rstrip("0123456789") == id}
         if not meant:
-            from sfnrun.errors import UsageError  # noqa: PLC0415
+            from sfnrun.errors import UsageError
 
             close = shape.close_to(id, RULES)
-            raise UsageError(f"there is no rule {name}", f"did you mean {close}?" if close else "sfnrun validate --explain lists them")
+            raise UsageError(
+                f"there is no rule {name}",
+                f"did you mean {close}?" if close else "sfnrun validate --explain lists them",
+            )
         found |= meant
     return found
 

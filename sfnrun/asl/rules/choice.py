@@ -96,7 +96,7 @@ def comparison_has_an_operator(state: State) -> Findings:
         unknown = [name for name in rule_ if name not in ("Variable", "Next", "Comment", "Assign", "Condition")]
         if not unknown:
             message = "One comparison operator is required"
-            yield Finding(pointer, message, "e.g. \"StringEquals\": \"…\" or \"IsPresent\": true", key=True)
+            yield Finding(pointer, message, 'e.g. "StringEquals": "…" or "IsPresent": true', key=True)
 
 
 @rule("SFN-C06", on="state", types=("Choice",))
@@ -153,7 +153,9 @@ def _operator_for(value: Json, operator: str) -> str:
     if isinstance(value, str) and value[:1] == "$":
         return f"a path belongs in {operator}Path"
     kind = {bool: "Boolean", int: "Numeric", float: "Numeric", str: "String"}.get(type(value))
-    other = next((operator.replace(old, kind or "", 1) for old in ("String", "Numeric", "Boolean") if old in operator), "")
+    other = next(
+        (operator.replace(old, kind or "", 1) for old in ("String", "Numeric", "Boolean") if old in operator), ""
+    )
     return f"use {other} to compare with it" if kind and other in operators() and other != operator else ""
 
 
@@ -221,11 +223,11 @@ _ESCAPE = re.compile(r"\\(?:[*\\]|(.|$))", re.DOTALL)
 
 @rule("SFN-C15", on="state", types=("Choice",))
 def pattern_escapes(state: State) -> Findings:
-    """In StringMatches a backslash escapes `*` or a backslash, nothing else.
+    r"""In StringMatches a backslash escapes `*` or a backslash, nothing else.
 
     `*` matches any characters; there are no other wildcards.
 
-    Example: `"StringMatches": "log\\d"`
+    Example: `"StringMatches": "log\d"`
     """
     for pointer, rule_ in _rules(state):
         pattern = rule_.get("StringMatches")
@@ -255,7 +257,9 @@ def nested_rules_have_no_next(violation: Violation) -> Findings:
 
     Example: `"Not": {"Variable": "$.x", "IsNull": true, "Next": "B"}`
     """
-    yield violation.found(hint=f"move {violation.field} to the outermost rule" if violation.part == "NestedRule" else "")
+    yield violation.found(
+        hint=f"move {violation.field} to the outermost rule" if violation.part == "NestedRule" else ""
+    )
 
 
 @rule("SFN-C18", on="shape")

@@ -101,7 +101,9 @@ def token_is_set(found: Found) -> Findings:
     """
     for path, keys in _members(found):
         if keys[0] == "Task" and not (found.state.type == "Task" and waits_for_token(found.state)):
-            yield _at(found, path, "$$.Task.Token is only set with .waitForTaskToken", "add .waitForTaskToken to the Resource")
+            yield _at(
+                found, path, "$$.Task.Token is only set with .waitForTaskToken", "add .waitForTaskToken to the Resource"
+            )
 
 
 @rule("SFN-X04", on="accepted")

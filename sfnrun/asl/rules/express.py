@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sfnrun.asl.model import Resource
-from sfnrun.asl.outline import Outline, State, is_placeholder
+from sfnrun.asl.outline import Outline, Pointer, State, is_placeholder
 from sfnrun.asl.resource import read_resource
 from sfnrun.asl.rule import Finding, Findings, rule
 
@@ -15,7 +16,7 @@ MAX_SECONDS = 300
 
 
 def _resources(outline: Outline) -> Iterator[tuple[State, Resource]]:
-    """Tasks that run as EXPRESS, with what they call. Child executions of a distributed Map have a type of their own."""
+    """Tasks that run as EXPRESS, with what they call; children of a distributed Map have a type of their own."""
     for state in outline.states:
         text = state.get("Resource")
         if state.type == "Task" and isinstance(text, str) and is_express(outline, state):
@@ -86,7 +87,9 @@ def express_has_no_distributed_map(outline: Outline) -> Findings:
         if state.type == "Map" and state.is_distributed and is_express(outline, state):
             field = "ItemProcessor" if "ItemProcessor" in state.value else "Iterator"
             place = state.at(field, "ProcessorConfig", "Mode")
-            yield Finding(place, "Express state machine does not support distributed Map", "use INLINE, or a STANDARD machine")
+            yield Finding(
+                place, "Express state machine does not support distributed Map", "use INLINE, or a STANDARD machine"
+            )
 
 
 @rule("SFN-K05", on="machine", severity="warning", code="")
@@ -99,9 +102,11 @@ def express_ends_after_five_minutes(outline: Outline) -> Findings:
     """
     if outline.workflow_type != "EXPRESS":
         return
-    places = [((), outline.value, "TimeoutSeconds")]
+    places: list[tuple[Pointer, dict[str, Any], str]] = [((), outline.value, "TimeoutSeconds")]
     places += [(s.pointer, s.value, field) for s in outline.states for field in ("TimeoutSeconds", "Seconds")]
     for pointer, value, field in places:
         seconds = value.get(field)
         if isinstance(seconds, int) and not is_placeholder(seconds) and seconds > MAX_SECONDS:
-            yield Finding((*pointer, field), f"Express executions end after {MAX_SECONDS} seconds", f"{seconds} is more")
+            yield Finding(
+                (*pointer, field), f"Express executions end after {MAX_SECONDS} seconds", f"{seconds} is more"
+            )

@@ -6,7 +6,7 @@ There is one parser for each language, in `sfnrun.expr`; rules only ask what cam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,9 @@ class Found:
         assert self.error is not None
         error = self.error
         words = error.message if message is None else message
-        reason = error.hint if message is None else "; ".join(part for part in (_reason(error, words), error.hint) if part)
+        reason = (
+            error.hint if message is None else "; ".join(part for part in (_reason(error, words), error.hint) if part)
+        )
         return Finding(
             self.pointer, words, reason, offset=error.offset, length=error.length, location=location, code=error.code
         )
@@ -102,12 +104,12 @@ _PATHS = {
     "ErrorPath": "fail",
     "CausePath": "fail",
 }
-_INNER_PATHS = (
+_INNER_PATHS: tuple[tuple[str, ...], ...] = (
     ("ItemReader", "ReaderConfig", "MaxItemsPath"),
     ("ItemBatcher", "MaxItemsPerBatchPath"),
     ("ItemBatcher", "MaxInputBytesPerBatchPath"),
 )
-_TEMPLATES = (
+_TEMPLATES: tuple[tuple[str, ...], ...] = (
     ("Parameters",),
     ("ItemSelector",),
     ("ResultSelector",),
@@ -134,13 +136,13 @@ def _jsonpath(state: State) -> Iterator[Found]:
     for steps in _TEMPLATES:
         yield from _template(state, steps, _inside(state.value, steps))
     for pointer, catcher in state.catchers:
-        steps = pointer[len(state.pointer) :]
-        yield from _path(state, "caught", (*steps, "ResultPath"), catcher.get("ResultPath"))
-        yield from _template(state, (*steps, "Assign"), catcher.get("Assign"))
+        at = pointer[len(state.pointer) :]
+        yield from _path(state, "caught", (*at, "ResultPath"), catcher.get("ResultPath"))
+        yield from _template(state, (*at, "Assign"), catcher.get("Assign"))
     for pointer, rule in state.choices:
-        steps = pointer[len(state.pointer) :]
-        yield from _choice(state, steps, rule)
-        yield from _template(state, (*steps, "Assign"), rule.get("Assign"))
+        at = pointer[len(state.pointer) :]
+        yield from _choice(state, at, rule)
+        yield from _template(state, (*at, "Assign"), rule.get("Assign"))
 
 
 def _choice(state: State, steps: Pointer, rule: dict[str, Any]) -> Iterator[Found]:
@@ -173,11 +175,10 @@ def _path(state: State, role: str, steps: Pointer, value: Json) -> Iterator[Foun
 
 
 _REFERENCES = frozenset({"result", "caught", "items", "number", "timeout", "wait", "variable", "operand"})
-_ROOTS: dict[str, Callable[[str], bool]] = {
-    "result": lambda root: root == "$",
-    "caught": lambda root: root == "$",
-    "number": lambda root: root != "$$",
-}
+# What these may not begin with: a result cannot be put into the context object or a variable, and the numbers of a
+# Map cannot come from the context object (measured on AWS).
+_NOT_CONTEXT = frozenset({"result", "caught", "number"})
+_NOT_VARIABLE = frozenset({"result", "caught"})
 
 
 def _require_reference(found: Found) -> None:
@@ -185,9 +186,12 @@ def _require_reference(found: Found) -> None:
     if path.keys is None:
         hint = "a reference path names one value: no *, .., filters, slices or functions"
         raise ExpressionError(found.text, "Value is not a Reference Path", length=len(found.text), hint=hint)
-    if not _ROOTS.get(found.role, lambda root: True)(path.root):
-        what = "the context object" if path.root == "$$" else "a variable"
-        hint = f"it cannot be {what}" + ("; use Assign" if path.root != "$$" and found.role != "number" else "")
+    hint = ""
+    if path.root == "$$" and found.role in _NOT_CONTEXT:
+        hint = "it cannot be in the context object"
+    elif path.root not in ("$", "$$") and found.role in _NOT_VARIABLE:
+        hint = "it cannot be a variable; Assign sets one"
+    if hint:
         raise ExpressionError(found.text, "Value is not a Reference Path", length=len(path.root), hint=hint)
 
 
@@ -298,7 +302,7 @@ def _jsonata(state: State) -> Iterator[Found]:
 def _expressions(state: State, steps: Pointer, value: Json, allowed: frozenset[str]) -> Iterator[Found]:
     if value is None:
         return
-    from sfnrun.expr.jsonata import compile_jsonata, unwrap  # noqa: PLC0415  # JSONata machines alone need it
+    from sfnrun.expr.jsonata import compile_jsonata, unwrap  # JSONata machines alone need it
 
     field = next((step for step in reversed(steps) if isinstance(step, str)), "")
     for at, depth, text in _strings(value, state.at(*steps)):

@@ -160,7 +160,7 @@ def _range_items(call: Call) -> int | None:
     start, end, step = (_literal(call, index, int) for index in range(3))
     if start is None or end is None or step is None or step.value == 0:
         return None
-    return max(0, (end.value - start.value) // step.value + 1)
+    return max(0, int(end.value - start.value) // int(step.value) + 1)
 
 
 def _range_fault(call: Call) -> str:

@@ -123,11 +123,10 @@ def states_members_are_available(found: Found) -> Findings:
     """
     yield from _unsupported(found, "is not available here")
     in_catcher = found.pointer[len(found.state.pointer)] == "Catch"
-    if in_catcher and found.compiled is not None and "result" in found.compiled.reads_states & {"result"}:
-        if "errorOutput" not in found.compiled.reads_states:
-            message = "$states.result is not available here"
-            finding = _mention(found, "$states.result", message, "a catcher has $states.errorOutput")
-            yield replace(finding, severity="warning")
+    if in_catcher and found.compiled is not None and "$states.result" in found.compiled.places:
+        hint = "a catcher has $states.errorOutput"
+        warning = _mention(found, "$states.result", "$states.result is not available here", hint)
+        yield replace(warning, severity="warning")
 
 
 @rule("SFN-Q09", on="jsonata", code=_INVALID)
@@ -184,7 +183,7 @@ def called_functions_exist(found: Found) -> Findings:
     """
     if found.compiled is None:
         return
-    from sfnrun.expr.jsonata import BUILTINS  # noqa: PLC0415  # JSONata machines alone need it
+    from sfnrun.expr.jsonata import BUILTINS  # JSONata machines alone need it
 
     for name in sorted(found.compiled.calls - BUILTINS - {"eval"}):
         if not is_visible(found.state, name):

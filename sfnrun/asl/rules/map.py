@@ -93,7 +93,12 @@ def distributed_has_an_execution_type(state: State) -> Findings:
     """
     pointer, config = _config(state)
     if config.get("Mode") == "DISTRIBUTED" and "ExecutionType" not in config:
-        yield Finding(pointer, "The field 'ExecutionType' is required but was missing", 'add "ExecutionType": "STANDARD"', key=True)
+        yield Finding(
+            pointer,
+            "The field 'ExecutionType' is required but was missing",
+            'add "ExecutionType": "STANDARD"',
+            key=True,
+        )
 
 
 @rule("SFN-M08", on="state", types=("Map",))
@@ -299,9 +304,9 @@ _NOT_IN_LABELS = re.compile(r"[\s?*<>{}\[\]:;,\\|^~$#%&`\"\x00-\x1f\x7f-\x9f]")
 
 @rule("SFN-M22", on="state", types=("Map",))
 def label_is_plain(state: State) -> Findings:
-    r"""A `Label` has 1 to 40 characters, none of them blank, control or one of ``? * < > { } [ ] : ; , \ | ^ ~ $ # % & ` "``.
+    r"""A `Label` has 1 to 40 characters, without blanks, control characters and most punctuation.
 
-    It becomes part of the ARN of the Map Run.
+    None of ``? * < > { } [ ] : ; , \ | ^ ~ $ # % & ` "`` is possible. It becomes part of the ARN of the Map Run.
 
     Example: `"Label": "my label"`
     """

@@ -82,11 +82,11 @@ def names_are_plain(scope: Scope) -> Findings:
 
 @rule("SFN-N05", on="scope", code="INVALID_STATE_NAME")
 def names_have_no_control_characters(scope: Scope) -> Findings:
-    """A name has no control characters, no U+FFFE or U+FFFF, no half of a surrogate pair.
+    r"""A name has no control characters, no U+FFFE or U+FFFF, no half of a surrogate pair.
 
     AWS refuses them, and no log shows them.
 
-    Example: `"Charge\\u0007"`
+    Example: `"Charge\u0007"`
     """
     for name in _names(scope):
         found = _FORBIDDEN.search(name)

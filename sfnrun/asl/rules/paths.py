@@ -127,7 +127,12 @@ def template_values_are_expressions(found: Found) -> Findings:
 
 
 def _is_no_expression(found: Found) -> bool:
-    return found.role == "template" and found.error is not None and not found.text.startswith("$") and not found.is_intrinsic
+    return (
+        found.role == "template"
+        and found.error is not None
+        and not found.text.startswith("$")
+        and not found.is_intrinsic
+    )
 
 
 @rule("SFN-D08", on="state")
@@ -149,7 +154,9 @@ def twice(pointer: tuple[str | int, ...], node: Mapping[str, Any]) -> Findings:
         if key.endswith(".$") and key != ".$" and key[:-2] in node:
             name = key[:-2]
             hint = f"remove '{name}' or '{key}'"
-            yield Finding((*pointer, key), f"Duplicate field '{name}' after evaluation", hint, key=True, location=pointer)
+            yield Finding(
+                (*pointer, key), f"Duplicate field '{name}' after evaluation", hint, key=True, location=pointer
+            )
 
 
 @rule("SFN-D09", on="path", severity="warning", code="NO_DOLLAR")
@@ -220,8 +227,8 @@ def output_of_a_literal_is_there(state: State) -> Findings:
 
 def missing_in(document: Any, text: str) -> str | None:
     """The part of a definite path that a known document lacks; None if it has all, or nobody can tell."""
-    from sfnrun.errors import ExpressionError  # noqa: PLC0415
-    from sfnrun.expr.jsonpath import compile_path  # noqa: PLC0415
+    from sfnrun.errors import ExpressionError
+    from sfnrun.expr.jsonpath import compile_path
 
     try:
         path = compile_path(text)

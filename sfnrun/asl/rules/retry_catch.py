@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sfnrun.asl.outline import Pointer, State, has_placeholder
+from sfnrun.asl.outline import Outline, Pointer, State, has_placeholder
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.expressions import Found
 from sfnrun.asl.rules.paths import reference_fault
@@ -181,21 +181,25 @@ def catcher_result_path_names_one_node(found: Found) -> Findings:
         yield reference_fault(found)
 
 
-@rule("SFN-E13", on="state", severity="warning", code="")
-def reserved_names_exist(state: State) -> Findings:
-    """A name that begins with `States.` is one of the reserved ones.
+@rule("SFN-E13", on="machine", severity="warning", code="")
+def reserved_names_exist(outline: Outline) -> Findings:
+    """A name that begins with `States.` is one of the reserved ones, or one that a Fail state of the machine raises.
 
-    Nothing but the service raises such an error, so a misspelt one never matches.
+    The service raises no others, so a misspelt one never matches.
 
     Example: `"ErrorEquals": ["States.Tiemout"]`
     """
-    for _, pointer, names, _, _ in _handlers(state):
-        for index, name in enumerate(names):
-            known = name in RESERVED or name.startswith("States.Http.StatusCode.") or has_placeholder(name)
-            if name.startswith("States.") and not known:
-                close = close_to(name, RESERVED)
-                message = f"'{name}' is not a reserved error name"
-                yield Finding((*pointer, index), message, f"did you mean '{close}'?" if close else "")
+    raised = {
+        state.get("Error") for state in outline.states if state.type == "Fail" and isinstance(state.get("Error"), str)
+    }
+    for state in outline.states:
+        for _, pointer, names, _, _ in _handlers(state):
+            for index, name in enumerate(names):
+                known = name in RESERVED or name in raised or name.startswith("States.Http.StatusCode.")
+                if name.startswith("States.") and not known and not has_placeholder(name):
+                    close = close_to(name, RESERVED)
+                    message = f"'{name}' is not a reserved error name"
+                    yield Finding((*pointer, index), message, f"did you mean '{close}'?" if close else "")
 
 
 @rule("SFN-E14", on="state", types=("Task", "Parallel", "Map"), severity="warning", code="")
@@ -252,7 +256,9 @@ def max_delay_exceeds_interval(state: State) -> Findings:
             relation = "is below" if most < interval else "is not above"
             message = f"MaxDelaySeconds {most} {relation} IntervalSeconds {interval}"
             if most < interval or most > 1:
-                yield Finding((*pointer, "MaxDelaySeconds"), message, "it caps the intervals that BackoffRate makes grow")
+                yield Finding(
+                    (*pointer, "MaxDelaySeconds"), message, "it caps the intervals that BackoffRate makes grow"
+                )
 
 
 @rule("SFN-E17", on="state", types=("Task", "Parallel", "Map"), severity="warning", code="")

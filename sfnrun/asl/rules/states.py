@@ -45,8 +45,8 @@ def type_is_known(violation: Violation) -> Findings:
 def fields_are_known(violation: Violation) -> Findings:
     """A state has no field that no state knows.
 
-    AWS refuses the definition, and a misspelt field would do nothing. In a Task of another runner (`docker://…`) it is a
-    warning: the field may be that runner's own.
+    AWS refuses the definition, and a misspelt field would do nothing. In a Task of another runner (`docker://…`) it is
+    a warning: the field may be that runner's own.
 
     Example: `"A": {"Type": "Pass", "Ned": true}`
     """
@@ -127,7 +127,8 @@ def choice_succeed_fail_have_no_next(violation: Violation) -> Findings:
 def field_fits_its_state(violation: Violation) -> Findings:
     """A field stands only in states of a type that has it.
 
-    Retry and Catch belong to Task, Parallel and Map, TimeoutSeconds to Task, Result to Pass. AWS refuses the definition.
+    Retry and Catch belong to Task, Parallel and Map, TimeoutSeconds to Task, Result to Pass. AWS refuses the
+    definition.
 
     Example: `"A": {"Type": "Pass", "Catch": [...], "End": true}`
     """
@@ -149,7 +150,9 @@ def templates_are_objects(state: State) -> Findings:
         value = state.literal(name)
         if isinstance(value, str | bool | int | float) and not is_placeholder(value):
             kind = "a string" if isinstance(value, str) else "a boolean" if isinstance(value, bool) else "a number"
-            meant = f"a path belongs in InputPath, or under a key: {{\"x.$\": \"{value}\"}}" if str(value)[:1] == "$" else ""
+            meant = (
+                f'a path belongs in InputPath, or under a key: {{"x.$": "{value}"}}' if str(value)[:1] == "$" else ""
+            )
             yield Finding(state.at(name), f"{name} is {kind}; it will be passed as is", meant)
 
 

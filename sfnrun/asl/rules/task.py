@@ -157,14 +157,18 @@ _SDK_ACTION = re.compile(r"[a-z][A-Za-z0-9]*")
 
 @rule("SFN-T06", on="state", types=("Task",))
 def sdk_call_is_spelt_right(state: State) -> Findings:
-    """In `aws-sdk:SERVICE:ACTION` the service is in small letters without hyphens, the action begins with a small letter.
+    """In `aws-sdk:SERVICE:ACTION` the service has no capitals and no hyphens, the action begins with a small letter.
 
     The only pattern of SDK calls is `.waitForTaskToken`.
 
     Example: `"Resource": "arn:aws:states:::aws-sdk:s3:GetObject"`
     """
     resource = _resource(state)
-    if resource is None or not resource.service.startswith("aws-sdk:") or has_placeholder(resource.arn.split(":", 5)[-1]):
+    if (
+        resource is None
+        or not resource.service.startswith("aws-sdk:")
+        or has_placeholder(resource.arn.split(":", 5)[-1])
+    ):
         return
     service, action = resource.service.removeprefix("aws-sdk:"), resource.action
     message = _unrecognized(resource.arn)
@@ -173,7 +177,13 @@ def sdk_call_is_spelt_right(state: State) -> Findings:
         yield _part(state, resource, f"{service}:{action}", message, f"'{service}' should be '{right}'")
     elif not _SDK_ACTION.fullmatch(action):
         right = action[:1].lower() + re.sub(r"[^A-Za-z0-9]", "", action[1:])
-        yield _part(state, resource, action or ":", message, f"'{action}' should be '{right}'" if right else "an action is missing")
+        yield _part(
+            state,
+            resource,
+            action or ":",
+            message,
+            f"'{action}' should be '{right}'" if right else "an action is missing",
+        )
     elif resource.pattern not in ("", "waitForTaskToken"):
         hint = f"SDK calls do not support .{resource.pattern}, only .waitForTaskToken"
         yield _part(state, resource, f".{resource.pattern}", message, hint)
@@ -402,4 +412,9 @@ def waits_for_token(state: State) -> bool:
     """Whether a Task gets a token: it waits for one, or is an activity, or is nobody knows what."""
     text = state.get("Resource")
     resource = _resource(state)
-    return resource is None or resource.pattern == "waitForTaskToken" or resource.kind == "activity" or has_placeholder(text)
+    return (
+        resource is None
+        or resource.pattern == "waitForTaskToken"
+        or resource.kind == "activity"
+        or has_placeholder(text)
+    )

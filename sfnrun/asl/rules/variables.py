@@ -1,4 +1,4 @@
-"""Rules about workflow variables: their names, where they are seen, and whether they have a value when they are read."""
+"""Rules about workflow variables: their names, where they are seen, and whether they have a value when read."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def names_are_not_too_long(state: State) -> Findings:
     """
     for pointer, name in _names(state):
         if len(name) > MAX_LENGTH:
-            yield Finding(pointer, f"Variable name is longer than {MAX_LENGTH}", f"it has {len(name)} characters", key=True)
+            yield Finding(
+                pointer, f"Variable name is longer than {MAX_LENGTH}", f"it has {len(name)} characters", key=True
+            )
 
 
 @rule("SFN-V03", on="state")
@@ -119,6 +121,7 @@ def _visible_scopes(scope: Scope) -> Iterator[Scope]:
 
 
 def is_visible(state: State, name: str) -> bool:
+    """Whether a variable of that name is assigned where the state can see it."""
     return any(name in assigned_in(scope) for scope in _visible_scopes(state.scope))
 
 
@@ -247,7 +250,12 @@ def assigned_expressions_parse(found: Found) -> Findings:
 
     Example: `"Assign": {"x": "{% $states.input. %}"}`
     """
-    if found.field == "Assign" and found.error and found.error.code == "INVALID_JSONATA_EXPRESSION" and "{%" in found.text[:2]:
+    if (
+        found.field == "Assign"
+        and found.error
+        and found.error.code == "INVALID_JSONATA_EXPRESSION"
+        and "{%" in found.text[:2]
+    ):
         yield found.fault()
 
 
