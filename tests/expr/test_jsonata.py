@@ -279,6 +279,12 @@ def test_the_depth_is_the_same_however_the_values_come_in(group, first, terms):
         assert "Stack overflow" not in outcome(lambda: evaluate(group, text))
 
 
+@pytest.mark.parametrize("text", ["(" * 500 + "1" + ")" * 500, "[1," * 900 + "2" + "]" * 900])
+def test_an_expression_nested_too_deeply_is_refused(text):
+    with pytest.raises(ExpressionError, match="nested too deeply"):
+        compile_jsonata(text, "Output")
+
+
 def test_input_nested_too_deeply_for_the_engine_fails_the_state():
     deep = []
     for _ in range(1200):

@@ -14,7 +14,8 @@ from typing import NoReturn
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.jsonata.engine import Bounds, EvaluationFailed, Program, Undefined, check_syntax
 from sfnrun.expr.jsonata.plain import UNSURE, plain_reference
-from sfnrun.expr.jsonata.references import BUILTINS, Mention, References, references
+from sfnrun.expr.jsonata.references import BUILTINS, References, references
+from sfnrun.expr.jsonata.scopes import Mention
 from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.payload import Json, dumps
 

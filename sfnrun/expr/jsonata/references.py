@@ -8,21 +8,14 @@ stands inside one of these, and which variables its scopes bind. It runs on expr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
+from sfnrun.errors import ExpressionError
+from sfnrun.expr.jsonata.scopes import Mention, Scopes
 from sfnrun.expr.jsonata.tokens import Token, tokens
 
-__all__ = ["BUILTINS", "Mention", "References", "references"]
-
-
-class Mention(NamedTuple):
-    """A word of the expression and where it stands."""
-
-    name: str
-    start: int
-    end: int
+__all__ = ["BUILTINS", "References", "references"]
 
 
 @dataclass
@@ -80,20 +73,22 @@ class _Node(NamedTuple):
     end: int
 
 
-@dataclass
-class _Scope:
-    """Names bound so far. `pending` are mentions inside function bodies, which see what is bound before the call."""
-
-    parent: _Scope | None = None
-    is_function: bool = False
-    names: set[str] = field(default_factory=set)
-    pending: list[Mention] = field(default_factory=list)
-
-
 def references(text: str) -> References:
-    """What the expression `text` refers to. It must be one that the engine accepts."""
-    reader = _Reader(tokens(text))
-    reader.expression(0)
+    """What the expression `text` refers to. It must be one that the engine accepts.
+
+    Raises ExpressionError if it is nested too deeply for us, which is deeper than AWS evaluates.
+    """
+    reader = _Reader(text)
+    try:
+        reader.expression(0)
+    except RecursionError:
+        raise ExpressionError(
+            text,
+            "The expression is nested too deeply",
+            length=len(text),
+            hint="an evaluation on AWS nests 100 levels at most",
+            code="INVALID_JSONATA_EXPRESSION",
+        ) from None
     reader.take("(end)")
     return reader.finish()
 
@@ -101,11 +96,12 @@ def references(text: str) -> References:
 class _Reader:
     """A Pratt parser that keeps no tree: what it learns goes to `found` as it passes."""
 
-    def __init__(self, words: list[Token]) -> None:
-        self.words = words
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words = tokens(text)
         self.at = 0
         self.found = References()
-        self.scope = _Scope()
+        self.scopes = Scopes()
         self.inside = False  # whether there is a context item here
         self.members: dict[int, Mention] = {}  # of $states, by the place of the variable
 
@@ -130,7 +126,15 @@ class _Reader:
         return self.next()
 
     def lost(self) -> NoReturn:
-        raise ValueError(f"unexpected {self.word.value!r} at {self.word.start}")
+        """The engine takes what our grammar does not: better refused than misread."""
+        word = self.word
+        raise ExpressionError(
+            self.text,
+            f'Unexpected "{word.value}"',
+            offset=word.start,
+            length=max(1, word.end - word.start),
+            code="INVALID_JSONATA_EXPRESSION",
+        )
 
     # -- operands and what stands between them
 
@@ -140,14 +144,8 @@ class _Reader:
             left = self.between(left, self.next())
         return left
 
-    def within(self, *closers: str, inside: bool = True) -> _Node:
-        """An expression that has a context item, up to (not including) one of `closers`."""
-        node = self.context_expression(0) if inside else self.expression(0)
-        if not self.sees(*closers):
-            self.lost()
-        return node
-
-    def context_expression(self, power: int) -> _Node:
+    def inner(self, power: int = 0) -> _Node:
+        """An expression that has a context item."""
         outer, self.inside = self.inside, True
         node = self.expression(power)
         self.inside = outer
@@ -192,7 +190,7 @@ class _Reader:
                 return self.step(left)
             case "[":
                 if not self.sees("]"):
-                    self.within("]")
+                    self.inner()
                 self.take("]")
                 return left
             case "{":
@@ -204,7 +202,7 @@ class _Reader:
             case "^":
                 self.order()
             case "@" | "#":
-                self.scope.names.add(self.next().value)
+                self.scopes.bind(self.next().value)
                 return left
             case "?":
                 self.expression(0)
@@ -228,7 +226,7 @@ class _Reader:
         return _Node("name", word.value, word.start, word.end)
 
     def outside(self, mention: Mention) -> None:
-        if self.in_function():
+        if self.scopes.in_function:
             self.found.looks_outside = True
         else:
             self.found.outside.append(mention)
@@ -240,7 +238,7 @@ class _Reader:
 
     def step(self, left: _Node) -> _Node:
         self.first_step(left)
-        right = self.context_expression(75)
+        right = self.inner(75)
         if right.kind in ("name", "string"):
             if left.kind == "variable" and left.name == "states":
                 self.members[left.start] = Mention(right.name, left.start, right.end)
@@ -257,69 +255,27 @@ class _Reader:
         elif word.value == "$":
             self.found.roots.append(mention)
         else:
-            self.resolve(mention)
+            self.scopes.mention(mention)
         return _Node("variable", word.value, word.start, word.end)
-
-    # -- scopes
-
-    def resolve(self, mention: Mention) -> None:
-        scope: _Scope | None = self.scope
-        while scope is not None:
-            if mention.name in scope.names:
-                return
-            if scope.is_function and scope.parent is not None:
-                scope.parent.pending.append(mention)
-                return
-            scope = scope.parent
-        self.found.variables.append(mention)
-
-    def open(self, *, is_function: bool = False, names: Iterable[str] = ()) -> None:
-        self.scope = _Scope(self.scope, is_function, set(names))
-
-    def close(self) -> None:
-        """Leave a scope: what its function bodies mention and it does not bind is for the scopes around it."""
-        scope = self.scope
-        assert scope.parent is not None
-        self.scope = scope.parent
-        heirs = self.scope.pending
-        heirs.extend(mention for mention in scope.pending if mention.name not in scope.names)
-
-    def in_function(self) -> bool:
-        scope: _Scope | None = self.scope
-        while scope is not None and not scope.is_function:
-            scope = scope.parent
-        return scope is not None
 
     def assignment(self, left: _Node) -> _Node:
         if left.name == "states":
             self.found.assigned_states.append(Mention("states", left.start, left.end))
-        self.forget(left)
+        self.scopes.forget(left.start)
         right = self.expression(9)
-        self.scope.names.add(left.name)
+        self.scopes.bind(left.name)
         return _Node("other", "", left.start, right.end)
-
-    def forget(self, left: _Node) -> None:
-        """A variable that is assigned was not read."""
-        for mentions in (self.found.variables, *self.pendings()):
-            if mentions and mentions[-1].start == left.start:
-                mentions.pop()
-
-    def pendings(self) -> Iterable[list[Mention]]:
-        scope: _Scope | None = self.scope
-        while scope is not None:
-            yield scope.pending
-            scope = scope.parent
 
     # -- brackets
 
     def block(self) -> None:
-        self.open()
+        self.scopes.enter()
         while not self.sees(")"):
             self.expression(0)
             if not self.sees(")"):
                 self.take(";")
         self.take(")")
-        self.close()
+        self.scopes.leave()
 
     def items(self, closer: str) -> int:
         """Expressions between commas up to `closer`; how many there were."""
@@ -350,17 +306,20 @@ class _Reader:
         while True:
             if self.sees("<", ">"):
                 self.next()
-            self.within(",", ")")
-            if self.next().value == ")":
+            self.inner()
+            if self.sees(")"):
+                self.next()
                 return
+            self.take(",")
 
     def transform(self) -> None:
-        self.within("|")
+        self.inner()
         self.take("|")
-        self.within("|", ",")
-        if self.next().value == ",":
-            self.within("|")
-            self.take("|")
+        self.inner()
+        if self.sees(","):
+            self.next()
+            self.inner()
+        self.take("|")
 
     # -- functions
 
@@ -377,11 +336,11 @@ class _Reader:
         self.take(")")
         if self.sees("<"):
             self.signature()
-        self.open(is_function=True, names=names)
+        self.scopes.enter(is_function=True, names=names)
         self.take("{")
         self.expression(0)
         self.take("}")
-        self.close()
+        self.scopes.leave()
         return self.other(word)
 
     def signature(self) -> None:
@@ -405,9 +364,8 @@ class _Reader:
     # -- the result
 
     def finish(self) -> References:
-        found, scope = self.found, self.scope
-        found.variables.extend(mention for mention in scope.pending if mention.name not in scope.names)
-        found.variables.sort(key=lambda mention: mention.start)
+        found = self.found
+        found.variables = self.scopes.free()
         free = {mention.start for mention in found.variables}
         called = {mention.start for mention in found.calls}
         found.calls = [mention for mention in found.calls if mention.start in free]
