@@ -81,6 +81,11 @@ class Policies:
     def _policy(self, name: str, reader: Policy) -> Policy:
         """The same, with what it writes."""
         rule = self._rules[name]
+        if rule.strategy == "write-through" and rule.writes is None:
+            raise UsageError(
+                f"tasks.{name}.cache does not say for whom it writes through.",
+                "Name the task that reads: {strategy: write-through, writes: GetPrice}",
+            )
         through = None if rule.writes is None else self._target(name, rule.writes, rule.key)
         return replace(
             reader,

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -83,14 +83,20 @@ class DiskBackend:
     may_lag = False
 
     def __init__(
-        self, folder: Path | str, size_limit: int = 2**30, eviction: str = "lru", timeout: float = 0.2
+        self,
+        folder: Path | str,
+        size_limit: int = 2**30,
+        eviction: str = "lru",
+        timeout: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = Path(folder)
         self.label = f"disk {folder}"
         self._limit = size_limit
         self._eviction = eviction
         self._timeout = timeout
-        self._breaker = Breaker(self.label, _FAILURES)
+        self._clock = clock
+        self._breaker = Breaker(self.label, _FAILURES, clock)
         self._opening = threading.Lock()
         self._culling = threading.Lock()
         self._opened: Any = None
@@ -234,7 +240,7 @@ class DiskBackend:
             path.unlink()
         for path in self.folder.glob("[0-9a-f][0-9a-f]"):
             shutil.rmtree(path, ignore_errors=True)
-        self._breaker = Breaker(self.label, _FAILURES)
+        self._breaker = Breaker(self.label, _FAILURES, self._clock)
 
     def close(self) -> None:
         opened, self._opened = self._opened, None

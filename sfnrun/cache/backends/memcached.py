@@ -46,11 +46,11 @@ _STALE_CONNECTION = (MemcacheUnexpectedCloseError, ConnectionResetError, BrokenP
 class _Node:
     """One server: its connections, and its breaker."""
 
-    def __init__(self, host: str, port: int, timeout: float) -> None:
+    def __init__(self, host: str, port: int, timeout: float, clock: Callable[[], float]) -> None:
         self.name = f"{host}:{port}"
         self._server = (host, port)
         self._calls = self._connect(timeout)
-        self.breaker = Breaker(f"memcached {self.name}", (MemcacheError, OSError))
+        self.breaker = Breaker(f"memcached {self.name}", (MemcacheError, OSError), clock)
 
     def _connect(self, timeout: float) -> Any:
         return PooledClient(
@@ -93,10 +93,11 @@ class MemcachedBackend:
         prefix: str = "sfnrun:",
         timeout: float = 0.2,
         lease_seconds: int = 2,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.label = "memcached " + ",".join(f"{host}:{port}" for host, port in nodes)
         self._prefix = prefix if _is_plain(prefix) else f"sfnrun-{_hash(prefix)[:16]}:"
-        self._nodes = {node.name: node for node in (_Node(host, port, timeout) for host, port in nodes)}
+        self._nodes = {node.name: node for node in (_Node(host, port, timeout, clock) for host, port in nodes)}
         self._ring = RendezvousHash(list(self._nodes))
         self._lease_seconds = lease_seconds
         self._keeper = Keeper(self._renew, lease_seconds / 3)

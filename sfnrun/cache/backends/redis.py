@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
@@ -38,13 +39,15 @@ _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPI
 class _Node:
     """One server: its connections, and its breaker. A refusal (full, read-only) is no reason to leave it alone."""
 
-    def __init__(self, host: str, port: int, timeout: float, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, host: str, port: int, timeout: float, clock: Callable[[], float], options: Mapping[str, Any]
+    ) -> None:
         # One more try on a new connection, for a server that was restarted; never after a timeout.
         retry = Retry(NoBackoff(), 1, (client.ConnectionError,))
         self.calls = client.Redis(
             host=host, port=port, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry, **options
         )
-        self.breaker = Breaker(f"redis {host}:{port}", (client.RedisError, OSError))
+        self.breaker = Breaker(f"redis {host}:{port}", (client.RedisError, OSError), clock)
 
     @contextmanager
     def guard(self) -> Iterator[Any]:
@@ -67,13 +70,14 @@ class RedisBackend:
         timeout: float = 0.2,
         replica: tuple[str, int] | None = None,
         lease_seconds: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
         **options: Any,
     ) -> None:
         self.label = f"redis {host}:{port}/{options.get('db', 0)}"
         self.may_lag = replica is not None
         self._prefix = prefix
-        self._primary = _Node(host, port, timeout, options)
-        self._replica = _Node(*replica, timeout, options) if replica else None
+        self._primary = _Node(host, port, timeout, clock, options)
+        self._replica = _Node(*replica, timeout, clock, options) if replica else None
         self._lease_ms = round(lease_seconds * 1000)
         self._keeper = Keeper(self._renew, lease_seconds / 3)
         self._swap, self._give_back_script, self._renew_script = (

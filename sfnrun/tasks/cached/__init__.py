@@ -1,0 +1,55 @@
+"""A task that is asked only when the cache has no answer; it may wrap any task, and nobody else knows of it.
+
+Time is the engine's: TTLs are judged by it, so they pass under the virtual clock as waits do. Whatever happens to the
+cache, the task's own answer is given. What the cache did goes into the note of the Reply (see sfnrun.cache.outcome).
+"""
+
+from __future__ import annotations
+
+from sfnrun.cache.policy import NoKey, Policy
+from sfnrun.engine.effects import Failed, Reply, Request, TaskHandler
+from sfnrun.tasks.cached.reading import Reader
+from sfnrun.tasks.cached.shared import Caching, HandlerFor
+from sfnrun.tasks.cached.writing import Writer
+
+__all__ = ["Cached", "Caching", "cached"]
+
+
+def cached(handler_for: HandlerFor, caching: Caching) -> HandlerFor:
+    """The same handlers, those with a policy behind the cache."""
+
+    def cached_for(request: Request) -> TaskHandler:
+        handler, policy = handler_for(request), caching.policy_for(request)
+        return handler if policy is None else Cached(handler, policy, caching)
+
+    return cached_for
+
+
+class Cached:
+    """A TaskHandler that answers from the cache what it can. Its time limit is that of the handler."""
+
+    __slots__ = ("_answer", "_caching", "_handler", "_policy", "time_limit")
+
+    def __init__(self, handler: TaskHandler, policy: Policy, caching: Caching) -> None:
+        self._handler = handler
+        self._policy = policy
+        self._caching = caching
+        self._answer = Writer(handler, policy, caching) if policy.is_writer else Reader(handler, policy, caching)
+        self.time_limit = handler.time_limit
+
+    def timed_out(self, request: Request) -> Failed:
+        return self._handler.timed_out(request)
+
+    def __call__(self, request: Request) -> Reply:
+        """The answer with what the cache did in its note. A failure is in the Reply; it raises what only bugs raise."""
+        if self._caching.bypass:
+            return self._bypass(request, self._caching.bypass)
+        if request.token is not None or request.resource.kind == "activity":
+            return self._bypass(request, "its answer comes from elsewhere")
+        try:
+            return self._answer(request)
+        except NoKey as error:
+            return self._bypass(request, f"no key: {error}")
+
+    def _bypass(self, request: Request, reason: str) -> Reply:
+        return self._caching.unkept(self._policy, self._caching.call(self._handler, request), reason)

@@ -1,0 +1,130 @@
+"""What all cached tasks of an execution share, and one call of a handler that may be kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from sfnrun.cache.backend import Lease
+from sfnrun.cache.background import at_once
+from sfnrun.cache.flight import Flights
+from sfnrun.cache.policy import Policy
+from sfnrun.cache.store import Store
+from sfnrun.engine.effects import Pending, Reply, Request, TaskHandler
+from sfnrun.errors import TaskFailed
+from sfnrun.payload import Payload, dumps
+
+__all__ = ["COUNTERS", "Caching", "Called", "Code", "HandlerFor", "about"]
+
+HandlerFor = Callable[[Request], TaskHandler]
+Code = Mapping[str, str]
+
+COUNTERS = {"hit": "hits", "miss": "misses", "stale": "stale", "bypass": "bypassed"}
+
+_LONGEST_PAUSE = 0.05
+_KEY_SHOWN = 12
+
+
+@dataclass
+class Caching:
+    """What all cached tasks of an execution share.
+
+    `code_of` gives the files behind a handler with their hashes, the same mapping for the same handler. `now` is the
+    engine's time in milliseconds; None if a call takes none of it (the virtual clock), then a request's own time
+    counts. `background` runs what nobody waits for. `refresh` are the states to ask anew, once for each key. `bypass`
+    is why nothing is looked up or kept at all, if so.
+    """
+
+    store: Store
+    policy_for: Callable[[Request], Policy | None]
+    code_of: Callable[[TaskHandler, Request], Code] = lambda handler, request: {}
+    now: Callable[[], int] | None = None
+    background: Callable[[str, Callable[[], None]], None] = at_once
+    refresh: frozenset[str] = frozenset()
+    bypass: str = ""
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    pause: Callable[[float], None] = time.sleep
+    flights: Flights[Reply] = field(default_factory=Flights)
+    refreshed: set[str] = field(default_factory=set)
+
+    def time(self, request: Request) -> int:
+        """The engine's time of now."""
+        return request.at if self.now is None else self.now()
+
+    def lease(self, key: str, unless: Callable[[], Reply | None] = lambda: None) -> Lease | Reply:
+        """The right to go on, among all processes; or what `unless` gives while another one has it."""
+        pause = 0.001
+        while (lease := self.store.lease(key)) is None:
+            self.pause(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            answer = unless()
+            if answer is not None:
+                return answer
+        return lease
+
+    def call(self, handler: TaskHandler, request: Request) -> Called:
+        """Ask the handler. Its failure is in the Reply; this raises what only bugs raise."""
+        asked_at, started = self.time(request), time.perf_counter()
+        try:
+            result = handler(request)
+        except TaskFailed as failure:
+            result = Reply(failure=failure)
+        took = round((time.perf_counter() - started) * 1000)
+        reply = result if isinstance(result, Reply) else Reply(result)
+        return Called(reply, _payload(reply), asked_at, max(took, reply.duration_ms))
+
+    def unkept(self, policy: Policy, called: Called, reason: str) -> Reply:
+        """An answer that the cache has nothing to do with."""
+        self.store.count(policy.task, calls=1, bypassed=1)
+        return replace(called.reply, note={"outcome": "bypass", "task": policy.task, "reason": reason})
+
+
+def about(policy: Policy, key: str, note: dict[str, Any]) -> dict[str, Any]:
+    """A note with whom it is about."""
+    return {**note, "task": policy.task, "key": key[:_KEY_SHOWN]}
+
+
+class Called(NamedTuple):
+    """What a handler answered, as a payload if it is JSON; when it was asked, and how long it took."""
+
+    reply: Reply
+    payload: Payload | None
+    asked_at: int
+    took_ms: int
+
+    @property
+    def text(self) -> str:
+        """What is kept of it: the result, or the error."""
+        failure = self.reply.failure
+        if failure is not None:
+            return dumps({"error": failure.name, "cause": failure.cause})
+        assert self.payload is not None
+        return self.payload.text
+
+    @property
+    def submitted(self) -> str | None:
+        first = self.reply.submitted
+        return None if first is None else first.text if isinstance(first, Payload) else dumps(first)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is a result that can be kept."""
+        return self.payload is not None
+
+    @property
+    def why_not(self) -> str:
+        return "its answer comes from elsewhere" if isinstance(self.reply.output, Pending) else "its answer is not JSON"
+
+
+def _payload(reply: Reply) -> Payload | None:
+    if reply.failure is not None or isinstance(reply.output, Pending):
+        return None
+    if isinstance(reply.output, Payload):
+        return reply.output
+    try:
+        return Payload.from_python(reply.output)
+    except (TypeError, ValueError, RecursionError):
+        return None  # the driver says so in AWS's words

@@ -1,0 +1,113 @@
+"""A Task that writes: its handler is always asked, and the cache is right before anybody hears the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sfnrun.cache.entry import Entry
+from sfnrun.cache.key import key_of, readable
+from sfnrun.cache.policy import Policy, Target, expiry, keep_seconds
+from sfnrun.engine.effects import Reply, Request, TaskHandler
+from sfnrun.payload import Json
+from sfnrun.tasks.cached.shared import Caching, Called, about
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Answers the requests of one Task; raises NoKey, before it asks, if the payload does not name what is written."""
+
+    __slots__ = ("_caching", "_handler", "_policy", "_store")
+
+    def __init__(self, handler: TaskHandler, policy: Policy, caching: Caching) -> None:
+        self._handler = handler
+        self._policy = policy
+        self._caching = caching
+        self._store = caching.store
+
+    def __call__(self, request: Request) -> Reply:
+        through = self._policy.writes
+        if through is None:
+            return self._write(request, None, "")
+        key = self._target_key(through, request)
+        return self._in_turn(request, through, key)
+
+    def _in_turn(self, request: Request, through: Target, key: str) -> Reply:
+        """One at a time for a key, so that what is kept last is what was written last."""
+        turn, flights = f"write:{key}", self._caching.flights
+        while True:
+            flight, leads = flights.enter(turn)
+            if leads or flight.mine:
+                break
+            flight.wait()
+        try:
+            lease = self._caching.lease(turn)
+            assert not isinstance(lease, Reply)
+            try:
+                return self._write(request, through, key)
+            finally:
+                self._store.release(lease)
+        finally:
+            if leads:
+                flights.land(turn, flight, None)
+
+    def _write(self, request: Request, through: Target | None, key: str) -> Reply:
+        stale = [(target, self._target_key(target, request)) for target in self._policy.invalidates]
+        called: Called | None = None
+        try:
+            called = self._caching.call(self._handler, request)
+        finally:
+            # Also if it failed, or blew up: it may have written before.
+            written = called is not None and called.succeeded
+            for target, name in stale:
+                self._invalidate(target, name, request)
+            if through is not None and not written:
+                self._invalidate(through, key, request)
+        assert called is not None
+        if not written or through is None:
+            targets = [*self._policy.invalidates, *filter(None, [through])]
+            names = ", ".join(dict.fromkeys(target.reader.task for target in targets))
+            return self._caching.unkept(self._policy, called, f"it writes; {names} made stale")
+        return self._write_through(request, through, key, called)
+
+    def _write_through(self, request: Request, through: Target, key: str, called: Called) -> Reply:
+        reader = through.reader
+        stored_at = self._caching.time(request) + called.reply.duration_ms
+        entry = Entry(
+            "value",
+            reader.task,
+            request.state,
+            called.text,
+            called.asked_at,
+            stored_at,
+            expiry(reader, key, stored_at),
+            called.took_ms,
+            reader.version,
+            generation=(self._store.generation(reader.task) or "") if reader.watched else "",
+            question=readable(_select(through, request), reader.redact | self._policy.redact),
+            by=request.state,
+        )
+        kept = self._store.put(key, entry, keep_seconds(reader))
+        self._store.count(self._policy.task, calls=1, stores=int(kept))
+        note = {"outcome": "store", "to": reader.task, "kept": kept, "took_ms": called.took_ms}
+        if entry.expires_at is not None:
+            note["expires_in_ms"] = entry.expires_at - self._caching.time(request)
+        return replace(called.reply, output=called.payload, note=about(self._policy, key, note))
+
+    def _target_key(self, target: Target, request: Request) -> str:
+        if target.key is None and target is not self._policy.writes:
+            return ""
+        return key_of(target.reader, _select(target, request), self._caching.environment)
+
+    def _invalidate(self, target: Target, key: str, request: Request) -> None:
+        if not key:
+            self._store.renew_generation(target.reader.task)
+            return
+        now = self._caching.time(request)
+        self._store.put(key, Entry("gone", target.reader.task, request.state, "null", now, now, by=request.state))
+
+
+def _select(target: Target, request: Request) -> Json:
+    """What the reader will be asking for, as the writer's payload has it."""
+    select = target.key or target.reader.key
+    return request.payload if select is None else select(request.payload)

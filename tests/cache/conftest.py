@@ -1,0 +1,223 @@
+"""Real servers on free loopback ports, and the four places where answers are kept, each with the faults it can have."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sfnrun.cache.backend import Backend, Unavailable
+from sfnrun.cache.backends.disk import DiskBackend
+from sfnrun.cache.backends.memcached import MemcachedBackend
+from sfnrun.cache.backends.memory import MemoryBackend
+from sfnrun.cache.backends.redis import RedisBackend
+
+COMMANDS = {
+    "redis": ["redis-server", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port"],
+    "memcached": ["memcached", "-l", "127.0.0.1", "-m", "64", "-p"],
+}
+AS_ROOT = {"redis": [], "memcached": ["-u", "root"] if os.name == "posix" and os.geteuid() == 0 else []}
+
+
+@dataclass
+class Server:
+    """A server process that can be killed, stopped, and started again on its port."""
+
+    kind: str
+    folder: Path
+    options: list[str] = field(default_factory=list)
+    port: int = 0
+    process: subprocess.Popen | None = None
+
+    def start(self) -> "Server":
+        self.port = self.port or free_port()
+        command = [*COMMANDS[self.kind], str(self.port), *AS_ROOT[self.kind], *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
+        until = time.monotonic() + 10
+        while not self._answers():
+            assert time.monotonic() < until, f"{command} does not answer"
+            assert self.process.poll() is None, f"{command} ended at once"
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall({"redis": b"PING\r\n", "memcached": b"version\r\n"}[self.kind])
+                return connection.recv(7) in (b"+PONG\r\n", b"VERSION")
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def hang(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def say(self, line: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(line + b"\r\n")
+            return connection.recv(100)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def installed(kind: str) -> None:
+    if shutil.which(COMMANDS[kind][0]):
+        return
+    reason = f"{COMMANDS[kind][0]} IS NOT INSTALLED: nothing here was tested (apt-get install redis-server memcached)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory) -> Iterator[dict[str, Server]]:
+    running: dict[str, Server] = {}
+    yield running
+    for server in running.values():
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.fixture
+def server(servers, tmp_path_factory):
+    """`server("redis")` is a running one, empty; `server("redis", n=2)` another."""
+    used: list[Server] = []
+
+    def running(kind: str, n: int = 1, options: tuple[str, ...] = ()) -> Server:
+        installed(kind)
+        name = f"{kind} {n} {options}"
+        if name not in servers:
+            servers[name] = Server(kind, tmp_path_factory.mktemp(kind), list(options)).start()
+        there = servers[name]
+        if there.process.poll() is not None:
+            there.start()
+        there.say({"redis": b"FLUSHALL", "memcached": b"flush_all"}[kind])
+        used.append(there)
+        return there
+
+    yield running
+    for there in used:
+        there.wake()
+
+
+class Clock:
+    """Seconds of real time that pass when told to; what circuit breakers look at in tests."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Place:
+    """A backend and the world's ways to hurt it. `down`, `up` and `flush` mean the same for all four."""
+
+    def __init__(self, backend: Backend, clock: Clock) -> None:
+        self.backend = backend
+        self.clock = clock
+
+    def up(self) -> None:
+        self.clock.seconds += 60
+
+
+class ServerPlace(Place):
+    def __init__(self, backend: Backend, clock: Clock, server: Server) -> None:
+        super().__init__(backend, clock)
+        self.server = server
+
+    def down(self) -> None:
+        self.server.kill()
+
+    def up(self) -> None:
+        self.server.start()
+        super().up()
+
+    def flush(self) -> None:
+        self.server.say({"redis": b"FLUSHALL", "memcached": b"flush_all"}[self.server.kind])
+
+
+class DiskPlace(Place):
+    def down(self) -> None:
+        """The folder is gone, and a file is in its place."""
+        self.backend.close()
+        self.backend.folder.mkdir(exist_ok=True)
+        self.backend.folder.rename(self.backend.folder.with_name("aside"))
+        self.backend.folder.write_text("not a folder")
+
+    def up(self) -> None:
+        self.backend.folder.unlink()
+        super().up()
+
+    def flush(self) -> None:
+        other = DiskBackend(self.backend.folder)
+        other.clear()
+        other.close()
+
+
+class MemoryPlace(Place):
+    """Memory cannot be out of reach; here it plays so, with what a lost node loses."""
+
+    def down(self) -> None:
+        def refuse(*arguments, **named):
+            raise Unavailable("memory: lost")
+
+        self.backend.clear()
+        for name in ("get", "put", "swap", "delete", "record", "recall", "counts"):
+            setattr(self.backend, name, refuse)
+
+    def up(self) -> None:
+        for name in ("get", "put", "swap", "delete", "record", "recall", "counts"):
+            delattr(self.backend, name)
+        super().up()
+
+    def flush(self) -> None:
+        self.backend.clear()
+
+
+PLACES = ("memory", "disk", "redis", "memcached")
+
+
+@pytest.fixture
+def place_of(server, tmp_path):
+    """`place_of("redis")` opens that backend."""
+    opened: list[Place] = []
+
+    def open_place(kind: str) -> Place:
+        clock = Clock()
+        if kind == "memory":
+            place = MemoryPlace(MemoryBackend(), clock)
+        elif kind == "disk":
+            place = DiskPlace(DiskBackend(tmp_path / "cache", clock=clock), clock)
+        elif kind == "redis":
+            running = server("redis")
+            place = ServerPlace(RedisBackend(port=running.port, clock=clock), clock, running)
+        else:
+            running = server("memcached")
+            place = ServerPlace(MemcachedBackend([("127.0.0.1", running.port)], clock=clock), clock, running)
+        opened.append(place)
+        return place
+
+    yield open_place
+    for place in opened:
+        place.backend.close()
+
+
+@pytest.fixture(params=PLACES)
+def place(request, place_of) -> Place:
+    return place_of(request.param)

@@ -1,0 +1,117 @@
+"""A small world to cache: a database, Tasks that read and write it, and a clock that passes when told to."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from sfnrun.asl.model import Resource
+from sfnrun.cache.backend import Backend
+from sfnrun.cache.background import Background, at_once
+from sfnrun.cache.policies import Policies
+from sfnrun.cache.policy import NoKey
+from sfnrun.cache.store import Store
+from sfnrun.config import Config, load_config
+from sfnrun.engine.effects import PENDING, Failed, Reply, Request
+from sfnrun.errors import StatesError, TaskFailed
+from sfnrun.expr.jsonata import compile_jsonata
+from sfnrun.expr.jsonpath import PathError, compile_path
+from sfnrun.expr.scope import PlainScope
+from sfnrun.payload import Payload
+from sfnrun.tasks.cached import Caching, cached
+
+START = 1_700_000_000_000
+
+
+def compile_key(text: str):
+    """A key as sfnrun.yaml writes it."""
+    jsonata = text.startswith("{%")
+    expression = compile_jsonata(text, "key") if jsonata else compile_path(text)
+
+    def select(payload):
+        try:
+            return expression.evaluate({"input": payload} if jsonata else payload, PlainScope())
+        except (PathError, StatesError) as error:
+            raise NoKey(str(error)) from error
+
+    return select
+
+
+def config_of(tasks: Mapping[str, Any], folder) -> Config:
+    path = folder / "sfnrun.yaml"
+    path.write_text(yaml.safe_dump({"tasks": tasks}))
+    return load_config(path, folder)
+
+
+@dataclass
+class World:
+    """`database` is what GetPrice reads and PutPrice writes; `calls` counts what the handlers were asked."""
+
+    backend: Backend
+    folder: Any
+    tasks: Mapping[str, Any]
+    clock: str = "virtual"
+    now: int = START
+    database: dict[str, Any] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    failing: dict[str, str] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
+    code: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    takes_ms: int = 0
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.backend, self.said.append)
+        self.background = Background()
+        self.rule(self.tasks)
+
+    def rule(self, tasks: Mapping[str, Any], **options: Any) -> None:
+        """Read the rules, as a new run would."""
+        self.caching = Caching(
+            self.store,
+            Policies(config_of({name: {"cache": rule} for name, rule in tasks.items()}, self.folder), compile_key),
+            code_of=lambda handler, request: dict(self.code),
+            now=None if self.clock == "virtual" else lambda: self.now,
+            background=at_once if self.clock == "virtual" else self.background,
+            environment=self.environment,
+            **options,
+        )
+
+    def timed_out(self, request: Request) -> Failed:
+        return Failed("States.Timeout")
+
+    def __call__(self, request: Request):
+        """The handlers."""
+        task = request.state
+        self.calls[task] = self.calls.get(task, 0) + 1
+        if task in self.failing:
+            raise TaskFailed(self.failing[task], "on purpose")
+        if task in self.pending:
+            return PENDING
+        sku = request.payload.get("sku")
+        if task.startswith("Put"):
+            self.database[sku] = request.payload["price"]
+        return Reply({"sku": sku, "price": self.database.get(sku)}, duration_ms=self.takes_ms)
+
+    def ask(self, task: str, payload: Any, **more: Any) -> Reply:
+        """One Task, cached or not, to its end and that of what it started."""
+        request = Request(
+            key="1", id="1", state=task, attempt=0, token=None, context={}, at=self.now,
+            resource=more.pop("resource", lambda_of(task)), arguments=Payload.parse(json.dumps(payload)),
+        )  # fmt: skip
+        request = Request(**{**{name: getattr(request, name) for name in request.__slots__}, **more})
+        reply = cached(lambda request: self, self.caching)(request)(request)
+        self.background.close(5)
+        return reply
+
+    def price(self, sku: str = "a", task: str = "GetPrice") -> Any:
+        output = self.ask(task, {"sku": sku}).output
+        return (output.value if isinstance(output, Payload) else output)["price"]
+
+
+def lambda_of(task: str) -> Resource:
+    return Resource(f"arn:aws:lambda:us-east-1:123456789012:function:{task}", "lambda", "lambda", name=task)
