@@ -9,8 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.jsonpath import Path, PathError, compile_path
@@ -29,8 +28,7 @@ Finding = tuple[str, bool | None, str]
 """(text of a part of a rule, its outcome, what the Variable held); the outcome is None where the part failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """`Variable operator operand`; the operand is the literal, or the text of the path that gives it."""
 
     variable: str
@@ -57,8 +55,7 @@ class Comparison:
             return [(self.text, None, error.cause or held)]
 
 
-@dataclass(frozen=True, slots=True)
-class Junction:
+class Junction(NamedTuple):
     """And, Or, or Not (of one part)."""
 
     operator: str

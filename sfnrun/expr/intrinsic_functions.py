@@ -7,12 +7,10 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions
 from __future__ import annotations
 
 import binascii
-import hashlib
 import math
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -144,6 +142,8 @@ def _hash(scope: Scope, data: Json, algorithm: Json) -> Json:
     name = DIGESTS.get(_string(algorithm))
     if name is None:
         raise Failure(f"{_shown(algorithm)} is not one of {', '.join(DIGESTS)}")
+    import hashlib  # brings OpenSSL with it, which a start should not wait for
+
     return hashlib.new(name, _short_string(data).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
@@ -263,8 +263,7 @@ def _java_text(value: Json) -> str:
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """A function with the numbers of arguments that it takes; `most` None is any number."""
 
     name: str

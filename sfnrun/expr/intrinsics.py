@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.intrinsic_functions import FUNCTIONS, Failure, Function, fill, template_parts
@@ -24,8 +24,7 @@ __all__ = ["Argument", "Call", "Intrinsic", "Literal", "compile_intrinsic", "is_
 MAX_NESTING = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(NamedTuple):
     """A constant argument; `source` is a text's inside with its escapes, which States.Format needs."""
 
     value: Json
@@ -34,8 +33,7 @@ class Literal:
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call of a function with its arguments; `text` as written, from `offset` on."""
 
     name: str
@@ -47,8 +45,7 @@ class Call:
 Argument = Literal | Call | Path
 
 
-@dataclass(frozen=True, slots=True)
-class Intrinsic:
+class Intrinsic(NamedTuple):
     """A compiled call; `call` tells what it consists of."""
 
     text: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
@@ -27,8 +27,7 @@ Leaf = Callable[[str, str], Expression]
 """Compiles the inside of `{% %}` for a field path such as "Output/result"; raises ExpressionError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """A compiled payload template. `constant` tells that it has no expression, so `evaluate` gives the same value."""
 
     text: str
@@ -165,8 +164,7 @@ def _with_room(evaluate: Evaluate) -> Evaluate:
     return evaluate_deeply
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(NamedTuple):
     """A container whose parts are being compiled; `parts` are those that have expressions in them."""
 
     node: Json

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.jsonpath.parse import JAVA_BLANKS, parse_steps
@@ -29,8 +28,7 @@ _QUOTED = re.compile(r"'[^']*'")
 _ROOT = re.compile(r"\$\$|\$[^\W\d]\w*|\$|@")
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """A compiled JSONPath.
 
     `definite` tells whether it gives a value itself (True) or a list of values. `root` is "$", "$$" or "$name", `keys`
@@ -45,9 +43,10 @@ class Path:
     keys: Keys | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class ReferencePath(Path):
     """A path that names one node, so that a value can be put there (AWS: Reference Path)."""
+
+    __slots__ = ()
 
     def put(self, document: Json, value: Json) -> Json:
         """The document with `value` at the path; containers along the path are new, all others are shared.
@@ -106,8 +105,8 @@ def _keys(steps: Sequence[Step]) -> Keys | None:
     for step in steps:
         if isinstance(step, Names) and len(step.names) == 1:
             keys.append(step.names[0])
-        elif isinstance(step, Elements) and step.index is not None and step.index >= 0:
-            keys.append(step.index)
+        elif isinstance(step, Elements) and step.single is not None and step.single >= 0:
+            keys.append(step.single)
         else:
             return None
     return tuple(keys)

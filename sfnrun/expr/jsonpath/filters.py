@@ -10,11 +10,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from sfnrun.expr.jsonpath.steps import Criterion, Filter, Flaw, InnerPath, Operand, PathError, Step, is_definite
 from sfnrun.payload import Json, dumps
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 __all__ = ["Reader", "compile_filter", "java_text", "parse_filter"]
 
@@ -40,7 +43,7 @@ def parse_filter(bracket: str, at: int, parse_steps: ParseSteps) -> Filter:
     start = bracket.rindex("[", 0, at)
     filter_text = bracket[start : _filter_end(bracket, start)]
     condition = _condition(filter_text)
-    offset = start + filter_text.index(condition) if condition else start
+    offset = start + filter_text.index(condition)
     try:
         return Filter(_groups(condition, parse_steps))
     except Flaw as flaw:
@@ -70,27 +73,25 @@ def _condition(text: str) -> str:
     inner = inner[1:].strip() if inner.startswith("?") else ""
     if not (inner.startswith("(") and inner.endswith(")")) or len(inner) < 2:
         raise Flaw("a filter starts with [?( and ends with )]", 0, len(text), _FILTER_HINT)
-    return inner[1:-1].strip()
+    condition = inner[1:-1].strip()
+    if not condition:
+        raise Flaw("a filter without a condition", 0, len(text), _FILTER_HINT)
+    return condition
 
 
 def _groups(condition: str, parse_steps: ParseSteps) -> tuple[tuple[Criterion, ...], ...]:
     """Criteria joined by `&&` in groups joined by `||`; Jayway evaluates both from the last to the first."""
     groups: list[list[Criterion]] = [[]]
-    joints = 0
-    offset = 0
+    joints = offset = 0
     for part in _CUTS.split(condition):
         text = part.strip()
-        if text in ("&&", "||"):
-            joints += 1
-            if text == "||":
-                groups.append([])
-        elif text or not part:
-            if text:
-                groups[-1].append(_criterion(text, offset + part.index(text), parse_steps))
-        else:
-            raise Flaw("a condition is missing here", offset, len(part), _FILTER_HINT)
+        joints += text in ("&&", "||")
+        if text == "||":
+            groups.append([])
+        elif text and text != "&&":
+            groups[-1].append(_criterion(text, offset + part.index(text), parse_steps))
         offset += len(part)
-    if sum(map(len, groups)) != joints + 1 or not all(groups):
+    if sum(map(len, groups)) != joints + 1:
         raise Flaw("`&&` and `||` need a condition on both sides", 0, max(1, len(condition)), _FILTER_HINT)
     return tuple(tuple(reversed(group)) for group in reversed(groups))
 
@@ -138,9 +139,7 @@ def _inner_path(text: str, offset: int, parse_steps: ParseSteps) -> InnerPath:
     try:
         steps = parse_steps(text[1:])
     except Flaw as flaw:
-        moved = flaw.moved(offset + 1)
-        moved.hint = moved.hint if '"' in text or "'" in text else _FILTER_HINT
-        raise moved from None
+        raise Flaw(flaw.message, offset + 1 + flaw.offset, flaw.length, _FILTER_HINT) from None
     if not is_definite(steps):
         raise Flaw(f"the path {text} in a filter may lead to several values", offset, len(text))
     return InnerPath(steps, text[0] == "$")
@@ -216,7 +215,7 @@ class _Incomparable(Exception):
 
 def _compare(expected: Json, value: Json) -> int:
     """Negative, zero or positive, as `expected` (the right side) is less than, equal to or more than `value`."""
-    if expected is value:
+    if expected is value and not isinstance(value, re.Pattern):
         return 0
     nullish = (expected is None or expected == "null", value is None or value == "null")
     if any(nullish):
@@ -258,6 +257,8 @@ def _decimal(text: str) -> Decimal:
     """`new BigDecimal(text)`: Jayway does not catch what it throws, so a text that is no number is an error."""
     if not _DECIMAL.fullmatch(text):
         raise PathError(f"{text!r} cannot be compared with a number", not_found=False)
+    from decimal import Decimal  # few paths compare numbers
+
     return Decimal(text)
 
 

@@ -6,8 +6,7 @@ The order of visits, what is skipped and what is an error are those of Jayway Js
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sfnrun.expr.jsonpath.filters import Reader, compile_filter, java_text
 from sfnrun.expr.jsonpath.steps import (
@@ -30,8 +29,7 @@ Trail = tuple[Any, str | int] | None
 """The way to a value, as (trail to its container, key); None is the root. It becomes text only in an error."""
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(NamedTuple):
     """What a walk has come to so far; `document` is what `$` means in a filter."""
 
     document: Json
@@ -80,8 +78,7 @@ def _several(visit: Visit) -> Reader:
     return read
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where a step stands in its path.
 
     `text` is the path from it on, `strict` whether a missing prefix is an error, `following` the step after it and
