@@ -42,13 +42,20 @@ def _input_text(given: str) -> tuple[str, str]:
         return "stdin", _decoded("stdin", sys.stdin.buffer.read())
     path = Path(given)
     try:
-        if not _looks_like_json(given) or path.is_file():
+        if not _looks_like_json(given) or _is_file(path):
             return given, _decoded(given, path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"there is no input file {given}", _similar(path) or "JSON itself works too") from None
     except OSError as error:
         raise UsageError(f"cannot read the input {given}: {error.strerror}") from None
     return "--input", given
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # a name that no file can have, such as JSON of some length
 
 
 def _looks_like_json(given: str) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sfnrun.errors import UsageError
+
 if TYPE_CHECKING:
     from sfnrun.cli.watching import Watch
     from sfnrun.run import Pause, Resumed
@@ -113,6 +115,8 @@ def execute(
     from sfnrun.cli.watching import Watch
     from sfnrun.config import load_config
 
+    if (mock_config is None) != (test_case is None):
+        raise UsageError("--mock-config and --test-case go together", "give both, or neither")
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not (step or debug), real=clock is Clock.REAL)
     settings = load_config(None if config is None else Path(config), Path(definition).parent)
     source = load_source(

@@ -42,8 +42,8 @@ def validate(
     if found:
         write_text(REPORTS["text"](found))
     errors = sum(problem.severity == "error" for problem in found)
-    if not quiet or errors:
-        print(_summary(len(files), found, errors), file=sys.stderr)
+    if not quiet or found:
+        print(_summary(len(files), found), file=sys.stderr)
     raise typer.Exit(unreadable or bool(errors))
 
 
@@ -62,12 +62,15 @@ def _check_all(files: list[str], substitutions: dict[str, str]) -> tuple[list[Pr
     return found, code
 
 
-def _summary(files: int, found: list[Problem], errors: int) -> str:
+def _summary(files: int, found: list[Problem]) -> str:
     from sfnrun.view.measures import counted
 
     checked = f"{counted(files, 'file')} checked"
     if not found:
         return f"{checked}, no problems"
-    others = len(found) - errors
-    parts = [counted(errors, "error")] * bool(errors) + [counted(others, "warning")] * bool(others)
+    parts = [
+        counted(count, noun)
+        for severity, noun in (("error", "error"), ("warning", "warning"), ("info", "note"))
+        if (count := sum(problem.severity == severity for problem in found))
+    ]
     return f"{checked}: {', '.join(parts)}"

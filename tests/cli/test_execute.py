@@ -1,0 +1,369 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SFNRUN = [sys.executable, "-m", "sfnrun"]
+
+
+def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A line of bash in which `sfnrun` is ours."""
+    prelude = f'set -o pipefail; sfnrun() {{ "{sys.executable}" -m sfnrun "$@"; }}; '
+    return subprocess.run(
+        ["bash", "-c", prelude + command],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_stdout_is_the_output_alone(sfn, hello):
+    done = sfn("execute", hello, "--input", '{"a": [1, 2.0,  "x"]}')
+    assert done.code == 0
+    assert done.out == '{"a": [1, 2.0,  "x"]}\n'
+    assert done.err.splitlines()[0] == "  ✓ Hello                         Pass"
+    assert done.err.splitlines()[1].startswith("SUCCEEDED in ")
+    assert done.err.splitlines()[2].startswith("history .sfnrun/executions/hello-")
+
+
+@pytest.mark.parametrize(
+    ("given", "output"),
+    [
+        (None, "{}"),
+        ("[1]", "[1]"),
+        ("7", "7"),
+        ("-1.5", "-1.5"),
+        ('"x"', '"x"'),
+        ("null", "null"),
+        ("-", "[3]"),
+        ("in.json", "true"),
+    ],
+)
+def test_the_input_is_json_a_file_or_stdin(sfn, hello, folder, given, output):
+    (folder / "in.json").write_bytes(b"\xef\xbb\xbf true\n")
+    arguments = [] if given is None else ["--input", given]
+    assert sfn("execute", hello, "--quiet", *arguments, stdin="[3]\n").out == output + "\n"
+
+
+def test_a_definition_can_come_from_stdin(sfn, hello, folder):
+    done = sfn("execute", "-", "--quiet", stdin=(folder / hello).read_text())
+    assert (done.code, done.out) == (0, "{}\n")
+
+
+BAD_INPUTS = [
+    ("missing.json", "error: there is no input file missing.json"),
+    ("{", "error: --input:1:2: the input is not JSON"),
+    ('{"a": 1,\n "b": }', "error: --input:2:7: the input is not JSON"),
+    ("[NaN]", "error: the input --input is not JSON: NaN is not JSON"),
+    (".", "error: cannot read the input .: Is a directory"),
+    ("latin.json", "error: the input latin.json is not UTF-8: byte 0xe9 at offset 2"),
+    ("inn.json", "did you mean in.json?"),
+    ("[" * 5000 + "]" * 5000, "nested deeper than 1000 levels"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), BAD_INPUTS, ids=[message[:40] for _, message in BAD_INPUTS])
+def test_a_bad_input_is_told(sfn, hello, folder, given, message):
+    (folder / "in.json").write_text("{}")
+    (folder / "latin.json").write_bytes(b'{"\xe9": 1}')
+    done = sfn("execute", hello, "--input", given)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not (folder / ".sfnrun").exists()
+
+
+def test_a_failed_execution_exits_1_and_says_where(sfn, definition):
+    name = definition(
+        {"Start": {"Type": "Pass", "Next": "End"}, "End": {"Type": "Fail", "Error": "Over", "Cause": "and out"}}
+    )
+    done = sfn("execute", name)
+    assert (done.code, done.out) == (1, "")
+    lines = done.err.splitlines()
+    assert lines[:9] == [
+        "  ✓ Start                         Pass",
+        "  ✗ End                           Fail      Over: and out",
+        "",
+        "Over",
+        "  and out",
+        "  machine.asl.json:8:5",
+        '    8 |     "End": {',
+        "      |     ^^^^^",
+        "",
+    ]
+    assert lines[9].startswith("FAILED in ")
+
+
+def test_quiet_shows_failures_alone(sfn, hello, definition):
+    assert sfn("execute", hello, "--quiet").err == ""
+    failing = definition({"F": {"Type": "Fail", "Error": "Over"}})
+    done = sfn("execute", failing, "-q")
+    assert (done.code, done.err.splitlines()[:2]) == (1, ["", "Over"])
+
+
+def test_json_gives_events_as_lines(sfn, hello):
+    done = sfn("execute", hello, "--json")
+    events = [json.loads(line) for line in done.err.splitlines()]
+    assert [event["type"] for event in events] == [
+        "ExecutionStarted",
+        "PassStateEntered",
+        "PassStateExited",
+        "ExecutionSucceeded",
+    ]
+    assert events[1]["stateEnteredEventDetails"]["name"] == "Hello"
+
+
+def test_verbose_shows_what_changed(sfn, definition):
+    name = definition({"P": {"Type": "Pass", "Result": 1, "ResultPath": "$.one", "End": True}})
+    assert "    + $.one: 1\n" in sfn("execute", name, "-v").err
+
+
+def test_the_output_can_go_to_a_file(sfn, hello, folder):
+    done = sfn("execute", hello, "-i", "[1]", "--output", "out.json")
+    assert (done.code, done.out) == (0, "")
+    assert (folder / "out.json").read_text() == "[1]\n"
+    done = sfn("execute", hello, "--output", "no/such/folder")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        2,
+        "error: cannot write the output to no/such/folder: No such file or directory",
+    )
+
+
+def test_history_can_be_put_elsewhere_or_left_out(sfn, hello, folder):
+    sfn("execute", hello, "--history", "kept", "--name", "one")
+    assert (folder / "kept" / "one.jsonl").is_file()
+    sfn("execute", hello, "--no-history")
+    assert not (folder / ".sfnrun").exists()
+
+
+def test_a_name_is_taken_once(sfn, hello):
+    assert sfn("execute", hello, "--name", "one").code == 0
+    done = sfn("execute", hello, "--name", "one")
+    assert (done.code, done.out) == (2, "")
+    assert "one.jsonl" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_year_passes_at_once(sfn, definition):
+    name = definition({"W": {"Type": "Wait", "Seconds": 31_535_000, "End": True}})
+    done = sfn("execute", name, "--clock", "virtual")
+    assert done.code == 0
+    assert "  ✓ W                             Wait      364 d 23 h\n" in done.err
+    assert "simulated 364 d 23 h in " in done.err
+
+
+def test_the_same_seed_gives_the_same_history(sfn, definition, folder):
+    name = definition({"P": {"Type": "Pass", "Parameters": {"id.$": "States.UUID()"}, "End": True}})
+    for history in ("a", "b"):
+        sfn("execute", name, "--clock", "virtual", "--seed", "7", "--name", "same", "--history", history)
+    assert (folder / "a" / "same.jsonl").read_bytes() == (folder / "b" / "same.jsonl").read_bytes()
+
+
+def test_handlers_run_and_their_prints_go_to_the_trace(sfn, definition, function):
+    task = function("greet", "def handler(event, context):\n    print('hi there')\n    return {'n': event['n'] + 1}\n")
+    done = sfn("execute", definition({"Greet": task}), "-i", '{"n": 1}')
+    assert (done.code, done.out) == (0, '{"n":2}\n')
+    assert "    │ hi there\n" in done.err
+    assert "  ✓ Greet                         Task      " in done.err
+
+
+def test_a_failing_handler_shows_its_lines(sfn, definition, function):
+    task = function("boom", "def handler(event, context):\n    raise KeyError('n')\n")
+    done = sfn("execute", definition({"Boom": task}))
+    assert done.code == 1
+    assert "KeyError\n  'n'\n" in done.err
+    assert "raise KeyError('n')" in done.err
+    assert '"Boom": {' in done.err
+    assert "site-packages" not in done.err
+
+
+def test_functions_can_be_elsewhere(sfn, definition, function, folder):
+    task = function("greet", "def handler(event, context):\n    return 'hi'\n")
+    (folder / "functions").rename(folder / "lambdas")
+    name = definition({"Greet": task})
+    assert sfn("execute", name, "--functions", "lambdas", "-q").out == '"hi"\n'
+    done = sfn("execute", name)
+    assert (done.code, done.out) == (2, "")
+    assert "Greet" in done.err
+    assert "greet" in done.err
+
+
+def test_sfnrun_yaml_answers(sfn, definition, folder):
+    resource = "arn:aws:states:::sns:publish"
+    name = definition({"Tell": {"Type": "Task", "Resource": resource, "Parameters": {"Message": "x"}, "End": True}})
+    (folder / "other.yaml").write_text(f"tasks:\n  {resource}:\n    result: {{MessageId: m-1}}\n")
+    assert sfn("execute", name, "--config", "other.yaml", "-q").out == '{"MessageId":"m-1"}\n'
+
+
+def test_a_mock_config_answers(sfn, definition, folder):
+    resource = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    name = definition({"Ask": {"Type": "Task", "Resource": resource, "End": True}})
+    mocks = {
+        "StateMachines": {"machine": {"TestCases": {"Happy": {"Ask": "Answer"}}}},
+        "MockedResponses": {"Answer": {"0": {"Return": {"mocked": True}}}},
+    }
+    (folder / "mocks.json").write_text(json.dumps(mocks))
+    done = sfn("execute", name, "--mock-config", "mocks.json", "--test-case", "Happy", "-q")
+    assert (done.code, done.out) == (0, '{"mocked":true}\n')
+    done = sfn("execute", name, "--mock-config", "mocks.json")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: --mock-config and --test-case go together")
+
+
+def test_substitutions_are_set(sfn, definition):
+    name = definition({"P": {"Type": "Pass", "Result": {"table": "${Table}"}, "End": True}})
+    assert sfn("execute", name, "--set", "Table=orders", "-q").out == '{"table":"orders"}\n'
+    done = sfn("execute", name)
+    assert (done.code, done.out) == (2, "")
+    assert "${Table} has no value" in done.err
+    assert sfn("execute", name, "--set", "Table").err.startswith("error: --set 'Table' is not NAME=VALUE")
+
+
+BAD_DEFINITIONS = [
+    ("missing.json", None, "there is no such file"),
+    ("broken.json", "{", "broken.json:1:1"),
+    ("empty.json", "", "this is empty"),
+    ("target.json", '{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}', "B"),
+    ("tabs.yaml", "StartAt: A\nStates:\n\tA: {}\n", "tabs.yaml:3:1"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "message"), BAD_DEFINITIONS)
+def test_a_bad_definition_is_told(sfn, folder, name, text, message):
+    if text is not None:
+        (folder / name).write_text(text)
+    done = sfn("execute", name)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert name in done.err
+    assert not (folder / ".sfnrun").exists()
+
+
+BAD_USAGE = [
+    ((), "Usage"),
+    (("execute",), "DEFINITION"),
+    (("execut", "x"), "Did you mean 'execute'"),
+    (("execute", "x", "--clock", "sundial"), "sundial"),
+    (("execute", "x", "--seed", "one"), "one"),
+    (("execute", "x", "--nope"), "--nope"),
+    (("trace", "replay", "--speed", "fast"), "--speed 'fast'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_USAGE)
+def test_wrong_usage_exits_2(sfn, arguments, message):
+    done = sfn(*arguments)
+    assert done.code == 2
+    assert message in done.err + done.out
+    assert "Traceback" not in done.err
+
+
+def test_the_version(sfn):
+    from sfnrun import __version__
+
+    assert sfn("--version") == (0, f"sfnrun {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("validate",), ("execute",), ("trace",), *[("trace", name) for name in ("list", "show", "replay")]]
+)
+def test_help(sfn, command):
+    done = sfn(*command, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert "Usage: sfnrun" in done.out
+    if command not in ((), ("trace",)):
+        assert "Example: sfnrun" in done.out
+
+
+def test_our_own_failure_apologises(sfn, hello, monkeypatch):
+    import sfnrun
+
+    def fail(*args, **options):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(sfnrun, "run", fail, raising=False)
+    done = sfn("execute", hello)
+    assert done.code == 2
+    assert done.err.splitlines()[0] == "sfnrun failed on its own account, which is a bug: ZeroDivisionError: ours"
+    assert "Traceback" not in done.err
+    monkeypatch.setenv("SFNRUN_DEBUG", "1")
+    assert "Traceback" in sfn("execute", hello).err
+
+
+# What only a real process shows
+
+
+def test_a_pipe_into_jq_or_a_reader_who_leaves(hello, folder):
+    done = shell(
+        f"sfnrun execute {hello} -i '[1, 2]' 2>/dev/null | python3 -c 'import json,sys; print(json.load(sys.stdin))'",
+        folder,
+    )
+    assert (done.returncode, done.stdout) == (0, "[1, 2]\n")
+    done = shell(f"sfnrun execute {hello} | true; echo ${{PIPESTATUS[0]}}", folder)
+    assert done.stdout == "0\n"
+    assert "rror" not in done.stderr
+    done = shell(f"(sfnrun execute {hello} -i 7; echo $? >code) 2>&1 >out | true", folder)
+    assert ((folder / "code").read_text(), (folder / "out").read_text()) == ("0\n", "7\n")
+
+
+def test_closed_streams_are_no_trouble(hello, folder):
+    done = shell(f"sfnrun execute {hello} >&-", folder)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    done = shell(f"sfnrun execute {hello} -i 7 2>&-", folder)
+    assert (done.returncode, done.stdout) == (0, "7\n")
+
+
+def test_a_full_disk_is_told(hello, folder):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    done = shell(f"sfnrun execute {hello} >/dev/full", folder)
+    assert done.returncode == 2
+    assert "cannot write to stdout" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_an_execution_cleanly(definition, folder):
+    name = definition({"First": {"Type": "Pass", "Next": "W"}, "W": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    process = subprocess.Popen(
+        [*SFNRUN, "execute", name, "--name", "stopped"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "First" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "  ⊘ W                             Wait\n" in err
+    assert "ABORTED in " in err
+    assert "Traceback" not in err
+    assert '"ExecutionAborted"' in (folder / ".sfnrun/executions/stopped.jsonl").read_text().splitlines()[-1]
+
+
+def test_stepping_needs_a_terminal(hello, folder):
+    done = subprocess.run(
+        [*SFNRUN, "execute", hello, "--step"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no terminal to ask on" in done.stderr
+    assert not (folder / ".sfnrun").exists()
+
+
+def test_ascii_terminals_get_ascii(hello, folder):
+    done = shell(f"sfnrun execute {hello}", folder, PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert done.stderr.isascii()
+    assert done.stderr.startswith("  + Hello ")
