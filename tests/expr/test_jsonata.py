@@ -222,10 +222,13 @@ def test_a_plain_reference_gives_what_the_engine_gives(text, value):
 
 
 def test_a_plain_reference_gives_the_very_same_object():
-    value = {"a": [1, {"b": 2.5}], "version": "1.0"}
-    compiled = compile_jsonata("$states.input.x", "Output")
-    assert compiled.evaluate({"input": {"x": value}}, PlainScope())["a"] is value["a"] or whole_numbers(value) == value
-    assert whole_numbers(value["a"]) is value["a"]
+    value = {"a": [1, {"b": 2.5}], "price": 1.05}
+    assert compile_jsonata("$states.input.x", "Output").evaluate({"input": {"x": value}}, PlainScope()) is value
+
+
+def test_whole_floats_are_found_wherever_they_are():
+    value = {"a": [1, {"b": 2.0}], "version": "1.0", "big": 2**70, "far": 1e20}
+    assert dumps(whole_numbers(value)) == dumps({"a": [1, {"b": 2}], "version": "1.0", "big": 2**70, "far": 10**20})
 
 
 # -- bounds

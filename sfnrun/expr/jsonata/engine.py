@@ -59,7 +59,8 @@ class Bounds:
     """How far an evaluation may go. The defaults are AWS's, as measured there; the seconds are not known.
 
     `depth` counts nested evaluations (each term of 1+1+1 is one, a call of f in `1+$f($n-1)` is three), `items` those
-    of one array, `characters` those of one string in bytes.
+    of one array, `characters` those of one string in bytes. The library notices Ctrl-C only when an evaluation ends, so
+    `seconds` is also how long that takes at most.
     """
 
     seconds: float = 5.0

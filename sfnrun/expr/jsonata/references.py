@@ -25,7 +25,8 @@ class References:
     `variables` are those that no scope of the expression binds, `$states` among them; a name may come often. `calls`
     are the free names that are called. `states` and `context` are the members of `$states` and `$states.context` that
     are named; an empty name stands for the whole. `outside` are uses of the context item where there is none.
-    `looks_outside` tells whether the expression may read the context item there in a way that is not refused.
+    `looks_outside` tells whether the expression may read the context item there in a way that is not refused. `roots`
+    are the `$$`, `later` the operators of later versions of JSONata, `assigned_states` what is done to `$states`.
     """
 
     variables: list[Mention] = field(default_factory=list)
