@@ -35,7 +35,7 @@ NO_WORLD = {"asyncio", "multiprocessing", "concurrent", "socket", "sqlite3", "su
 NO_CLOCK = {"now", "today", "utcnow"}
 
 # A person's eyes cost no start-up: these are imported when they are used.
-HEAVY = {"diskcache", "jlens", "jsonschema", "pymemcache", "redis", "rich", "yaml"}
+HEAVY = {"diskcache", "jlens", "jsonschema", "jsonschema_rs", "pymemcache", "redis", "rich", "yaml"}
 RICH_ROOM = {"view/live.py"}
 
 # Modules that are one heavy thing, imported lazily as a whole by those who need it.
