@@ -28,7 +28,7 @@ class FunctionFolder:
     def find(self, name: str) -> Code | None:
         """The code of the function that `name` (a name, an ARN, a placeholder) means; None if there is none.
 
-        Raises HandlerNotFound if several are as good.
+        Raises HandlerNotFound if several are equally good.
         """
         bare = function_name(name)
         for places in (self._by_name, self._by_short_name):
@@ -37,20 +37,21 @@ class FunctionFolder:
                     return self._code(self._only(name, [path for path in found if path.stem == bare] or found))
         return None
 
-    def configured(self, name: str, handler: str, start: Path) -> Code:
-        """The code that `handler` ("app.lambda_handler", "src/orders.create") names in sfnrun.yaml.
+    def configured(self, handler: str, start: Path) -> Code:
+        """The code that a handler in sfnrun.yaml names: "/abs/charge.py:handler", "package.module:handler".
 
-        It is looked for in the function's own folder, the functions folder and `start`, the folder of sfnrun.yaml.
-        One that is nowhere fails when it is invoked, as it would in Lambda.
+        A module is looked for in the functions folder, in `start` (the folder of sfnrun.yaml), then as Python does.
+        Lambda's own "app.lambda_handler" is understood too.
         """
-        stem, _, attribute = handler.rpartition(".")
-        module = stem.removesuffix(".py").replace("/", ".").lstrip(".")
-        own = (path for path in self._by_name.get(key(function_name(name)), []) if path.is_dir())
-        folders = (*own, self.path, start)
-        first = next((folder for folder in folders if _has_module(folder, module)), folders[0])
-        return Code(
-            (str(first), *(str(folder) for folder in folders if folder != first)), module, (attribute,), handler
-        )
+        place, _, function = handler.rpartition(":") if ":" in handler else handler.rpartition(".")
+        if place.endswith(".py"):
+            path = Path(place)
+            return Code((str(path.parent),), path.stem, (function,), f"{path.stem}.{function}")
+        module = place.replace("/", ".").lstrip(".")
+        folders = (self.path, start)
+        first = next((folder for folder in folders if _has_module(folder, module)), None)
+        around = () if first is None else (str(first),)
+        return Code(around, module, (function,), f"{module}.{function}" if module else function)
 
     @property
     def names(self) -> list[str]:
@@ -93,7 +94,7 @@ class FunctionFolder:
         if len(found) == 1:
             return found[0]
         shown = " and ".join(str(path.relative_to(self.path.parent)) for path in found)
-        hint = f"say which in sfnrun.yaml: functions: {{{function_name(name)}: {{handler: file.function}}}}"
+        hint = f"say which in sfnrun.yaml: function_settings: {{{function_name(name)}: {{handler: file.py:function}}}}"
         raise HandlerNotFound(f"The function {name} could be any of {shown}.", hint)
 
 

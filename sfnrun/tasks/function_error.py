@@ -16,7 +16,7 @@ from typing import Any
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, dumps
 
-__all__ = ["FunctionError", "exited", "fault", "platform", "raised"]
+__all__ = ["FunctionError", "exited", "fault", "platform", "raised", "told"]
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _IMPORTING = ("<frozen importlib", os.path.join("importlib", "__init__.py"))
@@ -46,9 +46,17 @@ def fault(
 def raised(error: BaseException, request_id: str, plain: Callable[[str], str] = str) -> FunctionError:
     """The error that a handler, or the import of its module, raised: its class's bare name, its text, its frames.
 
-    `plain` is applied to the text. Raises whatever `str(error)` raises.
+    `plain` is applied to the text.
     """
-    return _by_runtime(type(error).__name__, plain(str(error)), request_id, _frames(error.__traceback__), "")
+    return _by_runtime(type(error).__name__, plain(told(error)), request_id, _frames(error.__traceback__), "")
+
+
+def told(error: BaseException) -> str:
+    """The error's own text; what is wrong with it if it cannot even say that."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"<its text could not be made: {type(broken).__name__}>"
 
 
 def exited(status: object, request_id: str) -> FunctionError:

@@ -5,75 +5,129 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable
 from typing import Any
 
-from sfnrun.engine.effects import PENDING, Failed, Pending, Reply, Request
+from sfnrun.engine.effects import PENDING, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload, dumps, loads
 from sfnrun.tasks.function_error import FunctionError
+from sfnrun.tasks.lambda_context import LambdaContext
 from sfnrun.tasks.lambda_runtime import Identity, LambdaFunction
-from sfnrun.tasks.names import function_arn, qualifier
+from sfnrun.tasks.names import function_arn, function_name, qualifier
 
-__all__ = ["ByArn", "ByInvoke", "answer_around", "not_found"]
+__all__ = ["ByArn", "ByInvoke", "ByService", "Outcome", "answer_around", "context_for", "not_found"]
+
+Outcome = Json | Payload | Reply | Pending
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 
 
-class ByArn:
+class _Invoking:
+    """What the ways to invoke a function have in common: the function and its time limit."""
+
+    def __init__(self, function: LambdaFunction) -> None:
+        self.function = function
+        self.time_limit: float | None = function.timeout
+        self.overtime = function.overtime
+        self.timed_out = function.timed_out
+
+
+class ByArn(_Invoking):
     """Answers Tasks whose Resource is the ARN of a function: the event is the Task's input."""
 
-    def __init__(self, function: LambdaFunction) -> None:
-        self.function = function
-        self.time_limit: float | None = function.timeout
-        self.overtime = function.overtime
-        self.timed_out: Callable[[Request], Failed] = function.timed_out
-
-    def __call__(self, request: Request) -> Payload:
+    def __call__(self, request: Request) -> Outcome:
         identity = _identity(request, self.function.name, request.resource.arn, None)
         try:
-            text = self.function.invoke(request.text, request, identity)
+            return _outcome(self.function.invoke(request.text, request, identity))
         except FunctionError as error:
             raise error.as_task_failure(compact=False) from None
-        return _parsed(text)
 
 
-class ByInvoke:
-    """Answers `lambda:invoke`: the event is the member Payload of the arguments, FunctionName says as whom."""
+class ByInvoke(_Invoking):
+    """Answers `lambda:invoke`: the event is the member Payload of the arguments, FunctionName says as whom.
 
-    def __init__(self, function: LambdaFunction) -> None:
-        self.function = function
-        self.time_limit: float | None = function.timeout
-        self.overtime = function.overtime
-        self.timed_out: Callable[[Request], Failed] = function.timed_out
+    With a task token the function's own answer says only that it ran; `is_final` makes it what comes back with the
+    token.
+    """
 
-    def __call__(self, request: Request) -> Json | Reply | Pending:
-        arguments = request.payload
+    def __init__(self, function: LambdaFunction, *, is_final: bool = False) -> None:
+        super().__init__(function)
+        self.is_final = is_final
+
+    def __call__(self, request: Request) -> Outcome:
+        arguments = request.payload if isinstance(request.payload, dict) else {}
         identity = _identity(request, self.function.name, str(arguments.get("FunctionName", "")), arguments)
-        invocation_type = arguments.get("InvocationType", "RequestResponse")
-        result: Payload | None = None
-        if invocation_type != "DryRun":
-            result = self._invoke(request, identity, arguments, failing=invocation_type != "Event")
-        answer = answer_around(result if invocation_type == "RequestResponse" else None, request, identity.version)
-        if request.resource.pattern != "waitForTaskToken":
-            return answer
+        kind = arguments.get("InvocationType", "RequestResponse")
+        result: Outcome = None
+        if kind != "DryRun":
+            result = self._invoke(request, identity, arguments, is_event=kind == "Event")
+        has_token = request.resource.pattern == "waitForTaskToken"
+        if isinstance(result, Pending | Reply) or (has_token and self.is_final):
+            return result
+        answer = answer_around(result if kind == "RequestResponse" else None, request, identity.version)
+        if not has_token:
+            return Payload(answer)
         request.log(
-            f"waits for its task token to come back. To answer it here, in sfnrun.yaml: "
+            "waits for its task token to come back. To answer it here, in sfnrun.yaml: "
             f"tasks: {{{request.state}: {{result: ...}}}}"
         )
-        return Reply(PENDING, submitted=answer)
+        return Reply(PENDING, submitted=Payload(answer))
 
-    def _invoke(self, request: Request, identity: Identity, arguments: Any, *, failing: bool) -> Payload | None:
+    def _invoke(self, request: Request, identity: Identity, arguments: Any, *, is_event: bool) -> Outcome:
         try:
-            text = self.function.invoke(dumps(arguments.get("Payload", {})), request, identity)
+            return _outcome(self.function.invoke(dumps(arguments.get("Payload", {})), request, identity))
         except FunctionError as error:
-            if failing:
+            if not is_event:
                 raise error.as_task_failure(compact=True) from None
             # Nobody waits for what was invoked as an Event, so nobody hears how it failed.
-            request.log(f"{identity.arn} was invoked as an Event and failed: {error.text}")
+            request.log(f"{self.function.name} was invoked as an Event and failed: {error.text}")
             return None
-        return _parsed(text)
+
+
+class ByService(_Invoking):
+    """Answers any other resource with a handler(event, context): the event is what the Task gives the service.
+
+    The context object has also `task_token`, `state`, `resource` and `attempt`. `limit` is in seconds; None: no limit,
+    for only what Lambda runs has Lambda's timeout.
+    """
+
+    def __init__(self, function: LambdaFunction, limit: float | None = None) -> None:
+        super().__init__(function)
+        self.time_limit = limit
+
+    def __call__(self, request: Request) -> Outcome:
+        identity = _identity(request, self.function.name, "", None)
+        try:
+            return _outcome(self.function.invoke(request.text, request, identity, _of_task(request)))
+        except FunctionError as error:
+            raise error.as_task_failure(compact=True) from None
+
+
+def context_for(request: Request) -> LambdaContext:
+    """A context object for a callable that is no function of anybody's."""
+    name = function_name(request.function_name or request.state)
+    identity = _identity(request, name, request.function_name or "", None)
+    context = LambdaContext(
+        aws_request_id=request.id,
+        function_name=name,
+        function_version=identity.version,
+        invoked_function_arn=identity.arn,
+        memory=128,
+        timeout=900,
+        variables={},
+    )
+    vars(context).update(_of_task(request))
+    return context
+
+
+def _of_task(request: Request) -> dict[str, Any]:
+    return {
+        "task_token": request.token,
+        "state": request.state,
+        "resource": request.resource.arn,
+        "attempt": request.attempt,
+    }
 
 
 def answer_around(result: Json | Payload, request: Request, version: str = "$LATEST") -> Json:
@@ -161,10 +215,11 @@ def _client_context(text: Json, request: Request) -> Json:
         raise TaskFailed("Lambda.InvalidRequestContentException", cause) from None
 
 
-def _parsed(text: str) -> Payload:
+def _outcome(result: str | Pending | Reply) -> Outcome:
+    if not isinstance(result, str):
+        return result
     try:
-        return Payload.parse(text)
+        return Payload.parse(result)
     except ValueError as error:
         # NaN and Infinity, which Python's json writes; or bytes that are no JSON.
-        cause = f"The function returned a result that is not valid JSON: {error}"
-        raise TaskFailed("States.Runtime", cause) from None
+        raise TaskFailed("States.Runtime", f"The function returned a result that is not valid JSON: {error}") from None

@@ -11,14 +11,17 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from threading import Lock
 from typing import Any
 
-from sfnrun.engine.effects import Failed, Request
+from sfnrun.engine.effects import Failed, Pending, Reply, Request
+from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, loads
 from sfnrun.tasks.environment import variables_of_runtime
-from sfnrun.tasks.function_error import FunctionError, exited, fault, platform, raised
+from sfnrun.tasks.function_error import FunctionError, exited, fault, platform, raised, told
 from sfnrun.tasks.lambda_context import LambdaContext
 from sfnrun.tasks.loading import CodeSpace
 from sfnrun.tasks.response import response_text
@@ -91,26 +94,32 @@ class LambdaFunction:
         self._beginning = Lock()
         self._invocations: dict[str, Invocation] = {}
 
-    def invoke(self, event: str, request: Request, identity: Identity) -> str:
-        """Run the handler with the event, a JSON text, and return the JSON text of its result. Raises FunctionError."""
+    def invoke(
+        self, event: str, request: Request, identity: Identity, also: Mapping[str, Any] | None = None
+    ) -> str | Pending | Reply:
+        """Run the handler with the event, a JSON text, and return the JSON text of its result. Raises FunctionError.
+
+        `also` are further attributes of the context object. A handler that knows of sfnrun may return PENDING or a
+        Reply, and raise TaskFailed: they are passed on as they are.
+        """
         life = self._alive(request, identity)
         invocation = self._invocations[request.key] = Invocation(life.sandbox, request.log)
         before = enter(invocation)
         try:
-            return self._run(life, invocation, event, request, identity)
+            return self._run(life, invocation, event, request, identity, also or {})
         except FunctionError as error:
             if error.hint:
                 invocation.line(error.hint)
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TaskFailed):
             raise
         except SystemExit as error:
             if not isinstance(error.code, int | None):
-                invocation.line(_told(error))
+                invocation.line(told(error))
             raise self._ended(life, error.code, request) from None
         except BaseException as error:
             # Nothing in Lambda's runtime catches what is no Exception, so it ends the process.
-            invocation.line(f"{type(error).__name__}: {_told(error)}")
+            invocation.line(f"{type(error).__name__}: {told(error)}")
             raise self._ended(life, 1, request) from None
         finally:
             leave(before)
@@ -128,14 +137,17 @@ class LambdaFunction:
         return max(0.0, invocation.began + self.timeout - now)
 
     def timed_out(self, request: Request) -> Failed:
-        """What the Task fails with when the timeout is over. The invocation still at work is heard no more."""
+        """What the Task fails with when the timeout is over. The invocation still at work is heard no more.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html; the text is recorded.
+        """
         invocation = self._invocations.pop(request.key, None)
         if invocation is not None:
             invocation.give_up()
         self._life = None
         request.log(
             f"{self.name} was stopped after its timeout of {self.timeout:g} s. To give it more, in sfnrun.yaml: "
-            f"functions: {{{self.name}: {{timeout: 30}}}}"
+            f"function_settings: {{{self.name}: {{timeout: 30}}}}"
         )
         message = f"RequestId: {request.id} Error: Task timed out after {self.timeout:.2f} seconds"
         return Failed("Sandbox.Timedout", platform("Sandbox.Timedout", message).text)
@@ -160,7 +172,15 @@ class LambdaFunction:
         )
         return {**of_runtime, **self._variables}
 
-    def _run(self, life: _Life, invocation: Invocation, event: str, request: Request, identity: Identity) -> str:
+    def _run(
+        self,
+        life: _Life,
+        invocation: Invocation,
+        event: str,
+        request: Request,
+        identity: Identity,
+        also: Mapping[str, Any],
+    ) -> str | Pending | Reply:
         handler = life.handler or self._start(life)
         context = LambdaContext(
             aws_request_id=request.id,
@@ -172,12 +192,15 @@ class LambdaFunction:
             variables=life.sandbox.environment,
             client_context=identity.client_context,
         )
+        vars(context).update(also)
         invocation.began = time.monotonic()
         try:
             result = handler(loads(event), context)
+        except TaskFailed:
+            raise
         except Exception as error:  # as the runtime does
             raise raised(error, request.id, life.space.plain) from None
-        return response_text(result, request.id)
+        return result if isinstance(result, Pending | Reply) else response_text(result, request.id)
 
     def _start(self, life: _Life) -> Handler:
         """Import the module, or wait while another invocation does."""
@@ -210,7 +233,7 @@ def _import(code: Code, space: CodeSpace) -> Handler:
     try:
         module = space.load(code.module)
     except ImportError as error:
-        message = f"Unable to import module '{code.module}': {space.plain(_told(error))}"
+        message = f"Unable to import module '{code.module}': {space.plain(told(error))}"
         raise fault("ImportModuleError", message) from None
     except SyntaxError as error:
         trace = [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']
@@ -218,19 +241,12 @@ def _import(code: Code, space: CodeSpace) -> Handler:
     except Exception as error:  # as the runtime does
         raise raised(error, "", space.plain) from None
     for name in code.names:
-        if hasattr(module, name):
-            return getattr(module, name)  # type: ignore[no-any-return]
+        with suppress(AttributeError):
+            handler: Handler = attrgetter(name)(module)
+            return handler
     raise fault("HandlerNotFound", f"Handler '{code.names[0]}' missing on module '{code.module}'")
 
 
 # What Python says about the `module, name = handler.rsplit(".", 1)` of the runtime.
 _NO_MODULE = "not enough values to unpack (expected 2, got 1)"
 _MALFORMED = "a handler is named file.function, as in app.lambda_handler"
-
-
-def _told(error: BaseException) -> str:
-    """The error's own text; "" if it cannot even say that."""
-    try:
-        return str(error)
-    except Exception:  # a `__str__` that raises
-        return ""

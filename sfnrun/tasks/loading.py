@@ -38,8 +38,11 @@ class CodeSpace:
         _spaces[self.package] = self
 
     def load(self, name: str) -> ModuleType:
-        """Import the module `name` ("app", "orders.api") and return it. Raises whatever its code raises."""
-        return importlib.import_module(f"{self.package}.{name}")
+        """Import the module `name` ("app", "orders.api") and return it. Raises whatever its code raises.
+
+        Without folders the module is an installed one, which is one for all.
+        """
+        return importlib.import_module(f"{self.package}.{name}" if self._folders else name)
 
     def close(self) -> None:
         """Forget the modules; those who hold some of their functions may go on."""

@@ -1,0 +1,159 @@
+"""What `sfnrun.run(tasks=...)` takes: one callable for all Tasks, or callables and fixed results by name.
+
+A callable with one positional parameter is given the Request, and what it returns is the Task's result. One with two is
+a Lambda handler(event, context). Whatever they raise becomes the error that Lambda would make of it; TaskFailed says
+itself what the error is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sfnrun.asl.model import Resource
+from sfnrun.engine.effects import Failed, Pending, Reply, Request, TaskHandler
+from sfnrun.errors import TaskFailed, UsageError
+from sfnrun.payload import Json, Payload, dumps, loads
+from sfnrun.tasks.answers import Fixed, Outcome
+from sfnrun.tasks.names import function_name, key
+
+__all__ = ["Tasks", "TasksByName", "from_callables"]
+
+Tasks = Callable[..., Any] | Mapping[str, Any] | None
+
+
+def from_callables(tasks: Tasks) -> TasksByName:
+    """The handlers of `tasks`: None, a callable that answers every Task, or a mapping of names to answers.
+
+    A name is that of a state, of a function (in any spelling) or of a resource ("sns:publish" or all of its ARN), or a
+    pattern of one of them with `*` ("dynamodb:*"). An answer is a callable or a JSON value. Raises UsageError.
+    """
+    if tasks is None:
+        return TasksByName({})
+    if callable(tasks):
+        return TasksByName({"*": tasks})
+    if isinstance(tasks, Mapping):
+        return TasksByName(tasks)
+    hint = "a callable that takes a request, or a mapping of names to callables and results"
+    raise UsageError(f"tasks is {type(tasks).__name__}, which answers nothing", hint)
+
+
+class TasksByName:
+    """Handlers by the name of a state, else of a function, else of a resource, else by the first pattern that fits."""
+
+    def __init__(self, tasks: Mapping[str, Any]) -> None:
+        for name in tasks:
+            if not isinstance(name, str):
+                raise UsageError(f"tasks has the name {name!r}", "names are those of states, functions and resources")
+        self._handlers = {name: _handler(name, answer) for name, answer in tasks.items()}
+        self._functions = {key(function_name(name)): name for name in tasks if "*" not in name}
+        self._patterns = [(_pattern(name), handler) for name, handler in self._handlers.items() if "*" in name]
+
+    def find(self, state: str, function: str | None, resource: Resource) -> TaskHandler | None:
+        """Who answers the Task of this state, or None."""
+        bare = function_name(function) if function else ""
+        short = f"{resource.service}:{resource.label}" if resource.kind == "service" else resource.name
+        spelled = self._functions.get(key(bare), "") if bare else ""
+        for name in (state, function or "", bare, spelled, resource.arn, short):
+            if name in self._handlers:
+                return self._handlers[name]
+        names = (state, bare, resource.arn, short)
+        return next((handler for matches, handler in self._patterns if any(map(matches, names))), None)
+
+
+def _pattern(text: str) -> Callable[[str], object]:
+    return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL).fullmatch
+
+
+def _handler(name: str, answer: Any) -> TaskHandler:
+    if not callable(answer):
+        try:
+            return Fixed(Payload.from_python(answer).value)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"the answer of {name!r} is neither callable nor JSON: {error}") from None
+    if inspect.iscoroutinefunction(answer):
+        raise UsageError(f"the task {name!r} is async", "wrap it: lambda request: asyncio.run(task(request))")
+    return (_AsLambda if _takes_two(answer) else _Direct)(answer)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    """Whether it is to be called as handler(event, context): if it cannot do with one argument, and can with two."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins do not tell
+        return False
+    return not _binds(signature, 1) and _binds(signature, 2)
+
+
+def _binds(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+class _Direct:
+    """Gives a callable the request."""
+
+    time_limit: float | None = None
+
+    def __init__(self, function: Callable[[Request], Any]) -> None:
+        self._function = function
+
+    def __call__(self, request: Request) -> Outcome:
+        try:
+            return self._function(request)
+        except TaskFailed:
+            raise
+        except Exception as error:
+            raise _failure(error, request) from None
+
+    def timed_out(self, request: Request) -> Failed:
+        return Failed("States.Timeout")
+
+
+class _AsLambda:
+    """Gives a callable an event and a context, as the runtime of a function does."""
+
+    time_limit: float | None = None
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        self._function = function
+
+    def __call__(self, request: Request) -> Outcome:
+        from sfnrun.tasks.function_tasks import answer_around, context_for
+
+        try:
+            result = self._function(_event(request), context_for(request))
+        except TaskFailed:
+            raise
+        except Exception as error:
+            raise _failure(error, request) from None
+        # What comes back with a task token has no answer of Lambda's around it.
+        if not _is_invoke(request.resource) or request.token is not None or isinstance(result, Pending | Reply):
+            return result
+        return Payload(answer_around(Payload.from_python(result), request))
+
+    def timed_out(self, request: Request) -> Failed:
+        return Failed("States.Timeout")
+
+
+def _event(request: Request) -> Json:
+    """A copy of what the function would be given, which it may change."""
+    if _is_invoke(request.resource):
+        arguments = request.payload if isinstance(request.payload, dict) else {}
+        return loads(dumps(arguments.get("Payload", {})))
+    return loads(request.text)
+
+
+def _is_invoke(resource: Resource) -> bool:
+    return resource.kind == "service" and resource.service == "lambda"
+
+
+def _failure(error: Exception, request: Request) -> TaskFailed:
+    from sfnrun.tasks.function_error import raised
+
+    return raised(error, request.id).as_task_failure(compact=request.resource.kind != "lambda")
