@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 import time
@@ -50,6 +51,7 @@ class Watch:
             watch(self.story)
 
     def __enter__(self) -> Watch:
+        gc.enable()
         self._began = time.perf_counter()
         self.trace.__enter__()
         return self
