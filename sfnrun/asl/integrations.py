@@ -7,13 +7,12 @@ inside is a choice of one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["INTEGRATIONS", "NEEDS", "SDK_NEEDS", "Integration"]
 
 
-@dataclass(frozen=True, slots=True)
-class Integration:
+class Integration(Struct, frozen=True):
     """The actions of a service, and which of them have which pattern. "*" is every action."""
 
     actions: frozenset[str]

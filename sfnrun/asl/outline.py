@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sfnrun.payload import Json
 
@@ -58,16 +59,14 @@ def objects(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, dict[str, 
                 yield (*pointer, index), item
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """One way from a state to another: where the name stands, and the name."""
 
     pointer: Pointer
     target: Json
 
 
-@dataclass(eq=False)
-class State:
+class State(Struct, eq=False, dict=True):
     """One state. `type` is "" if it is missing or unknown; `language` is the one that its expressions are in."""
 
     name: str
@@ -130,6 +129,25 @@ class State:
         return objects(self.value.get("Choices"), self.at("Choices"))
 
     @property
+    def assigns(self) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+        """The Assign objects of the state: its own, its rules', its catchers'."""
+        for pointer, holder in ((self.pointer, self.value), *self.choices, *self.catchers):
+            assign = holder.get("Assign")
+            if isinstance(assign, dict):
+                yield (*pointer, "Assign"), assign
+
+    def variables_of(self, assign: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """The names that an Assign sets, each with its key as written; none that is not final yet."""
+        for key in assign:
+            if not has_placeholder(key):
+                yield (key if self.is_jsonata else key.removesuffix(".$")), key
+
+    @cached_property
+    def assigned(self) -> list[tuple[Pointer, str]]:
+        """The variables that the state may set, with the places of their names."""
+        return [((*pointer, key), name) for pointer, assign in self.assigns for name, key in self.variables_of(assign)]
+
+    @property
     def is_distributed(self) -> bool:
         """Whether this is a Map whose iterations are child executions."""
         config = self._processor.get("ProcessorConfig")
@@ -141,8 +159,7 @@ class State:
         return processor if isinstance(processor, dict) else {}
 
 
-@dataclass(eq=False)
-class Scope:
+class Scope(Struct, eq=False, dict=True):
     """One `States` object with its StartAt: the machine's own, a branch's, or a Map processor's."""
 
     pointer: Pointer
@@ -168,6 +185,11 @@ class Scope:
                 yield self.states[transition.target]
 
     @cached_property
+    def assigned(self) -> frozenset[str]:
+        """The variables that its states set, without those of scopes inside."""
+        return frozenset(name for state in self.states.values() for _, name in state.assigned)
+
+    @cached_property
     def reachable(self) -> set[str]:
         """Names of the states that a walk from StartAt comes to."""
         start = self.states.get(self.start) if isinstance(self.start, str) else None
@@ -191,8 +213,7 @@ class Scope:
         return unknown or any(self.states[name].leads_nowhere for name in self.reachable)
 
 
-@dataclass(eq=False)
-class Outline:
+class Outline(Struct, eq=False, dict=True):
     """A whole definition: every scope and state of it, outermost first."""
 
     value: dict[str, Any]

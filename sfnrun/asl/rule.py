@@ -7,8 +7,10 @@ What a rule looks at is said by its decorator, so that `check` walks a definitio
     on="machine"      the whole definition (sfnrun.asl.outline.Outline)
     on="scope"        one `States` object: the machine's, a branch's, a processor's (outline.Scope)
     on="state"        one state (outline.State), of the types given
-    on="path"         one JSONPath expression (expressions.Found): a path or an intrinsic function
-    on="jsonata"      one JSONata expression (expressions.Found)
+    on="path"         one JSONPath expression (expressions.Found) of the kinds given: "template", "call", "template!" …
+    on="jsonata"      one JSONata expression (expressions.Found) of the kinds given: "expression", "literal" …
+    on="reading"      one expression that reads variables, of the languages given: "path", "jsonata"
+    on="context"      one JSONPath expression that reads the context object
     on="accepted"     a form that other validators refuse and AWS takes; nothing is ever found
 """
 
@@ -16,19 +18,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from sfnrun.errors import Severity
 
 __all__ = ["RULES", "Finding", "Findings", "Rule", "rule"]
 
 Pointer = tuple[str | int, ...]
-Target = Literal["source", "shape", "machine", "scope", "state", "path", "jsonata", "accepted"]
+Target = Literal["source", "shape", "machine", "scope", "state", "path", "jsonata", "reading", "context", "accepted"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that a rule found: where and what.
 
     `pointer` is the value the caret stands under, or its key if `key`; `offset` and `length` narrow it to characters of
@@ -53,8 +55,7 @@ Findings = Iterator[Finding]
 Check = Callable[[Any], Findings]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule: its id, what AWS calls it, how bad it is, and the function that finds it."""
 
     id: str

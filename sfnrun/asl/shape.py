@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sfnrun.asl.outline import TYPES, is_placeholder
 from sfnrun.asl.rule import Finding, Pointer
@@ -45,7 +46,7 @@ _LANGUAGES = {"JSONPath": "JSONata", "JSONata": "JSONPath"}
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the Amazon States Language, draft 7."""
-    loaded: dict[str, Any] = orjson.loads((Path(__file__).parent / "schema.json").read_bytes())
+    loaded: dict[str, Any] = msgspec.json.decode((Path(__file__).parent / "schema.json").read_bytes())
     return loaded
 
 
@@ -67,8 +68,7 @@ def is_valid(value: Json) -> bool:
     return _validator().is_valid(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One place where a definition is not as the schema says.
 
     `pointer` is the value at fault, `keyword` the word of the schema that it breaks, `limit` what that word demands,

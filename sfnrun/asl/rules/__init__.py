@@ -7,8 +7,7 @@ sections of the rules; how a rule is written is said in `sfnrun.asl.rule`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -116,37 +115,37 @@ def rules_named(names: Collection[str]) -> set[str]:
     return found
 
 
-def _findings(outline: Outline, chosen: Chosen) -> Iterator[tuple[Rule, Finding]]:
-    for violation in shape.violations(outline.value):
-        rule = RULES[violation.rule]
-        if rule in chosen[rule.on][rule.types[0] if rule.types else ""]:
-            yield from _broken(rule, violation)
-    yield from _all(chosen["machine"][""], [outline])
-    yield from _all(chosen["scope"][""], outline.scopes)
-    for state in outline.states:
-        yield from _all(chosen["state"][""], [state])
-        yield from _all(chosen["state"][state.type], [state])
-    for found in outline.expressions:
-        yield from _all(chosen[found.language][""], [found])
+def _findings(outline: Outline, chosen: Chosen) -> list[tuple[Rule, Finding]]:
+    found: list[tuple[Rule, Finding]] = []
 
-
-def _broken(rule: Rule, violation: shape.Violation) -> Iterator[tuple[Rule, Finding]]:
-    """A rule that looks at meaning needs a value of the right type first; AWS's words say so."""
-    if rule.on == "shape":
-        yield from _of(rule, violation)
-    else:
-        yield rule, violation.found()
-
-
-def _all(rules: list[Rule], places: list[Any]) -> Iterator[tuple[Rule, Finding]]:
-    for place in places:
+    def look(rules: list[Rule], place: Any) -> None:
         for rule in rules:
-            yield from _of(rule, place)
+            found.extend((rule, finding) for finding in rule.check(place))
+
+    for violation in shape.violations(outline.value):
+        found += _broken(RULES[violation.rule], violation, chosen)
+    look(chosen["machine"][""], outline)
+    for scope in outline.scopes:
+        look(chosen["scope"][""], scope)
+    for_all, for_type = chosen["state"][""], chosen["state"]
+    for state in outline.states:
+        look(for_all, state)
+        look(for_type[state.type] if state.type else [], state)
+    for expression in outline.expressions:
+        look(chosen[expression.language][expression.kind], expression)
+        if expression.compiled is not None:
+            if expression.compiled.reads:
+                look(chosen["reading"][expression.language], expression)
+            if "$$" in expression.text and expression.language == "path":
+                look(chosen["context"][""], expression)
+    return found
 
 
-def _of(rule: Rule, place: Any) -> Iterator[tuple[Rule, Finding]]:
-    for finding in rule.check(place):
-        yield rule, finding
+def _broken(rule: Rule, violation: shape.Violation, chosen: Chosen) -> list[tuple[Rule, Finding]]:
+    """What a violation of the schema breaks. A rule about meaning has no words for it: AWS's are used."""
+    if rule not in chosen[rule.on][rule.types[0] if rule.types else ""]:
+        return []
+    return [(rule, finding) for finding in (rule.check(violation) if rule.on == "shape" else (violation.found(),))]
 
 
 def _problem(source: Source, rule: Rule, finding: Finding) -> Problem:
@@ -162,7 +161,13 @@ def _problem(source: Source, rule: Rule, finding: Finding) -> Problem:
         severity=finding.severity or rule.severity,
         location=None if finding.location is None else location_text(finding.location),
     )
-    return problem if finding.located else replace(problem, location=None)
+    return problem if finding.located else _without_location(problem)
+
+
+def _without_location(problem: Problem) -> Problem:
+    """AWS gives no location for some; ours is kept, as the span."""
+    rule, message, severity, code, hint = problem.rule, problem.message, problem.severity, problem.code, problem.hint
+    return Problem(rule, message, severity, code, hint, None, problem.path, problem.span, problem.source_line)
 
 
 def _place(problem: Problem) -> tuple[int, int, str]:

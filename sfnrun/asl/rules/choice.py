@@ -199,7 +199,7 @@ def is_operand(violation: Violation) -> Findings:
     yield violation.found(hint="the path belongs in Variable" if path else "")
 
 
-@rule("SFN-C13", on="path")
+@rule("SFN-C13", on="path", types=("operand!",))
 def path_operand(found: Found) -> Findings:
     """The operators that end in Path take a reference path to the value to compare with.
 
@@ -285,7 +285,7 @@ def rule_compares_or_joins(state: State) -> Findings:
             yield _only_one(pointer, names, "put the comparison inside")
 
 
-@rule("SFN-C20", on="path")
+@rule("SFN-C20", on="path", types=("variable!",))
 def variable_is_a_path(found: Found) -> Findings:
     """`Variable` is a path to one value, in the input (`$`), the context object (`$$`) or a variable (`$name`).
 

@@ -53,7 +53,7 @@ def _at(found: Found, path: Path, message: str, hint: str = "") -> Finding:
     return Finding(found.pointer, message, hint, offset=offset, length=len(path.text))
 
 
-@rule("SFN-X01", on="path", severity="warning", code="")
+@rule("SFN-X01", on="context", severity="warning", code="")
 def context_member_exists(found: Found) -> Findings:
     """The context object has Execution, State, StateMachine, Task and Map, nothing else; their members are known too.
 
@@ -78,7 +78,7 @@ def is_inside_map(found: Found) -> bool:
     return selector or any(owner.type == "Map" for owner in found.state.scope.ancestors)
 
 
-@rule("SFN-X02", on="path", severity="warning", code="")
+@rule("SFN-X02", on="context", severity="warning", code="")
 def map_context_is_set(found: Found) -> Findings:
     """`$$.Map` is read only in a Map's ItemSelector (or Parameters), or inside its processor.
 
@@ -91,7 +91,7 @@ def map_context_is_set(found: Found) -> Findings:
             yield _at(found, path, "$$.Map is only set while a Map runs")
 
 
-@rule("SFN-X03", on="path", severity="warning", code="")
+@rule("SFN-X03", on="context", severity="warning", code="")
 def token_is_set(found: Found) -> Findings:
     """`$$.Task.Token` is read only by Tasks that wait for it (`.waitForTaskToken`), or by activities.
 

@@ -7,8 +7,9 @@ There is one parser for each language, in `sfnrun.expr`; rules only ask what cam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sfnrun.asl.outline import Pointer, State, has_placeholder, is_placeholder, objects
 from sfnrun.asl.rule import Finding
@@ -21,8 +22,7 @@ from sfnrun.payload import Json
 __all__ = ["Found", "find", "looks_like_path", "template_objects"]
 
 
-@dataclass(eq=False, slots=True)
-class Found:
+class Found(Struct, eq=False):
     """One expression, or one plain string where an expression could stand (`role` "literal").
 
     `role` is what a JSONPath expression is for: "whole" (InputPath, OutputPath), "result", "caught" (ResultPath of a
@@ -40,6 +40,13 @@ class Found:
     depth: int = 0
     compiled: Any = None
     error: ExpressionError | None = None
+
+    @property
+    def kind(self) -> str:
+        """What rules are chosen by: the role, "call" for an intrinsic function, with "!" if there is an error."""
+        if self.error:
+            return f"{self.role}!"
+        return "call" if isinstance(self.compiled, Intrinsic) else self.role
 
     @property
     def key(self) -> str:

@@ -29,7 +29,7 @@ def _refused(found: Found) -> str:
     return "SFN-I03" if message.endswith(" given") else "SFN-I02"
 
 
-@rule("SFN-I01", on="path")
+@rule("SFN-I01", on="path", types=("template!",))
 def function_exists(found: Found) -> Findings:
     """The function is one of the 18 that exist.
 
@@ -42,7 +42,7 @@ def function_exists(found: Found) -> Findings:
         yield in_template(found)
 
 
-@rule("SFN-I02", on="path")
+@rule("SFN-I02", on="path", types=("template!",))
 def call_parses(found: Found) -> Findings:
     r"""The call can be read: brackets, commas, single-quoted texts, and only the escapes `\'`, `\{`, `\}` and `\\`.
 
@@ -52,7 +52,7 @@ def call_parses(found: Found) -> Findings:
         yield in_template(found)
 
 
-@rule("SFN-I03", on="path")
+@rule("SFN-I03", on="path", types=("template!",))
 def call_has_its_arguments(found: Found) -> Findings:
     """A function gets as many arguments as it takes.
 
@@ -78,7 +78,7 @@ def _at(found: Found, part: Call | Literal, message: str, hint: str = "") -> Fin
     return Finding(found.pointer, message, hint, offset=part.offset, length=length)
 
 
-@rule("SFN-I04", on="path", severity="warning", code="")
+@rule("SFN-I04", on="path", types=("call",), severity="warning", code="")
 def format_fills_its_template(found: Found) -> Findings:
     """States.Format gets as many values as its template has `{}`.
 
@@ -109,7 +109,7 @@ def _literal(call: Call, index: int, kind: type) -> Literal | None:
     return argument if right and isinstance(argument, Literal) else None
 
 
-@rule("SFN-I05", on="path", severity="warning", code="")
+@rule("SFN-I05", on="path", types=("call",), severity="warning", code="")
 def hash_knows_its_algorithm(found: Found) -> Findings:
     """States.Hash knows MD5, SHA-1, SHA-256, SHA-384 and SHA-512.
 
@@ -123,7 +123,7 @@ def hash_knows_its_algorithm(found: Found) -> Findings:
             yield _at(found, algorithm, f"unknown algorithm '{algorithm.value}'", f"there are {', '.join(DIGESTS)}")
 
 
-@rule("SFN-I06", on="path", severity="warning", code="")
+@rule("SFN-I06", on="path", types=("call",), severity="warning", code="")
 def merge_is_shallow(found: Found) -> Findings:
     """The third argument of States.JsonMerge is `false`.
 
@@ -137,7 +137,7 @@ def merge_is_shallow(found: Found) -> Findings:
             yield _at(found, deep, "deep merge is not supported", "write false")
 
 
-@rule("SFN-I07", on="path")
+@rule("SFN-I07", on="path", types=("template!",))
 def function_names_are_exact(found: Found) -> Findings:
     """Upper and lower case count in the name of a function, and it begins with `States.`.
 
@@ -190,7 +190,7 @@ _FAULTS: dict[str, Callable[[Call], str]] = {
 }
 
 
-@rule("SFN-I09", on="path", severity="warning", code="")
+@rule("SFN-I09", on="path", types=("call",), severity="warning", code="")
 def literal_arguments_are_in_range(found: Found) -> Findings:
     """Literal arguments are such that the function can work.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from sfnrun.asl.outline import State
 from sfnrun.asl.rule import Finding, Findings, rule
@@ -74,7 +74,7 @@ def _is_framed(found: Found) -> bool:
     return found.text.startswith("{%") and found.text.endswith("%}") and len(found.text) >= 4
 
 
-@rule("SFN-Q05", on="jsonata", code=_INVALID)
+@rule("SFN-Q05", on="jsonata", types=("expression!",), code=_INVALID)
 def expressions_parse(found: Found) -> Findings:
     """What stands in `{% %}` is JSONata (of version 2.0: `?:` and `??` came later).
 
@@ -90,7 +90,7 @@ def _unsupported(found: Found, *words: str) -> Findings:
         yield found.fault()
 
 
-@rule("SFN-Q06", on="jsonata", code=_UNSUPPORTED)
+@rule("SFN-Q06", on="jsonata", types=("expression!",), code=_UNSUPPORTED)
 def expressions_begin_somewhere(found: Found) -> Findings:
     """An expression begins at `$states` or at a variable, not at a bare name or `$`.
 
@@ -102,7 +102,7 @@ def expressions_begin_somewhere(found: Found) -> Findings:
         yield from _unsupported(found, "at the top level")
 
 
-@rule("SFN-Q07", on="jsonata", code=_UNSUPPORTED)
+@rule("SFN-Q07", on="jsonata", types=("expression!",), code=_UNSUPPORTED)
 def expressions_have_no_root(found: Found) -> Findings:
     """`$$` is not used.
 
@@ -113,7 +113,7 @@ def expressions_have_no_root(found: Found) -> Findings:
     yield from _unsupported(found, "'$$'")
 
 
-@rule("SFN-Q08", on="jsonata", code=_UNSUPPORTED)
+@rule("SFN-Q08", on="jsonata", types=("expression!", "expression"), code=_UNSUPPORTED)
 def states_members_are_available(found: Found) -> Findings:
     """`$states.result` and `$states.errorOutput` are read where they are.
 
@@ -129,7 +129,7 @@ def states_members_are_available(found: Found) -> Findings:
         yield replace(warning, severity="warning")
 
 
-@rule("SFN-Q09", on="jsonata", code=_INVALID)
+@rule("SFN-Q09", on="jsonata", types=("expression!", "literal"), code=_INVALID)
 def expressions_are_framed(found: Found) -> Findings:
     """An expression begins with `{%` and ends with `%}`, with nothing outside, not even blanks.
 
@@ -156,7 +156,7 @@ def task_arguments_are_an_object(violation: Violation) -> Findings:
     yield violation.found()
 
 
-@rule("SFN-Q11", on="jsonata", severity="warning", code="")
+@rule("SFN-Q11", on="jsonata", types=("expression",), severity="warning", code="")
 def eval_is_not_there(found: Found) -> Findings:
     """`$eval` does not exist in Step Functions.
 
@@ -173,7 +173,7 @@ def _mention(found: Found, word: str, message: str, hint: str) -> Finding:
     return Finding(found.pointer, message, hint, offset=max(0, offset), length=length)
 
 
-@rule("SFN-Q12", on="jsonata", severity="warning", code="")
+@rule("SFN-Q12", on="jsonata", types=("expression",), severity="warning", code="")
 def called_functions_exist(found: Found) -> Findings:
     """A function that is called is one of JSONata, one of Step Functions, or a variable.
 
@@ -191,7 +191,7 @@ def called_functions_exist(found: Found) -> Findings:
             yield _mention(found, f"${name}", f"unknown function ${name}", f"did you mean ${close}?" if close else "")
 
 
-@rule("SFN-Q13", on="jsonata", severity="warning", code="")
+@rule("SFN-Q13", on="jsonata", types=("expression",), severity="warning", code="")
 def states_members_exist(found: Found) -> Findings:
     """`$states` has input, result, errorOutput and context; the context Execution, Map, State, StateMachine and Task.
 
@@ -211,7 +211,7 @@ def states_members_exist(found: Found) -> Findings:
             yield _mention(found, prefix + name, f"{prefix}{name} does not exist", hint)
 
 
-@rule("SFN-Q14", on="jsonata", severity="warning", code="")
+@rule("SFN-Q14", on="jsonata", types=("expression", "literal"), severity="warning", code="")
 def dollar_keys_are_literal(found: Found) -> Findings:
     """A key that ends in `.$` is an ordinary key in a JSONata state.
 
@@ -225,7 +225,7 @@ def dollar_keys_are_literal(found: Found) -> Findings:
         yield Finding(found.pointer, message, f"write '{key[:-2]}', with a value in {{% %}}", key=True)
 
 
-@rule("SFN-Q15", on="jsonata", severity="warning", code="")
+@rule("SFN-Q15", on="jsonata", types=("literal",), severity="warning", code="")
 def paths_are_plain_strings(found: Found) -> Findings:
     """A string that looks like a JSONPath is a plain string in a JSONata state.
 
@@ -297,7 +297,7 @@ def functions_of_step_functions(_: object) -> Findings:
     yield from ()
 
 
-@rule("SFN-Q21", on="jsonata", severity="warning", code="")
+@rule("SFN-Q21", on="reading", types=("jsonata",), severity="warning", code="")
 def variables_have_values(found: Found) -> Findings:
     """A variable that an expression reads is assigned, and can be seen where it is read.
 

@@ -167,7 +167,7 @@ def _shown(character: str) -> str:
     return f"'{character}'" if character.isprintable() and character != " " else f"U+{ord(character):04X}"
 
 
-@rule("SFN-M23", on="path")
+@rule("SFN-M23", on="path", types=("items!",))
 def items_path_is_a_reference_path(found: Found) -> Findings:
     """`ItemsPath` is a reference path, not null; it names one array.
 
@@ -220,7 +220,7 @@ def processor_has_no_other_fields(violation: Violation) -> Findings:
     yield violation.found(hint="set it in the states of the processor" if language else "")
 
 
-@rule("SFN-M29", on="path")
+@rule("SFN-M29", on="path", types=("number!",))
 def number_paths_are_reference_paths(found: Found) -> Findings:
     """MaxConcurrencyPath and the other paths to numbers are reference paths, and do not begin at the context object.
 

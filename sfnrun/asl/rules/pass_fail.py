@@ -57,7 +57,7 @@ def error_and_cause_are_strings(violation: Violation) -> Findings:
     yield violation.found(hint=f'write "{violation.value}"' if isinstance(violation.value, int) else "")
 
 
-@rule("SFN-P04", on="path")
+@rule("SFN-P04", on="path", types=("fail!", "call"))
 def error_path_gives_a_string(found: Found) -> Findings:
     """`ErrorPath` and `CausePath` are a path, or an intrinsic function that returns a string.
 

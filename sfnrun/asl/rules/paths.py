@@ -46,7 +46,7 @@ def whole_paths_are_strings(violation: Violation) -> Findings:
     yield violation.found()
 
 
-@rule("SFN-D02", on="path")
+@rule("SFN-D02", on="path", types=("whole!", "result!", "items!", "template!"))
 def path_parses(found: Found) -> Findings:
     """A path can be read, as AWS reads it (like Jayway JsonPath 2.0).
 
@@ -64,7 +64,7 @@ def path_parses(found: Found) -> Findings:
         yield in_template(found)
 
 
-@rule("SFN-D03", on="path")
+@rule("SFN-D03", on="path", types=("result!",))
 def result_path_names_one_node(found: Found) -> Findings:
     """`ResultPath` is a reference path: names and indices, without `..`, `*`, `@`, `?`, `,`, `:` or functions.
 
@@ -76,7 +76,7 @@ def result_path_names_one_node(found: Found) -> Findings:
         yield found.fault()
 
 
-@rule("SFN-D04", on="path")
+@rule("SFN-D04", on="path", types=("result!",))
 def result_path_is_not_context(found: Found) -> Findings:
     """`ResultPath` does not begin with `$$`.
 
@@ -88,7 +88,7 @@ def result_path_is_not_context(found: Found) -> Findings:
         yield found.fault()
 
 
-@rule("SFN-D05", on="path")
+@rule("SFN-D05", on="path", types=("result!",))
 def result_path_is_no_variable(found: Found) -> Findings:
     """`ResultPath` does not write a variable.
 
@@ -100,7 +100,7 @@ def result_path_is_no_variable(found: Found) -> Findings:
         yield found.fault()
 
 
-@rule("SFN-D06", on="path")
+@rule("SFN-D06", on="path", types=("whole!", "items!", "result!"))
 def functions_stand_in_templates(found: Found) -> Findings:
     """Intrinsic functions are called in fields that end in `.$`, not in InputPath, OutputPath, ItemsPath or ResultPath.
 
@@ -114,7 +114,7 @@ def functions_stand_in_templates(found: Found) -> Findings:
         yield Finding(found.pointer, message, hint, offset=0, length=len(found.text))
 
 
-@rule("SFN-D07", on="path")
+@rule("SFN-D07", on="path", types=("template!",))
 def template_values_are_expressions(found: Found) -> Findings:
     """The value under a key that ends in `.$` is a string: a path, or a call of an intrinsic function.
 
@@ -159,7 +159,7 @@ def twice(pointer: tuple[str | int, ...], node: Mapping[str, Any]) -> Findings:
             )
 
 
-@rule("SFN-D09", on="path", severity="warning", code="NO_DOLLAR")
+@rule("SFN-D09", on="path", types=("literal",), severity="warning", code="NO_DOLLAR")
 def paths_stand_under_dollar_keys(found: Found) -> Findings:
     """A value that looks like a path or a function stands under a key that ends in `.$`.
 
@@ -197,7 +197,7 @@ def template_keys_have_names(state: State) -> Findings:
                 yield Finding((*pointer, ".$"), "Key '.$' has an empty name", "give it a name: 'id.$'", key=True)
 
 
-@rule("SFN-D12", on="path")
+@rule("SFN-D12", on="path", types=("template!",))
 def templates_are_walked(found: Found) -> Findings:
     """What holds for the top of a template holds at any depth of it, in arrays too.
 

@@ -169,7 +169,7 @@ def handler_fields_are_known(violation: Violation) -> Findings:
         yield violation.found()
 
 
-@rule("SFN-E12", on="path")
+@rule("SFN-E12", on="path", types=("caught!",))
 def catcher_result_path_names_one_node(found: Found) -> Findings:
     """A catcher's `ResultPath` is a reference path or null.
 

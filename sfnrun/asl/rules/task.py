@@ -178,7 +178,7 @@ def placeholders_are_resolved(outline: Outline) -> Findings:
         )
 
 
-@rule("SFN-T17", on="path")
+@rule("SFN-T17", on="path", types=("timeout!",))
 def timeout_paths_are_reference_paths(found: Found) -> Findings:
     """`TimeoutSecondsPath` and `HeartbeatSecondsPath` are reference paths: they name one value.
 

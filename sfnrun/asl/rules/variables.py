@@ -6,39 +6,17 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from sfnrun.asl.outline import Outline, Pointer, Scope, State, has_placeholder
+from sfnrun.asl.outline import Outline, Scope, State
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.expressions import Found
 from sfnrun.asl.rules.paths import in_template, twice
 from sfnrun.asl.shape import Violation, close_to
 from sfnrun.errors import Severity
 
-__all__ = ["assigned_in", "is_visible"]
+__all__ = ["hidden_by_distributed", "is_visible", "never_assigned", "only_inside"]
 
 MAX_LENGTH = 80
-
-
-def assigns(state: State) -> Iterator[tuple[Pointer, dict[str, Any]]]:
-    """The Assign objects of a state: its own, its rules', its catchers'."""
-    for pointer, holder in ((state.pointer, state.value), *state.choices, *state.catchers):
-        assign = holder.get("Assign")
-        if isinstance(assign, dict):
-            yield (*pointer, "Assign"), assign
-
-
-def names_in(state: State, assign: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The names that an Assign sets, with their keys as written."""
-    for key in assign:
-        yield (key if state.is_jsonata else key.removesuffix(".$")), key
-
-
-def _names(state: State) -> Iterator[tuple[Pointer, str]]:
-    for pointer, assign in assigns(state):
-        for name, key in names_in(state, assign):
-            if not has_placeholder(key):
-                yield (*pointer, key), name
 
 
 @rule("SFN-V01", on="state")
@@ -50,7 +28,7 @@ def names_are_identifiers(state: State) -> Findings:
 
     Example: `"Assign": {"2nd": 1}`
     """
-    for pointer, name in _names(state):
+    for pointer, name in state.assigned:
         if not name.isidentifier():
             plain = "".join(c if c.isalnum() else "_" for c in unicodedata.normalize("NFC", name)).strip("_")
             hint = f"did you mean '{plain}'?" if plain.isidentifier() else ""
@@ -67,7 +45,7 @@ def names_are_not_too_long(state: State) -> Findings:
 
     Example: `"Assign": {"aaaa…": 1}` with 81 of them
     """
-    for pointer, name in _names(state):
+    for pointer, name in state.assigned:
         if len(name) > MAX_LENGTH:
             yield Finding(
                 pointer, f"Variable name is longer than {MAX_LENGTH}", f"it has {len(name)} characters", key=True
@@ -82,7 +60,7 @@ def states_is_reserved(state: State) -> Findings:
 
     Example: `"Assign": {"states": 1}`
     """
-    for pointer, name in _names(state):
+    for pointer, name in state.assigned:
         if name == "states":
             yield Finding(pointer, "'states' is reserved", "choose another name", key=True)
 
@@ -100,16 +78,6 @@ def ends_assign_nothing(violation: Violation) -> Findings:
 
 # --- what a state can see --------------------------------------------------------------------------------------------
 
-_ASSIGNED: WeakKeyDictionary[Scope, frozenset[str]] = WeakKeyDictionary()
-
-
-def assigned_in(scope: Scope) -> frozenset[str]:
-    """The names that states of a scope assign, without those of scopes inside."""
-    if scope not in _ASSIGNED:
-        states = scope.states.values()
-        _ASSIGNED[scope] = frozenset(name for state in states for _, name in _names(state))
-    return _ASSIGNED[scope]
-
 
 def _visible_scopes(scope: Scope) -> Iterator[Scope]:
     """The scopes whose variables a state of `scope` sees: its own and those around, up to a distributed Map."""
@@ -122,7 +90,7 @@ def _visible_scopes(scope: Scope) -> Iterator[Scope]:
 
 def is_visible(state: State, name: str) -> bool:
     """Whether a variable of that name is assigned where the state can see it."""
-    return any(name in assigned_in(scope) for scope in _visible_scopes(state.scope))
+    return any(name in scope.assigned for scope in _visible_scopes(state.scope))
 
 
 def _hidden_outside(state: State, name: str) -> str:
@@ -130,7 +98,7 @@ def _hidden_outside(state: State, name: str) -> str:
     crossed = ""
     for owner in state.scope.ancestors:
         crossed = crossed or (owner.name if owner.is_distributed else "")
-        if crossed and name in assigned_in(owner.scope):
+        if crossed and name in owner.scope.assigned:
             return crossed
     return ""
 
@@ -145,7 +113,7 @@ def _hidden_inside(state: State, name: str) -> State | None:
         scope = waiting.pop()
         for owner in scope.states.values():
             for inner in owner.scopes:
-                if name in assigned_in(inner):
+                if name in inner.assigned:
                     return owner
                 waiting.append(inner)
     return None
@@ -167,13 +135,13 @@ def never_assigned(found: Found) -> Findings:
         state = found.state
         if is_visible(state, name) or _hidden_outside(state, name) or _hidden_inside(state, name):
             continue
-        seen = {known for scope in _visible_scopes(state.scope) for known in assigned_in(scope)}
+        seen = {known for scope in _visible_scopes(state.scope) for known in scope.assigned}
         close = close_to(name, sorted(seen))
         hint = f"did you mean ${close}?" if close else "a variable gets its value by Assign"
         yield Finding(found.pointer, f"Variable ${name} is never assigned", hint, offset=offset, length=length)
 
 
-@rule("SFN-V05", on="path", severity="warning", code="")
+@rule("SFN-V05", on="reading", types=("path",), severity="warning", code="")
 def variables_are_assigned(found: Found) -> Findings:
     """A variable is assigned before it is read.
 
@@ -193,15 +161,15 @@ def inner_scopes_assign_their_own(scope: Scope) -> Findings:
 
     Example: `"Assign": {"total": 0}` before a Parallel, and `"Assign": {"total": 1}` in one of its branches
     """
-    outer = {name for around in _visible_scopes(scope) if around is not scope for name in assigned_in(around)}
+    outer = {name for around in _visible_scopes(scope) if around is not scope for name in around.assigned}
     for state in scope.states.values() if outer else ():
-        for pointer, name in _names(state):
+        for pointer, name in state.assigned:
             if name in outer:
                 message = f"Variable '{name}' is already assigned in an outer scope"
                 yield Finding(pointer, message, "choose another name, and pass the value out as output", key=True)
 
 
-@rule("SFN-V07", on="path", severity="warning", code="")
+@rule("SFN-V07", on="reading", types=("path",), severity="warning", code="")
 def inner_variables_stay_inside(found: Found) -> Findings:
     """A variable that is assigned inside a Map or Parallel is not seen outside.
 
@@ -229,7 +197,7 @@ def assigned_names_are_unique(state: State) -> Findings:
     Example: `"Assign": {"id": 1, "id.$": "$.id"}`
     """
     if not state.is_jsonata:
-        for pointer, assign in assigns(state):
+        for pointer, assign in state.assigns:
             yield from twice(pointer, assign)
 
 
@@ -244,7 +212,7 @@ def assign_is_an_object(violation: Violation) -> Findings:
     yield violation.found()
 
 
-@rule("SFN-V10", on="jsonata", code="INVALID_JSONATA_EXPRESSION")
+@rule("SFN-V10", on="jsonata", types=("expression!",), code="INVALID_JSONATA_EXPRESSION")
 def assigned_expressions_parse(found: Found) -> Findings:
     """A JSONata expression in Assign can be read.
 
@@ -259,7 +227,7 @@ def assigned_expressions_parse(found: Found) -> Findings:
         yield found.fault()
 
 
-@rule("SFN-V11", on="path")
+@rule("SFN-V11", on="path", types=("template!",))
 def assigned_templates_are_expressions(found: Found) -> Findings:
     """The value under a key of Assign that ends in `.$` is a path or a call of an intrinsic function.
 
@@ -270,7 +238,7 @@ def assigned_templates_are_expressions(found: Found) -> Findings:
         yield in_template(found)
 
 
-@rule("SFN-V12", on="path", severity="warning", code="")
+@rule("SFN-V12", on="reading", types=("path",), severity="warning", code="")
 def distributed_maps_see_no_variables(found: Found) -> Findings:
     """The processor of a DISTRIBUTED Map does not see the variables around the Map.
 
@@ -342,7 +310,7 @@ def _ways(state: State) -> Iterator[tuple[State, frozenset[str]]]:
 
     def assigned(holder: dict[str, Any]) -> frozenset[str]:
         assign = holder.get("Assign")
-        return frozenset(name for name, _ in names_in(state, assign)) if isinstance(assign, dict) else frozenset()
+        return frozenset(name for name, _ in state.variables_of(assign)) if isinstance(assign, dict) else frozenset()
 
     for field in ("Next", "Default"):
         target = state.get(field)

@@ -54,7 +54,7 @@ def timestamp_is_a_time(state: State) -> Findings:
         yield from not_a_timestamp(state.at("Timestamp"), value)
 
 
-@rule("SFN-W05", on="path")
+@rule("SFN-W05", on="path", types=("wait!",))
 def wait_paths_are_reference_paths(found: Found) -> Findings:
     """`SecondsPath` and `TimestampPath` are reference paths: they name one value.
 
