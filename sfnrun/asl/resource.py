@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sfnrun.asl.model import Resource
 
@@ -16,6 +17,7 @@ _ARN = re.compile(rf"arn:({_PART}):({_PART}):({_PART}):({_PART}):(.+)", re.DOTAL
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?=\S)")
 
 
+@lru_cache(maxsize=1024)
 def read_resource(text: str) -> Resource | None:
     """A Resource taken apart; None if it is no ARN of a function, an activity or an integration.
 

@@ -120,7 +120,8 @@ def _findings(outline: Outline, chosen: Chosen) -> list[tuple[Rule, Finding]]:
 
     def look(rules: list[Rule], place: Any) -> None:
         for rule in rules:
-            found.extend((rule, finding) for finding in rule.check(place))
+            for finding in rule.check(place):
+                found.append((rule, finding))
 
     for violation in shape.violations(outline.value):
         found += _broken(RULES[violation.rule], violation, chosen)
@@ -133,7 +134,7 @@ def _findings(outline: Outline, chosen: Chosen) -> list[tuple[Rule, Finding]]:
         look(for_type[state.type] if state.type else [], state)
     for expression in outline.expressions:
         look(chosen[expression.language][expression.kind], expression)
-        if expression.compiled is not None:
+        if expression.is_compiled:
             if expression.compiled.reads:
                 look(chosen["reading"][expression.language], expression)
             if "$$" in expression.text and expression.language == "path":

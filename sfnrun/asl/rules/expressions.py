@@ -19,16 +19,17 @@ from sfnrun.expr.intrinsics import Intrinsic, compile_intrinsic, is_intrinsic
 from sfnrun.expr.jsonpath import Path, compile_path
 from sfnrun.payload import Json
 
-__all__ = ["Found", "find", "looks_like_path", "template_objects"]
+__all__ = ["Found", "find", "looks_like_path"]
 
 
 class Found(Struct, eq=False):
-    """One expression, or one plain string where an expression could stand (`role` "literal").
+    """One expression, or one plain string where an expression could stand (`role` "literal", "constant").
 
     `role` is what a JSONPath expression is for: "whole" (InputPath, OutputPath), "result", "caught" (ResultPath of a
     state, of a catcher), "items", "number" (a number of a Map), "timeout", "wait", "variable", "operand" (Choice),
-    "fail", "template". In JSONata it is "expression". `key` is the key it stands under, `container` the object that
-    AWS names for it, `depth` how deep in a template it stands.
+    "fail", "template". In JSONata it is "expression". "object" is an object of a template with a key that ends in
+    `.$`; `compiled` is the object itself. `key` is the key it stands under, `container` the object that AWS names for
+    it, `depth` how deep in a template it stands.
     """
 
     state: State
@@ -40,6 +41,10 @@ class Found(Struct, eq=False):
     depth: int = 0
     compiled: Any = None
     error: ExpressionError | None = None
+
+    @property
+    def is_compiled(self) -> bool:
+        return self.compiled is not None and self.role != "object"
 
     @property
     def kind(self) -> str:
@@ -116,16 +121,13 @@ _INNER_PATHS: tuple[tuple[str, ...], ...] = (
     ("ItemBatcher", "MaxItemsPerBatchPath"),
     ("ItemBatcher", "MaxInputBytesPerBatchPath"),
 )
-_TEMPLATES: tuple[tuple[str, ...], ...] = (
-    ("Parameters",),
-    ("ItemSelector",),
-    ("ResultSelector",),
-    ("Assign",),
-    ("Credentials",),
+_TEMPLATES = frozenset({"Parameters", "ItemSelector", "ResultSelector", "Assign", "Credentials"})
+_INNER_TEMPLATES: tuple[tuple[str, ...], ...] = (
     ("ItemReader", "Parameters"),
     ("ResultWriter", "Parameters"),
     ("ItemBatcher", "BatchInput"),
 )
+_CONSTANTS = frozenset({"Result", "Error", "Cause"})
 
 
 def _inside(value: Mapping[str, Any], steps: tuple[str, ...]) -> Json:
@@ -136,12 +138,19 @@ def _inside(value: Mapping[str, Any], steps: tuple[str, ...]) -> Json:
 
 
 def _jsonpath(state: State) -> Iterator[Found]:
-    for name, role in _PATHS.items():
-        yield from _path(state, role, (name,), state.get(name))
-    for steps in _INNER_PATHS:
-        yield from _path(state, "number", steps, _inside(state.value, steps))
-    for steps in _TEMPLATES:
-        yield from _template(state, steps, _inside(state.value, steps))
+    for name, value in state.value.items():
+        if name in _PATHS:
+            yield from _path(state, _PATHS[name], (name,), value)
+        elif name in _TEMPLATES:
+            yield from _template(state, (name,), value)
+        elif name in _CONSTANTS:
+            for at, depth, text in _strings(value, state.at(name)):
+                yield Found(state, "path", "constant", at, text, name, depth)
+    if state.type == "Map":
+        for steps in _INNER_PATHS:
+            yield from _path(state, "number", steps, _inside(state.value, steps))
+        for steps in _INNER_TEMPLATES:
+            yield from _template(state, steps, _inside(state.value, steps))
     for pointer, catcher in state.catchers:
         at = pointer[len(state.pointer) :]
         yield from _path(state, "caught", (*at, "ResultPath"), catcher.get("ResultPath"))
@@ -205,29 +214,24 @@ def _require_reference(found: Found) -> None:
 def _template(state: State, steps: Pointer, value: Json) -> Iterator[Found]:
     """The strings of a payload template; those under a key that ends in `.$` compiled."""
     field = next((step for step in reversed(steps) if isinstance(step, str)), "")
-    for at, depth, text in _leaves(value, state.at(*steps)):
-        key = at[-1]
-        if isinstance(key, str) and key.endswith(".$") and depth:
-            if not has_placeholder(text):
-                found = Found(state, "path", "template", at, text if isinstance(text, str) else "", field, depth)
-                found.compiled, found.error = _compiled_leaf(text)
-                yield found
-        elif isinstance(text, str) and not is_placeholder(text):
-            yield Found(state, "path", "literal", at, text, field, depth)
-
-
-def _leaves(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, int, Json]]:
-    """What is no container, and containers under keys that end in `.$`; with depth, in the order of the text."""
-    waiting: list[tuple[Pointer, int, Json]] = [(pointer, 0, value)]
+    waiting: list[tuple[Pointer, int, Json]] = [(state.at(*steps), 0, value)]
     while waiting:
         at, depth, node = waiting.pop()
-        evaluated = depth and isinstance(at[-1], str) and at[-1].endswith(".$")
-        if isinstance(node, dict) and not evaluated:
+        key = at[-1]
+        if depth and isinstance(key, str) and key.endswith(".$"):
+            if not has_placeholder(node):
+                found = Found(state, "path", "template", at, node if isinstance(node, str) else "", field, depth)
+                found.compiled, found.error = _compiled_leaf(node)
+                yield found
+        elif isinstance(node, str):
+            if not is_placeholder(node):
+                yield Found(state, "path", "literal", at, node, field, depth)
+        elif isinstance(node, dict):
+            if any(key.endswith(".$") for key in node):
+                yield Found(state, "path", "object", at, "", field, depth, node)
             waiting += [((*at, key), depth + 1, inner) for key, inner in reversed(node.items())]
-        elif isinstance(node, list) and not evaluated:
+        elif isinstance(node, list):
             waiting += [((*at, index), depth + 1, inner) for index, inner in reversed(list(enumerate(node)))]
-        else:
-            yield at, depth, node
 
 
 def _compiled_leaf(text: Json) -> tuple[Any, ExpressionError | None]:
@@ -244,20 +248,6 @@ def _compiled_leaf(text: Json) -> tuple[Any, ExpressionError | None]:
         return compile_path(text), None
     except ExpressionError as error:
         return None, error
-
-
-def template_objects(state: State) -> Iterator[tuple[Pointer, dict[str, Any]]]:
-    """Every object of every template of a JSONPath state."""
-    waiting: list[tuple[Pointer, Json]] = [(state.at(*steps), _inside(state.value, steps)) for steps in _TEMPLATES]
-    for pointer, holder in (*state.catchers, *state.choices):
-        waiting.append(((*pointer, "Assign"), holder.get("Assign")))
-    while waiting:
-        pointer, node = waiting.pop()
-        if isinstance(node, dict):
-            yield pointer, node
-            waiting += [((*pointer, key), inner) for key, inner in node.items()]
-        elif isinstance(node, list):
-            waiting += [((*pointer, index), inner) for index, inner in enumerate(node)]
 
 
 # --- JSONata ---------------------------------------------------------------------------------------------------------

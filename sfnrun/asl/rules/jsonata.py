@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from sfnrun.asl.outline import State
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.context_object import MEMBERS
 from sfnrun.asl.rules.expressions import Found, looks_like_path
@@ -258,25 +257,15 @@ def language_comes_from_the_machine(violation: Violation) -> Findings:
     yield violation.found(hint='add "QueryLanguage": "JSONata" to this state too, or to the machine')
 
 
-@rule("SFN-Q18", on="state", severity="warning", code="")
-def expressions_are_plain_in_jsonpath(state: State) -> Findings:
+@rule("SFN-Q18", on="path", types=("literal", "constant"), severity="warning", code="")
+def expressions_are_plain_in_jsonpath(found: Found) -> Findings:
     """A string in `{% %}` is a plain string in a JSONPath state.
 
     Example: `"Parameters": {"id": "{% $states.input.id %}"}` in a JSONPath state
     """
-    if state.is_jsonata:
-        return
-    for field in ("Parameters", "ItemSelector", "ResultSelector", "Result", "Assign", "Error", "Cause", "InputPath"):
-        waiting = [(state.at(field), state.get(field))]
-        while waiting:
-            pointer, node = waiting.pop()
-            if isinstance(node, str) and node.startswith("{%") and node.endswith("%}"):
-                hint = 'add "QueryLanguage": "JSONata" to the state'
-                yield Finding(pointer, "'{% ... %}' is a plain string in a JSONPath state", hint)
-            elif isinstance(node, dict):
-                waiting += [((*pointer, key), inner) for key, inner in node.items()]
-            elif isinstance(node, list):
-                waiting += [((*pointer, index), inner) for index, inner in enumerate(node)]
+    if found.text.startswith("{%") and found.text.endswith("%}"):
+        hint = 'add "QueryLanguage": "JSONata" to the state'
+        yield Finding(found.pointer, "'{% ... %}' is a plain string in a JSONPath state", hint)
 
 
 @rule("SFN-Q19", on="accepted")

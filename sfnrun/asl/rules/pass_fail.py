@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from sfnrun.asl.outline import Pointer, State
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.expressions import Found, looks_like_path
 from sfnrun.asl.shape import Violation
-from sfnrun.payload import Json
 
 __all__: list[str] = []
 
 
-@rule("SFN-P01", on="state", types=("Pass",), severity="warning", code="PASS_RESULT_IS_STATIC")
-def result_is_literal(state: State) -> Findings:
+@rule("SFN-P01", on="path", types=("constant",), severity="warning", code="PASS_RESULT_IS_STATIC")
+def result_is_literal(found: Found) -> Findings:
     """`Result` holds no `.$` keys and no paths: it is copied as it is.
 
     What is to be evaluated stands in Parameters.
 
     Example: `"Result": {"id.$": "$.id"}`
     """
-    for pointer, key in _evaluated_looking(state.get("Result"), state.at("Result")):
-        yield Finding(pointer, "The path in Result will be treated as a string", "use Parameters instead", key=key)
-
-
-def _evaluated_looking(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, bool]]:
-    """Pointers to what looks as if it were to be evaluated, and whether the key says so."""
-    waiting = [(value, pointer)]
-    while waiting:
-        value, at = waiting.pop()
-        key = at[-1]
-        if isinstance(value, str) and looks_like_path(value):
-            yield at, isinstance(key, str) and key.endswith(".$")
-        elif isinstance(value, dict):
-            waiting += [(inner, (*at, name)) for name, inner in reversed(value.items())]
-        elif isinstance(value, list):
-            waiting += [(inner, (*at, index)) for index, inner in reversed(list(enumerate(value)))]
+    if found.field == "Result" and looks_like_path(found.text):
+        key = found.key.endswith(".$") and found.key == found.pointer[-1]
+        message = "The path in Result will be treated as a string"
+        yield Finding(found.pointer, message, "use Parameters instead", key=key)
 
 
 @rule("SFN-P02", on="shape")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sfnrun.asl.outline import State
 from sfnrun.asl.rule import Finding, Findings, rule
-from sfnrun.asl.rules.expressions import Found, looks_like_path, template_objects
+from sfnrun.asl.rules.expressions import Found, looks_like_path
 from sfnrun.asl.shape import Violation
 from sfnrun.expr.jsonpath import Path
 
@@ -135,21 +134,21 @@ def _is_no_expression(found: Found) -> bool:
     )
 
 
-@rule("SFN-D08", on="state")
-def template_keys_are_unique(state: State) -> Findings:
+@rule("SFN-D08", on="path", types=("object",))
+def template_keys_are_unique(found: Found) -> Findings:
     """`x` and `x.$` do not stand in the same object.
 
     Both would become `x`.
 
     Example: `"Parameters": {"id": 1, "id.$": "$.id"}`
     """
-    for pointer, node in template_objects(state):
-        if "Assign" not in pointer[len(state.pointer) :]:
-            yield from twice(pointer, node)
+    if found.field != "Assign":
+        yield from twice(found)
 
 
-def twice(pointer: tuple[str | int, ...], node: Mapping[str, Any]) -> Findings:
+def twice(found: Found) -> Findings:
     """Findings for names that stand in an object with `.$` and without."""
+    pointer, node = found.pointer, found.compiled
     for key in node:
         if key.endswith(".$") and key != ".$" and key[:-2] in node:
             name = key[:-2]
@@ -183,18 +182,16 @@ def paths_of_jayway(_: object) -> Findings:
     yield from ()
 
 
-@rule("SFN-D11", on="state", severity="warning", code="")
-def template_keys_have_names(state: State) -> Findings:
+@rule("SFN-D11", on="path", types=("object",), severity="warning", code="")
+def template_keys_have_names(found: Found) -> Findings:
     """A key is not only `.$`.
 
     Its value would stand under an empty name.
 
     Example: `"Parameters": {".$": "$.id"}`
     """
-    if not state.is_jsonata:
-        for pointer, node in template_objects(state):
-            if ".$" in node:
-                yield Finding((*pointer, ".$"), "Key '.$' has an empty name", "give it a name: 'id.$'", key=True)
+    if ".$" in found.compiled:
+        yield Finding((*found.pointer, ".$"), "Key '.$' has an empty name", "give it a name: 'id.$'", key=True)
 
 
 @rule("SFN-D12", on="path", types=("template!",))

@@ -190,15 +190,14 @@ def only_inside(found: Found) -> Findings:
                 yield Finding(found.pointer, message, "pass it out as output", offset=offset, length=length)
 
 
-@rule("SFN-V08", on="state")
-def assigned_names_are_unique(state: State) -> Findings:
+@rule("SFN-V08", on="path", types=("object",))
+def assigned_names_are_unique(found: Found) -> Findings:
     """`x` and `x.$` do not stand in the same Assign.
 
     Example: `"Assign": {"id": 1, "id.$": "$.id"}`
     """
-    if not state.is_jsonata:
-        for pointer, assign in state.assigns:
-            yield from twice(pointer, assign)
+    if found.field == "Assign":
+        yield from twice(found)
 
 
 @rule("SFN-V09", on="shape")
@@ -272,7 +271,7 @@ def variables_are_assigned_on_every_way(outline: Outline) -> Findings:
     """
     reading: dict[State, list[Found]] = defaultdict(list)
     for found in outline.expressions:
-        if found.compiled is not None and found.compiled.reads:
+        if found.is_compiled and found.compiled.reads:
             reading[found.state].append(found)
     if not reading:
         return
