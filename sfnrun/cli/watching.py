@@ -76,12 +76,13 @@ class Watch:
         from sfnrun.view.closing import Ending
 
         story = self.story
+        simulated = result.stop_time - result.start_time
         return Ending(
             status=result.status,
             error=result.error,
             cause=result.cause,
-            took=self._took,
-            simulated=result.stop_time - result.start_time,
+            took=self._took if self._virtual else simulated,
+            simulated=simulated,
             virtual=self._virtual,
             states=story.states if story else 0,
             retries=story.retries if story else 0,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sfnrun.errors import Span, caret
 from sfnrun.payload import Json, loads
@@ -16,8 +17,7 @@ __all__ = ["Ending", "Place", "cause_lines", "closing", "why"]
 _MAX_CAUSE_LINES = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A place in a definition: the file's name, the span and the text of its first line."""
 
     path: str
@@ -25,8 +25,7 @@ class Place:
     source_line: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(Struct, frozen=True, kw_only=True):
     """What there is to say at the end; times are in milliseconds, `simulated` on the engine's clock, `took` on ours."""
 
     status: str
