@@ -139,6 +139,7 @@ async def _wait(fiber: Fiber, state: Wait, payload: Payload) -> Left:
         assert state.timestamp is not None
         until = fields.timestamp(visit, state.timestamp, effective)
     if until > visit.now:
+        fiber.loop.journal.note("wait", visit.now, fiber.path, state.name, {"until": until})
         await Sleep(fiber.next_key(), until)
     return _exit(visit, flow.output(visit, effective, None), state.next)
 

@@ -1,7 +1,7 @@
 """What happened: an Event is one of AWS's history events, a Note something that AWS has no event for.
 
-Events carry AWS's ids and details; `project` only dresses them up. Notes (a retry's delay, the Choice rule that
-matched, a line that a handler printed, a cache outcome) are for people and take no id.
+Events carry AWS's ids and details; `project` only dresses them up. Notes (a retry's delay, when a Wait
+will end, a line that a handler printed, a cache outcome) are for people and take no id.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Note(NamedTuple):
     """Something worth telling that AWS has no event for; `state` is the state it happened in.
 
     kinds: "retry" {error, attempt, max_attempts, delay_ms, retrier}, "catch" {error, catcher, next},
-    "choice" {rule, next}, "log" {text} (a line that a handler printed), "cache" {outcome, ...}.
+    "wait" {until}, "log" {text} (a line that a handler printed), "cache" {outcome, ...}.
     """
 
     kind: str

@@ -165,6 +165,7 @@ class LiveTrace:
             text += f", {state.failed:,} failed"
         parts = segments(Line("opened", self._labels(state), clean(state.name), state.type, text), self.console.width)
         used = sum(cells(part) for part, _ in parts)
+        parts[1] = (_SPINNER[self._frame % len(_SPINNER)], "warn")
         room = min(40, self.console.width - used - 1)
         if room >= 10:
             parts.append((" " + _draw(state.done / total, room), "good"))
