@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +52,17 @@ _HOMES = {
     "run": "sfnrun.run",
     "validate": "sfnrun.asl.load",
 }
+
+
+class _Package(ModuleType):
+    """`sfnrun.run` is the function, also when the module of that name has been imported by somebody."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in _HOMES):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,9 @@ ExpressionError            an expression that does not compile; `asl` turns it i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 __all__ = [
     "ConfigError",
@@ -37,8 +38,7 @@ __all__ = [
 Severity = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A place in a text: lines and columns count from 1, the end is exclusive."""
 
     line: int
@@ -47,8 +47,7 @@ class Span:
     end_column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong with a definition or a configuration file.
 
     `rule` is our stable id ("SFN-G02"), `code` AWS's diagnostic code ("MISSING_TRANSITION_TARGET"), `location` AWS's

@@ -7,14 +7,15 @@ AWS passes the source text of a value along until an operation rebuilds it, and 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import orjson
+import msgspec
 
-__all__ = ["Json", "Payload", "dumps", "loads", "type_name"]
+__all__ = ["Json", "Payload", "canonical", "dumps", "loads", "type_name"]
 
 Json = Any
 
@@ -24,9 +25,6 @@ MAX_DEPTH = 1000
 
 # Texts of fewer characters are made anew sooner than put together.
 LARGE = 4096
-
-# Leave these to the encoder that says what is wrong with them.
-ONLY_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 class Payload:
@@ -57,18 +55,18 @@ class Payload:
 
         Tuples become arrays and numbers as keys strings, as `json.dumps` has it; the value is a copy of its own.
         """
-        payload = cls(None)
         try:
-            made = orjson.dumps(value, option=ONLY_JSON)
-        except TypeError:
-            made = b"null"
-        if b"null" in made:  # NaN too is null for orjson
+            text = _encode(value).decode()
+            same = _fast_decode(text)
+        except (TypeError, msgspec.MsgspecError, *BEYOND):
+            text, same = "", None
+        # The encoder takes more than JSON (sets, dates, NaN), so what comes back tells whether it was JSON.
+        if text == "" or same != value:
             with _deep():
-                payload._text = _strict_encode(value)
-            payload._value = loads(payload._text)
-        else:
-            payload._text = made.decode()
-            payload._value = orjson.loads(made)
+                text = _strict_encode(value)
+            same = loads(text)
+        payload = cls(same)
+        payload._text = text
         return payload
 
     @classmethod
@@ -141,32 +139,30 @@ TYPE_NAMES = {
 def dumps(value: Json) -> str:
     """Compact JSON text, as AWS writes it: no blanks, characters beyond ASCII as they are."""
     try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return _dumps_what_orjson_refuses(value)
+        return _encode(value).decode()
+    except BEYOND:
+        return _dumps_slowly(value)
 
 
-_strict_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-
-
-def _dumps_what_orjson_refuses(value: Json) -> str:
-    """Integers over 64 bits, nesting over 254 levels, lone surrogates, keys that are not strings."""
-    with _deep():
-        text = _strict_encode(value)
+def canonical(value: Json) -> bytes:
+    """Text that is the same for equal values only: 1, 1.0 and true are three, the order of an object's keys is none."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        return msgspec.json.encode(value, order="sorted")
+    except BEYOND:
         with _deep():
-            text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text
+            return json.dumps(value, sort_keys=True).encode()
 
 
 def loads(text: str, decode: Callable[[str], Json] | None = None) -> Json:
-    """The value of a JSON text; integers of any size. Raises ValueError (with position, where json knows it).
+    """The value of a JSON text; integers of any size. Raises ValueError, with the position where there is one.
 
     `decode` is the method of another json.JSONDecoder, for one that is stricter or reads numbers otherwise.
     """
-    decode = decode or _decode
+    if decode is None:
+        try:
+            return _fast_decode(text)
+        except (msgspec.MsgspecError, *BEYOND):
+            decode = _decode  # takes a little more, and says better what is wrong
     try:
         return decode(text)
     except RecursionError:
@@ -177,11 +173,37 @@ def loads(text: str, decode: Callable[[str], Json] | None = None) -> Json:
                 raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
+# What the fast encoder and decoder do not manage: deep nesting, and lone surrogates, which JSON may have.
+BEYOND = (RecursionError, UnicodeEncodeError)
+
+_encode = msgspec.json.Encoder().encode
+_fast_decode = msgspec.json.Decoder().decode
+_strict_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def _dumps_slowly(value: Json) -> str:
+    with _deep():
+        text = _strict_encode(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        with _deep():
+            text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text
+
+
 def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:40]} is out of range")
+    return number
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
 
 
 @contextmanager

@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.asl.model import Machine
+from sfnrun.config import Config
 from sfnrun.drivers.perform import HandlerFor, run_on
 from sfnrun.drivers.real import RealDriver
 from sfnrun.drivers.virtual import VirtualDriver
@@ -33,6 +35,10 @@ from sfnrun.history.journal import Kept, Told, together
 from sfnrun.history.project import aws_event
 from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
+from sfnrun.world import configured, handlers
+
+if TYPE_CHECKING:
+    from sfnrun.tasks.callables import Tasks
 
 __all__ = ["Clock", "Pause", "Result", "Resumed", "run"]
 
@@ -42,8 +48,7 @@ Clock = Literal["virtual", "real"]
 SEEDED_START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True, dict=True):
     """How an execution ended. `output` is a JSON value (None unless it succeeded), `output_text` its text.
 
     `status` is AWS's: SUCCEEDED, FAILED, TIMED_OUT, ABORTED; RUNNING for a replay whose recording has no end. Times
@@ -59,8 +64,8 @@ class Result:
     error: str | None = None
     cause: str | None = None
     history: Path | None = None
-    payload: Payload | None = field(default=None, repr=False)
-    recorded: tuple[Event, ...] = field(default=(), repr=False)
+    payload: Payload | None = None
+    recorded: tuple[Event, ...] = ()
 
     @property
     def output(self) -> Json:
@@ -80,15 +85,19 @@ def run(
     definition: Definition,
     input: Json = None,
     *,
-    tasks: Any = None,
+    tasks: Tasks = None,
+    config: Config | str | Path | None = None,
+    functions: str | Path | None = None,
+    mock_config: str | Path | None = None,
+    test_case: str | None = None,
     clock: Clock = "virtual",
     workflow_type: WorkflowType = "STANDARD",
     name: str | None = None,
     execution_arn: str | None = None,
     state_machine_name: str | None = None,
     role_arn: str | None = None,
-    region: str = "us-east-1",
-    account: str = "123456789012",
+    region: str | None = None,
+    account: str | None = None,
     seed: int | None = None,
     start_time: int | None = None,
     limits: bool = True,
@@ -104,21 +113,30 @@ def run(
     """Run a state machine to its end and tell how it went.
 
     `input` is a JSON value, or a Payload, which keeps its text; None is `{}`. `tasks` is a callable that gets one
-    Request and returns JSON or raises TaskFailed, or a mapping of state, function or resource names to such, or a
-    Resolver. `seed` decides all randomness; with it and the virtual clock a run is the same every time. `start_time`
-    is in milliseconds since 1970. `history` is a folder to record in. `step` is asked before every state. `debug`
-    runs handlers on this thread, without time limits. `interruptible` makes Ctrl-C abort the execution.
-    `stop_at` is when somebody calls StopExecution, in milliseconds since 1970.
+    Request and returns JSON or raises TaskFailed, or a mapping of state, function or resource names to such; without
+    it, and for `config` (an sfnrun.yaml), Tasks are answered as that file says and by the `functions` folder.
+    `mock_config` is a MockConfigFile.json, whose `test_case` comes first.
+
+    `seed` decides all randomness; with it and the virtual clock a run is the same every time. `start_time` is in
+    milliseconds since 1970, and so is `stop_at`, when somebody calls StopExecution. `history` is a folder to record
+    in. `step` is asked before every state. `debug` runs handlers on this thread, without time limits. `interruptible`
+    makes Ctrl-C abort the execution.
 
     A failed execution is a Result, not an exception; DefinitionError, HandlerNotFound and other SfnrunErrors are
     raised before anything runs.
     """
+    settings = configured(config, definition, tasks, functions)
+    substitutions = {**settings.substitutions, **(substitutions or {})}
     machine = load(definition, substitutions=substitutions, workflow_type=workflow_type, limits=limits)
+    machine_name = state_machine_name or settings.state_machine_name or machine.name
+    region, account = region or settings.region or "us-east-1", account or settings.account or "123456789012"
+    seed = settings.seed if seed is None else seed
     seeded = clock == "virtual" and seed is not None
     if start_time is None:
         start_time = SEEDED_START_MS if seeded else int(time.time() * 1000)
-    machine_name = state_machine_name or machine.name
+    payload = input if isinstance(input, Payload) else Payload.from_python({} if input is None else input)
     prefix = f"arn:aws:states:{region}:{account}"
+    chance = random.SystemRandom().getrandbits(48) if seed is None else seed
 
     def named(name: str) -> Execution:
         kind = "execution" if workflow_type == "STANDARD" else "express"
@@ -127,16 +145,16 @@ def run(
             arn=execution_arn or f"{prefix}:{kind}:{machine_name}:{name}",
             state_machine_name=machine_name,
             state_machine_arn=f"{prefix}:stateMachine:{machine_name}",
-            role_arn=role_arn or f"arn:aws:iam::{account}:role/StepFunctionsRole",
-            input=input if isinstance(input, Payload) else Payload.from_python({} if input is None else input),
+            role_arn=role_arn or settings.role_arn or f"arn:aws:iam::{account}:role/StepFunctionsRole",
+            input=payload,
             start_time=start_time,
-            seed=random.SystemRandom().getrandbits(48) if seed is None else seed,
+            seed=chance,
             workflow_type=workflow_type,
             region=region,
             account=account,
         )
 
-    handler_for = _handlers(machine, tasks)
+    handler_for = handlers(machine, settings, tasks, mock_config, test_case, machine_name)
     execution, file = _recorded(machine, named, name, seed if seeded else None, history, limits, step is not None)
     driver = _driver(clock, handler_for, step, debug)
     kept = Kept() if keep_events else None
@@ -171,17 +189,6 @@ def result_of(execution: Execution, outcome: Outcome, events: list[Event], histo
         payload=outcome.output,
         recorded=tuple(events),
     )
-
-
-def _handlers(machine: Machine, tasks: Any) -> HandlerFor:
-    class H:
-        time_limit = None
-
-        def __call__(self, request):
-            return tasks(request)
-
-    h = H()
-    return lambda request: h
 
 
 def _driver(
@@ -251,7 +258,7 @@ def _default_name(machine: str, seed: int | None) -> str:
 
 def _start(machine: Machine, execution: Execution, limits: bool, stepping: bool) -> dict[str, Json]:
     """The first line of a history: all that it takes to run the execution again."""
-    from sfnrun import __version__  # noqa: PLC0415
+    from sfnrun import __version__
 
     return {
         "version": __version__,

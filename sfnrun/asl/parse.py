@@ -272,7 +272,7 @@ class _StateParser:
 
 
 def _jsonata(text: str, field: str, sees: frozenset[str]) -> Jsonata:
-    from sfnrun.expr.jsonata import compile_jsonata  # noqa: PLC0415  # a JSONPath machine never needs it
+    from sfnrun.expr.jsonata import compile_jsonata  # a JSONPath machine never needs it
 
     return compile_jsonata(text, field, allowed=sees)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from sfnrun.payload import Json, dumps
 
@@ -24,8 +25,7 @@ _PLACEHOLDER = re.compile(r"([$\\]?)\$\{(!?)([^{}\"'$\n]+)\}")
 _NAME = re.compile(r"[A-Za-z_][\w.\-/]*(?::{1,2}[\w.\-/]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(Struct, frozen=True):
     """A `${Name}` that has no value: where it stands, and whether it is all of its string.
 
     `offset` counts characters of the string; `is_key` says that the string is the key, not the value.
@@ -129,8 +129,7 @@ def _is_name(name: str, text: str) -> bool:
     return _NAME.fullmatch(name) is not None and not is_jsonata_group
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What substitution met: placeholders without a value; strings by pointer, and keys by new name, as written."""
 
     unresolved: list[Placeholder] = field(default_factory=list)

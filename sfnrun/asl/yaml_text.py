@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import isinf
 from typing import Any
+
+from msgspec import Struct, field
 
 from sfnrun.asl.json_faults import twice
 from sfnrun.asl.json_text import unused_character
@@ -48,8 +49,7 @@ _FUNCTIONS = (
 _CLOUDFORMATION = {"!Ref": "Ref", "!Condition": "Condition", **{f"!{name}": f"Fn::{name}" for name in _FUNCTIONS}}
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """A CloudFormation short form (`!Sub`), which means something in a template only."""
 
     name: str
@@ -96,8 +96,7 @@ def scalar(text: str) -> Json:
     return text
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A mapping or sequence that is being read; in a mapping, `key` waits for its value."""
 
     value: Any

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 __all__ = ["Asked", "Backend", "Batch", "Facts", "Lease", "Recalled", "TooLarge", "Unavailable", "is_entry_key"]
 
@@ -44,8 +45,7 @@ class Recalled(NamedTuple):
     key: Asked | None = None
 
 
-@dataclass
-class Batch:
+class Batch(Struct):
     """What happened since it was last written down: counters by (task, name), and the keys that were stored."""
 
     counts: dict[tuple[str, str], int] = field(default_factory=dict)

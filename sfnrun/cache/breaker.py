@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from sfnrun.cache.backend import Unavailable
 
@@ -15,7 +15,9 @@ _LONGEST_PAUSE = 30.0
 
 
 class Breaker:
-    """Closed: calls go through. A failure opens it for 1 s, doubling up to 30 s; then one call may try again.
+    """What calls stand in: `with breaker: …` runs the block, and its failures, or an open breaker, are Unavailable.
+
+    Closed: calls go through. A failure opens it for 1 s, doubling up to 30 s; then one call may try again.
 
     `failures` are the exceptions that count as the node's; they become Unavailable, with `name` before the message.
     `clock` gives seconds of real time, whatever clock the execution has.
@@ -31,24 +33,20 @@ class Breaker:
         self._open_until = 0.0
         self._why = ""
 
-    @property
-    def is_open(self) -> bool:
-        return self._open_until > 0 and self._clock() < self._open_until
-
-    @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Run the block; its failures, and an open breaker, raise Unavailable."""
-        if self.is_open:
+    def __enter__(self) -> None:
+        if self._open_until and self._clock() < self._open_until:
             raise Unavailable(self._why)
-        try:
-            yield
-        except self._failures as error:
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, self._failures):
             self._trip(error)
             raise Unavailable(self._why) from error
         if self._open_until:
             self._open_until, self._pause = 0.0, _FIRST_PAUSE
 
-    def _trip(self, error: Exception) -> None:
+    def _trip(self, error: BaseException) -> None:
         self._why = f"{self.name}: {str(error) or type(error).__name__}"
         self._open_until = self._clock() + self._pause
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)

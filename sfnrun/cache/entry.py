@@ -7,10 +7,9 @@ Whatever cannot be read (damaged, foreign, of a newer format) is Unreadable, whi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-import orjson
+from msgspec import Struct, json
 
 __all__ = ["HEAD_LENGTH", "Entry", "Unreadable", "decode", "encode", "head"]
 
@@ -30,26 +29,25 @@ class Unreadable(Exception):
     """Stored bytes that are no entry of ours; the message says which kind: damaged, foreign, newer."""
 
 
-class Entry(NamedTuple):
-    """An answer, or the mark that one is gone, with what is needed to judge it.
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """What is known of a kept answer, enough to judge it; or the mark that one is gone.
 
-    `kind` "value": `text` is the JSON text of the result; "error": of `{"error":…,"cause":…}`; "gone": `by` made the
-    answer stale. `asked_at`, `stored_at` and `expires_at` (None: never) are engine milliseconds, `took_ms` what the
-    handler took. `code` and `resource` are None where they do not count: a result written through comes from other
-    code than the reader's. `generation` is the mark of the task (see `generation_key`) when this was asked, `question`
-    a readable part of the key, `submitted` what a `.sync` service answered at once. `id` makes every entry different.
+    `kind` "value": the text beside it is a result; "error": `{"error":…,"cause":…}`; "gone": `by` made it stale.
+    `asked_at`, `stored_at` and `expires_at` (None: never) are engine milliseconds, `took_ms` what the handler took.
+    `code` and `resource` are None where they do not count: a result written through comes from other code than the
+    reader's. `generation` is the mark of the task (see `generation_key`) when this was asked, `question` a readable
+    part of the key, `submitted` what a `.sync` service answered at once. `id` makes every entry different.
     """
 
     kind: Literal["value", "error", "gone"]
     task: str
     state: str
-    text: str
     asked_at: int
     stored_at: int
     expires_at: int | None = None
     took_ms: int = 0
     version: str = ""
-    code: Mapping[str, str] | None = None
+    code: dict[str, str] | None = None
     resource: str | None = None
     generation: str = ""
     question: str = ""
@@ -58,36 +56,28 @@ class Entry(NamedTuple):
     id: str = ""
 
 
-_NONE = type(None)
-_TYPES: tuple[Any, ...] = (
-    str, str, str, str, int, int, (int, _NONE), int, str, (dict, _NONE), (str, _NONE), str, str, str, (str, _NONE), str,
-)  # fmt: skip
+_read = json.Decoder(Entry).decode
+_write = json.Encoder().encode
 
 
-def encode(entry: Entry) -> bytes:
-    """The bytes of an entry."""
-    told = entry._asdict()
-    del told["text"]
-    meta = orjson.dumps(told)
-    rest = b'",%8d,%b,%b]' % (len(meta), meta, entry.text.encode("utf-8", "surrogatepass"))
+def encode(entry: Entry, text: str) -> bytes:
+    """The bytes of an entry and of the JSON text that it is about."""
+    meta = _write(entry)
+    rest = b'",%8d,%b,%b]' % (len(meta), meta, text.encode("utf-8", "surrogatepass"))
     return _OPENING + _sum(rest) + rest
 
 
-def decode(data: bytes) -> Entry:
-    """The entry of stored bytes. Raises Unreadable."""
+def decode(data: bytes) -> tuple[Entry, str]:
+    """The entry of stored bytes and its text. Raises Unreadable."""
     if not data.startswith(_OPENING):
         raise Unreadable("of a newer format" if data.startswith(_MAGIC) else "foreign")
     if _sum(data[_SUM_END:]) != data[len(_OPENING) : _SUM_END]:
         raise Unreadable("damaged")
-    meta_end = _META_START + int(data[_LENGTH_START : _META_START - 1])
     try:
-        told = orjson.loads(data[_META_START:meta_end])
-        entry = Entry(text=data[meta_end + 1 : -1].decode("utf-8", "surrogatepass"), **told)
-    except (TypeError, ValueError) as error:
+        meta_end = _META_START + int(data[_LENGTH_START : _META_START - 1])
+        return _read(data[_META_START:meta_end]), data[meta_end + 1 : -1].decode("utf-8", "surrogatepass")
+    except ValueError as error:  # somebody else's, with a checksum that fits
         raise Unreadable("foreign") from error
-    if not all(isinstance(value, kind) for value, kind in zip(entry, _TYPES, strict=True)):
-        raise Unreadable("foreign")  # somebody else's, with a checksum that fits
-    return entry
 
 
 def head(data: bytes) -> bytes:

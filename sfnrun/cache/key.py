@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 import orjson
 
@@ -27,12 +28,14 @@ def question_of(policy: Policy, payload: Json) -> Json:
 
 def key_of(policy: Policy, question: Json, environment: Mapping[str, str], resource: str = "") -> str:
     """40 hexadecimal digits. 200 KB of payload take less than 2 ms."""
-    about = [
-        policy.task,
-        resource if policy.by_resource else "",
-        {name: environment.get(name) for name in policy.vary},
-    ]
-    return hashlib.sha256(b"%b\n%b" % (canonical(about), canonical(question))).hexdigest()[:40]
+    where = resource if policy.by_resource else ""
+    values = tuple((name, environment.get(name)) for name in policy.vary)
+    return hashlib.sha256(_about(policy.task, where, values) + canonical(question)).hexdigest()[:40]
+
+
+@lru_cache(maxsize=1024)
+def _about(task: str, resource: str, values: tuple[tuple[str, str | None], ...]) -> bytes:
+    return canonical([task, resource, values]) + b"\n"
 
 
 def generation_key(task: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sfnrun.cache.policy import NoKey, Policy, Select, Target
 from sfnrun.config import CacheRule, CacheTarget, Config
@@ -101,7 +102,13 @@ class Policies:
                 f"tasks.{name}.cache names {target.task}, whose answers are not kept.",
                 f"Give it a rule: tasks: {{{target.task}: {{cache: 60s}}}}",
             )
-        return Target(reader, self._select(target.key if target.key is not None else own_key))
+        key = target.key if target.key is not None else own_key
+        if "*" in target.task and (key is not None or target is self._rules[name].writes):
+            raise UsageError(
+                f"tasks.{name}.cache names one entry of {target.task}, which stands for several tasks.",
+                "Name a state or a function; only all entries of a pattern can be made stale.",
+            )
+        return Target(reader, self._select(key))
 
     def _select(self, key: Key) -> Select | None:
         if key is None:

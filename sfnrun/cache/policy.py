@@ -5,9 +5,10 @@ Times are the engine's milliseconds, so a `Wait 61` under the virtual clock expi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from sfnrun.cache.entry import Entry
 from sfnrun.payload import Json
@@ -31,16 +32,14 @@ Select = Callable[[Json], Json]
 """The part of a payload that counts. Raises NoKey."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What a writing Task makes stale, or writes through to: all that `reader` keeps, or the entry that `key` names."""
 
     reader: Policy
     key: Select | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """How the answers of one Task are kept.
 
     `task` is the name they are kept under: that of the rule in sfnrun.yaml, so that a writing Task can name it.
@@ -108,8 +107,8 @@ def judge(
     entry: Entry, policy: Policy, now: int, code: Code, resource: str, generation: str, attempt: int = 0
 ) -> Verdict:
     """What `entry` is good for at `now`, asked for by a Task of this policy, code and resource."""
-    unfit = next(_unfit(entry, policy, now, code, resource, generation, attempt), None)
-    if unfit is not None:
+    unfit = _unfit(entry, policy, now, code, resource, generation, attempt)
+    if unfit:
         return Verdict("gone", unfit)
     age = max(0, now - entry.stored_at)
     expires_at = _expires_at(entry, policy)
@@ -127,25 +126,24 @@ def judge(
     return Verdict("gone", reason, age, left)
 
 
-def _unfit(
-    entry: Entry, policy: Policy, now: int, code: Code, resource: str, generation: str, attempt: int
-) -> Iterator[str]:
-    """Why an entry is no answer whatever its age."""
+def _unfit(entry: Entry, policy: Policy, now: int, code: Code, resource: str, generation: str, attempt: int) -> str:
+    """Why an entry is no answer whatever its age; nothing if it may be one."""
     if entry.kind == "gone":
-        yield f"invalidated by {entry.by}" if entry.by else "invalidated"
+        return f"invalidated by {entry.by}" if entry.by else "invalidated"
     if policy.watched and entry.generation != generation:
-        yield "invalidated"
+        return "invalidated"
     if entry.version != policy.version:
-        yield "version changed"
+        return "version changed"
     if entry.resource is not None and entry.resource != resource:
-        yield "resource changed"
+        return "resource changed"
     if entry.code is not None and entry.code != code:
-        yield f"code changed: {_changed(entry.code, code)}"
+        return f"code changed: {_changed(entry.code, code)}"
     if entry.kind == "error" and attempt > 0:
-        yield "a retry asks anew"
+        return "a retry asks anew"
     # A run under the virtual clock may have kept it in a year that has not come yet.
     if entry.asked_at > now + SKEW_MS:
-        yield "from the future"
+        return "from the future"
+    return ""
 
 
 def _expires_at(entry: Entry, policy: Policy) -> int | None:

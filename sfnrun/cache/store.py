@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from sfnrun.cache.backend import Asked, Backend, Batch, Lease, TooLarge, Unavailable
 from sfnrun.cache.entry import Entry, Unreadable, decode, encode, head
 from sfnrun.cache.key import generation_key
 from sfnrun.payload import Json, Payload, loads
 
-__all__ = ["Look", "NoLease", "Store"]
+__all__ = ["Look", "NoLease", "Store", "Stored"]
 
 _BATCH = 128
 _BATCH_SECONDS = 1.0
@@ -50,8 +50,16 @@ class NoLease:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Wrote:
+class Stored(NamedTuple):
+    """One entry as it lies there; `size` is in bytes."""
+
+    key: str
+    entry: Entry
+    text: str
+    size: int
+
+
+class _Wrote(NamedTuple):
     """What this process last wrote under a key; a replica that gives something earlier is behind."""
 
     id: str
@@ -67,7 +75,7 @@ class Store:
         self._said: set[str] = set()
         self._guard = threading.Lock()
         self._flushing = threading.Lock()
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: dict[tuple[str, str], int] = {}
         self._asked: dict[str, Asked] = {}
         self._since = 0
         self._flushed_at = time.monotonic()
@@ -95,20 +103,20 @@ class Store:
             return Look(head=head(data), trouble=f"the entry is {error}")
 
     def _read(self, data: bytes, wrote: _Wrote | None) -> Look:
-        entry = decode(data)
+        entry, text = decode(data)
         behind = wrote is not None and entry.id != wrote.id and entry.stored_at <= wrote.stored_at
         try:
-            payload = Payload.parse(entry.text) if entry.kind == "value" else None
-            failure = loads(entry.text) if entry.kind == "error" else None
+            payload = Payload.parse(text) if entry.kind == "value" else None
+            failure = loads(text) if entry.kind == "error" else None
         except ValueError as error:
             raise Unreadable("foreign") from error
         return Look(entry, payload, failure, head(data), "", behind)
 
-    def keep(self, key: str, entry: Entry, seen: bytes | None, keep_seconds: float | None) -> bool:
+    def keep(self, key: str, entry: Entry, text: str, seen: bytes | None, keep_seconds: float | None) -> bool:
         """Store an answer, unless something else was stored since `seen` was read: that is newer."""
         entry = _named(entry)
         try:
-            kept = self.backend.swap(key, seen, encode(entry), keep_seconds)
+            kept = self.backend.swap(key, seen, encode(entry, text), keep_seconds)
         except (Unavailable, TooLarge) as error:
             self._not_kept(error)
             return False
@@ -116,14 +124,14 @@ class Store:
             self._note(key, entry)
         return kept
 
-    def put(self, key: str, entry: Entry, keep_seconds: float | None = _GONE_SECONDS) -> bool:
+    def put(self, key: str, entry: Entry, text: str = "null", keep_seconds: float | None = _GONE_SECONDS) -> bool:
         """Store over whatever is there. If that fails, what is there is not read again."""
         entry = _named(entry)
         try:
-            self.backend.put(key, encode(entry), keep_seconds)
+            self.backend.put(key, encode(entry, text), keep_seconds)
         except (Unavailable, TooLarge) as error:
             self._not_kept(error)
-            self._tainted[key] = entry._replace(kind="gone", text="null", by=entry.by or entry.state)
+            self._tainted[key] = replace(entry, kind="gone", by=entry.by or entry.state)
             return False
         self._tainted.pop(key, None)
         self._note(key, entry)
@@ -198,8 +206,9 @@ class Store:
     def count(self, task: str, **counts: int) -> None:
         """Add to the counters of a task; written down after 128 of these, or a second."""
         with self._guard:
+            gathered = self._counts
             for name, count in counts.items():
-                self._counts[task, name] += count
+                gathered[task, name] = gathered.get((task, name), 0) + count
             self._since += 1
             due = self._since >= _BATCH or time.monotonic() - self._flushed_at >= _BATCH_SECONDS
         if due:
@@ -231,22 +240,23 @@ class Store:
 
     def _give_back(self, batch: Batch) -> None:
         with self._guard:
-            self._counts.update(batch.counts)
+            for name, count in batch.counts.items():
+                self._counts[name] = self._counts.get(name, 0) + count
             self._asked = {**batch.asked, **self._asked} if len(batch.asked) < _REMEMBERED else self._asked
 
     def close(self) -> None:
         self.flush()
         self.backend.close()
 
-    def scan(self) -> Iterator[tuple[str, Entry, int]]:
-        """Every readable entry with its key and its size in bytes. Raises Unavailable."""
+    def scan(self) -> Iterator[Stored]:
+        """Every readable entry. Raises Unavailable."""
         for key, data in self.backend.scan():
             try:
-                entry = decode(data)
+                entry, text = decode(data)
             except Unreadable:
                 continue
             if entry.kind != "gone":
-                yield key, entry, len(data)
+                yield Stored(key, entry, text, len(data))
 
     def _not_kept(self, error: Unavailable | TooLarge) -> None:
         if isinstance(error, Unavailable):
@@ -256,7 +266,7 @@ class Store:
 
     def _down(self, error: Exception) -> None:
         with self._guard:
-            self._counts["", "faults"] += 1
+            self._counts["", "faults"] = self._counts.get(("", "faults"), 0) + 1
         self._tell("down", f"the cache is out of reach ({error}); the run goes on without it")
 
     def _tell(self, kind: str, line: str) -> None:
@@ -268,7 +278,7 @@ class Store:
 
 
 def _named(entry: Entry) -> Entry:
-    return entry._replace(id=os.urandom(8).hex())
+    return replace(entry, id=os.urandom(8).hex())
 
 
 def _mark() -> bytes:

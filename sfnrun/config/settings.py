@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from sfnrun.payload import Json
 
@@ -32,8 +33,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)")
 _INTEGRATION = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What answers one attempt of a Task.
 
     A `handler` ("/abs/charge.py:handler", "package.module:handler"), a fixed `result`, an `error` with its `cause`, or
@@ -48,16 +48,14 @@ class Reply:
     duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheTarget:
+class CacheTarget(Struct, frozen=True):
     """Another task's entries, by the name under `tasks:`; with a `key` the one that the writer's payload names."""
 
     task: str
     key: str | tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheRule:
+class CacheRule(Struct, frozen=True):
     """How the answers of a Task are kept. `ttl_ms` None: until evicted. `key`: a path, JSONata, or names of fields."""
 
     enabled: bool = True
@@ -76,8 +74,7 @@ class CacheRule:
     redact: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRule:
+class TaskRule(Struct, frozen=True):
     """Who answers a Task and how: `replies` by attempt, the last one for all further attempts.
 
     `key` is as written: a state's name, a function's name, or a resource pattern. `timeout` is in seconds of real time.
@@ -94,8 +91,7 @@ class TaskRule:
         return self.replies[min(attempt, len(self.replies) - 1)] if self.replies else None
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionSettings:
+class FunctionSettings(Struct, frozen=True):
     """Of one function: its handler, its `timeout` in seconds, its `memory` in MB, its environment variables."""
 
     handler: str | None = None
@@ -104,8 +100,7 @@ class FunctionSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
+class CacheSettings(Struct, frozen=True):
     """Where answers are kept: `backend` "disk", "memory://", "redis://host:port/0" or "memcached://host:port,host:port"."""
 
     backend: str = "disk"
@@ -116,8 +111,7 @@ class CacheSettings:
     redact: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """What sfnrun.yaml says, or would if there were one. `path` is the file, None without one."""
 
     path: Path | None = None

@@ -9,8 +9,9 @@ the next answer and may block. Times are milliseconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from sfnrun.asl.model import Resource
 from sfnrun.errors import TaskFailed
@@ -49,8 +50,11 @@ class Pending:
 PENDING = Pending()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+def _unheard(line: str) -> None:
+    """What takes the lines of a request that no driver has in its hands."""
+
+
+class Reply(Struct, frozen=True):
     """A task's answer with more to tell than a value; a task may return it in place of the value.
 
     `output` is the result, a JSON value or a Payload, and `failure` the error in its place. `submitted` is what the
@@ -66,14 +70,14 @@ class Reply:
     note: Json = None
 
 
-@dataclass(slots=True)  # not frozen, because that doubles the time it takes to make one
-class Request:
+class Request(Struct):
     """What a Task asks, as whoever answers it sees it.
 
     `key` names the request within its execution ("1.0/2.7:3"), the same in every replay; `id` is a UUID made from it.
     `attempt` counts retries from 0. `token` is the task token of `.waitForTaskToken` and activities, else None.
     `context` is the context object. `timeout_seconds` and `heartbeat_seconds` are the state's own, if it has them.
-    `at` is the engine's time of asking. Only the driver changes one, to set `log`. What is given to `log`, line by line, is shown in the trace.
+    `at` is the engine's time of asking. What is given to `log`, line by line, is shown in the trace; the driver sets
+    it, and changes nothing else.
     """
 
     key: str
@@ -88,7 +92,7 @@ class Request:
     heartbeat_seconds: int | None = None
     credentials: Json = None
     at: int = 0
-    log: Callable[[str], None] = field(default=lambda line: None, repr=False)
+    log: Callable[[str], None] = _unheard
 
     @property
     def payload(self) -> Json:
@@ -125,8 +129,7 @@ class TaskHandler(Protocol):
     def timed_out(self, request: Request) -> Failed: ...
 
 
-@dataclass(slots=True)
-class Sleep:
+class Sleep(Struct, frozen=True):
     """Wake me at this time."""
 
     key: str
@@ -136,8 +139,7 @@ class Sleep:
         return (yield self)
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """Answer this request; `timeout_ms` and `heartbeat_ms` are what the state allows for it."""
 
     key: str
@@ -149,8 +151,7 @@ class Call:
         return (yield self)
 
 
-@dataclass(slots=True)
-class More:
+class More(Struct, frozen=True):
     """Give me the next answer to a Call that has had one (Started, Submitted) and is not over."""
 
     key: str
@@ -159,8 +160,7 @@ class More:
         return (yield self)
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """A state is about to be run: ask the person who steps through the execution how to go on."""
 
     key: str
@@ -173,8 +173,7 @@ class Pause:
         return (yield self)
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """Wake me with the next of my child fibers that has ended."""
 
     def __await__(self) -> Generator[Any, Any, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
 
 from sfnrun.payload import Json, Payload
 
@@ -14,8 +15,7 @@ __all__ = ["LIMITS", "NO_LIMITS", "Execution", "Limits", "timestamp"]
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Quotas of the service: bytes of UTF-8, numbers of events and items, milliseconds. None lifts one.
 
     Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -32,8 +32,7 @@ LIMITS = Limits()
 NO_LIMITS = Limits(data_bytes=None, events=None, standard_ms=None, express_ms=None, map_concurrency=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """Who an execution is. `start_time` is in milliseconds since 1970; `seed` decides all its randomness."""
 
     name: str
@@ -41,7 +40,7 @@ class Execution:
     state_machine_name: str
     state_machine_arn: str
     role_arn: str
-    input: Payload = field(repr=False)
+    input: Payload
     start_time: int
     seed: int = 0
     workflow_type: Literal["STANDARD", "EXPRESS"] = "STANDARD"

@@ -12,10 +12,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-import orjson
-
 from sfnrun.expr.scope import Scope
-from sfnrun.payload import Json, dumps, loads
+from sfnrun.payload import Json, canonical, dumps, loads
 
 __all__ = ["FUNCTIONS", "Failure", "Function", "fill", "template_parts"]
 
@@ -69,14 +67,6 @@ def _shown(value: Json) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _identity(value: Json) -> str | bytes:
-    """Equal for equal values only: 1, 1.0 and true are three, the order of an object's keys is none."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return dumps(value)
-
-
 # --- the functions ---------------------------------------------------------------------------------------------------
 
 
@@ -92,8 +82,8 @@ def _array_partition(scope: Scope, array: Json, size: Json) -> Json:
 
 
 def _array_contains(scope: Scope, array: Json, value: Json) -> Json:
-    wanted = _identity(value)
-    return any(_identity(item) == wanted for item in _array(array))
+    wanted = canonical(value)
+    return any(canonical(item) == wanted for item in _array(array))
 
 
 def _array_range(scope: Scope, first: Json, last: Json, step: Json) -> Json:
@@ -121,7 +111,7 @@ def _array_length(scope: Scope, array: Json) -> Json:
 def _array_unique(scope: Scope, array: Json) -> Json:
     found: dict[str | bytes, Json] = {}
     for item in _array(array):
-        found.setdefault(_identity(item), item)
+        found.setdefault(canonical(item), item)
     return list(found.values())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from math import inf
 from typing import NamedTuple
 
@@ -59,6 +60,7 @@ def is_intrinsic(text: str) -> bool:
     return text.lstrip().startswith("States.")
 
 
+@lru_cache(maxsize=1024)
 def compile_intrinsic(text: str) -> Intrinsic:
     """The call that a text such as `States.MathAdd($.n, 1)` writes. Raises ExpressionError.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from sfnrun.payload import Json
 
@@ -54,8 +55,7 @@ class Expression(Protocol):
     def evaluate(self) -> Evaluate: ...
 
 
-@dataclass
-class PlainScope:
+class PlainScope(Struct):
     """A Scope of given parts, for evaluating an expression outside an execution."""
 
     context: Json = field(default_factory=dict)

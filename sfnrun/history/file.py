@@ -17,10 +17,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from sfnrun.errors import HistoryError
 from sfnrun.payload import Json, Payload, dumps
@@ -143,8 +144,7 @@ def _encoded(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Struct, frozen=True):
     """A history as read back: the start line, and the other lines with payloads resolved to their texts.
 
     `complete` is False for one without an end: the process that wrote it was killed, or is still running.

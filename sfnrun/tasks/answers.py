@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sfnrun.engine.effects import PENDING, Failed, Pending, Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed
@@ -29,8 +30,7 @@ class _AtOnce:
         return Failed("States.Timeout")
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed(_AtOnce):
+class Fixed(_AtOnce, Struct, frozen=True):
     """Answers with a JSON value."""
 
     result: Json
@@ -39,8 +39,7 @@ class Fixed(_AtOnce):
         return Payload(self.result)
 
 
-@dataclass(frozen=True, slots=True)
-class Failing(_AtOnce):
+class Failing(_AtOnce, Struct, frozen=True):
     """Fails with an error."""
 
     error: str
@@ -50,8 +49,7 @@ class Failing(_AtOnce):
         return Reply(failure=TaskFailed(self.error, self.cause))
 
 
-@dataclass(frozen=True, slots=True)
-class Silent(_AtOnce):
+class Silent(_AtOnce, Struct, frozen=True):
     """Leaves the answer to whoever has the task token, or to a timeout."""
 
     def __call__(self, request: Request) -> Outcome:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from sfnrun.errors import HandlerNotFound
 from sfnrun.tasks.lambda_runtime import Code
@@ -19,8 +20,7 @@ _FILES = ("app", "lambda_function", "index", "__init__")
 _HANDLERS = ("handler", "lambda_handler")
 
 
-@dataclass(frozen=True)
-class FunctionFolder:
+class FunctionFolder(Struct, frozen=True, dict=True):
     """The functions in a folder, by any of their names. `path` is absolute; it need not exist."""
 
     path: Path

@@ -12,10 +12,11 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import attrgetter
 from threading import Lock
 from typing import Any
+
+from msgspec import Struct
 
 from sfnrun.engine.effects import Failed, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
@@ -36,8 +37,7 @@ _A_LITTLE = 0.05
 Handler = Callable[[Any, Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """Where a handler stands: `module` in one of `folders`, under the first of `names` that the module has.
 
     `handler` is how Lambda would name it ("app.lambda_handler"); if it is written without a dot, `module` is "".
@@ -49,8 +49,7 @@ class Code:
     handler: str
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """As whom a function is invoked."""
 
     arn: str

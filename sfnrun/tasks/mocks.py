@@ -9,10 +9,11 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-mock-cfg-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from threading import Lock
+
+from msgspec import Struct
 
 from sfnrun.asl.model import Machine, Resource
 from sfnrun.engine.effects import Failed, Request, TaskHandler
@@ -26,8 +27,7 @@ Answer = Json | TaskFailed
 Response = Mapping[int, Answer]
 
 
-@dataclass(frozen=True)
-class MockConfig:
+class MockConfig(Struct, frozen=True):
     """A mock file that was read: `cases` by state machine and test case, each a mapping of states to responses."""
 
     path: Path

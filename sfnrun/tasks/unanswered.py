@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from sfnrun.asl.model import Pointer, Resource
 from sfnrun.errors import HandlerNotFound
@@ -16,8 +17,7 @@ from sfnrun.tasks.names import function_name
 __all__ = ["Unanswered", "complaint"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(Struct, frozen=True):
     """A Task that nothing answers.
 
     `pointer` leads to its state, `function` is the function that it invokes, if any, and `functions` the folder where

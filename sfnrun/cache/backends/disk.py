@@ -105,12 +105,14 @@ class DiskBackend:
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        """The diskcache.Cache, opened at the first use; every failure of the block is Unavailable."""
-        with self._breaker.guard():
-            if self._opened is None:
-                with self._opening:
-                    self._opened = self._opened or self._create()
-            yield self._opened
+        """The diskcache.Cache; every failure of the block is Unavailable."""
+        with self._breaker:
+            yield self._opened or self._open_now()
+
+    def _open_now(self) -> Any:
+        with self._opening:
+            self._opened = self._opened or self._create()
+            return self._opened
 
     def _create(self) -> Any:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,8 +130,8 @@ class DiskBackend:
         return cache
 
     def get(self, key: str) -> bytes | None:
-        with self._open() as cache:
-            value: bytes | None = cache.get(key)
+        with self._breaker:  # without the ceremony of _open: this is what a hit costs
+            value: bytes | None = (self._opened or self._open_now()).get(key)
         if value is not None:
             self._used[key] = (time.time(), self._used.pop(key, (0.0, 0))[1] + 1)
         return value

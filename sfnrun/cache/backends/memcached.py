@@ -58,7 +58,7 @@ class _Node:
         )
 
     def call(self, operation: Callable[[Any], T]) -> T:
-        with self.breaker.guard():
+        with self.breaker:
             try:
                 return operation(self._calls)
             except MemcacheServerError as error:  # out of memory: a refusal, not a failure
@@ -71,7 +71,7 @@ class _Node:
         """All keys on this node; slow, for listings."""
         patient = self._connect(_ADMIN_TIMEOUT)
         try:
-            with self.breaker.guard():
+            with self.breaker:
                 dump = patient.raw_command(b"lru_crawler metadump all", end_tokens=b"END\r\n")
         finally:
             patient.close()

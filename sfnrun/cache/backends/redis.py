@@ -51,7 +51,7 @@ class _Node:
 
     @contextmanager
     def guard(self) -> Iterator[Any]:
-        with self.breaker.guard():
+        with self.breaker:
             try:
                 yield self.calls
             except client.ResponseError as error:

@@ -7,9 +7,10 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.h
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
+
+import msgspec
 
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.jsonata.engine import Bounds, EvaluationFailed, Program, Undefined, check_syntax
@@ -27,8 +28,7 @@ _INVALID = "INVALID_JSONATA_EXPRESSION"
 _UNSUPPORTED = "UNSUPPORTED_JSONATA_EXPRESSION"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Jsonata:
+class Jsonata(msgspec.Struct, frozen=True):
     """A compiled expression. `text` is what stands between `{%` and `%}`, trimmed, as AWS prints it.
 
     `evaluate(document, scope)` takes the `$states` object without its `context`, which is fetched from the scope if the
@@ -41,12 +41,12 @@ class Jsonata:
 
     text: str
     field: str
-    evaluate: Evaluate = dataclasses.field(repr=False)
+    evaluate: Evaluate
     reads: frozenset[str] = frozenset()
     reads_states: frozenset[str] = frozenset()
     reads_context: frozenset[str] = frozenset()
     calls: frozenset[str] = frozenset()
-    places: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict, repr=False)
+    places: Mapping[str, tuple[int, int]] = msgspec.field(default_factory=dict)
 
     def expect(self, value: Json, kind: str) -> Json:
         """The value, if it is of this JSON type: array, object, string, number, boolean, null, or integer.

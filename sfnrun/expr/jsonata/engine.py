@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sfnrun.errors import ExpressionError, SfnrunError
 from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, Thrown
@@ -54,8 +55,7 @@ class EvaluationFailed(Exception):
         return _BOUND_ENDINGS.get(self.code) or f". {self.code}: {self}"
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """How far an evaluation may go. The defaults are AWS's, as measured there; the seconds are not known.
 
     `depth` counts nested evaluations (each term of 1+1+1 is one, a call of f in `1+$f($n-1)` is three), `items` those

@@ -8,8 +8,9 @@ stands inside one of these, and which variables its scopes bind. It runs on expr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
+
+from msgspec import Struct, field
 
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.jsonata.scopes import Mention, Scopes
@@ -18,8 +19,7 @@ from sfnrun.expr.jsonata.tokens import Token, tokens
 __all__ = ["BUILTINS", "References", "references"]
 
 
-@dataclass
-class References:
+class References(Struct):
     """What an expression refers to. Names come without `$`; each list is in order of place.
 
     `variables` are those that no scope of the expression binds, `$states` among them; a name may come often. `calls`

@@ -7,8 +7,9 @@ a function sees what is bound when it is called, so a name that is missing there
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 __all__ = ["Mention", "Scopes"]
 
@@ -21,8 +22,7 @@ class Mention(NamedTuple):
     end: int
 
 
-@dataclass
-class _Scope:
+class _Scope(Struct):
     """`missing` are names mentioned in bodies of functions inside, which may still be bound here."""
 
     is_function: bool = False

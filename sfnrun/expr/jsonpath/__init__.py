@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sfnrun.errors import ExpressionError
@@ -58,6 +59,7 @@ class ReferencePath(Path):
         return _put(self.text, document, value, self.keys)
 
 
+@lru_cache(maxsize=4096)  # what is checked is compiled again to be run, and definitions repeat their paths
 def compile_path(text: str, *, rooted: bool = True) -> Path:
     """The path of a text such as `$.a.b[0]`, `$$.Execution.Id`, `$name.x`, `$.items[?(@.price > 10)]`.
 
@@ -70,6 +72,7 @@ def compile_path(text: str, *, rooted: bool = True) -> Path:
     return Path(text, reads, is_definite(steps), _evaluator(text, root, steps, keys), root, keys)
 
 
+@lru_cache(maxsize=1024)
 def compile_reference_path(text: str) -> ReferencePath:
     """The path of a text that names one node of the document, for ResultPath and the like. Raises ExpressionError."""
     path = compile_path(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import copy
 from typing import Any, NamedTuple
 
 from sfnrun.cache.entry import Entry
@@ -12,7 +12,7 @@ from sfnrun.cache.store import Look
 from sfnrun.engine.effects import Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
-from sfnrun.tasks.cached.shared import COUNTERS, Caching, Called, Code, about
+from sfnrun.tasks.cached.shared import COUNTERS, KEY_SHOWN, Caching, Called, Code, about
 
 __all__ = ["Reader"]
 
@@ -96,24 +96,30 @@ class Reader:
         wait = max(0, entry.stored_at - self._caching.time(asked.request))
         saved = max(0, entry.took_ms - wait)
         self._store.count(self._policy.task, hits=1, saved_ms=saved)
-        note = {"outcome": "hit", "age_ms": verdict.age_ms, "expires_in_ms": verdict.expires_in_ms, "saved_ms": saved}
+        note: dict[str, Any] = {
+            "outcome": "hit",
+            "task": self._policy.task,
+            "key": asked.key[:KEY_SHOWN],
+            "age_ms": verdict.age_ms,
+            "expires_in_ms": verdict.expires_in_ms,
+            "saved_ms": saved,
+        }
         if verdict.refresh:
             note["refreshing"] = True
         if wait:
             note["reason"] = "joined a call under way"
         if entry.kind == "error":
             note["reason"] = "a kept failure"
-        return self._kept(asked, found, note, wait)
+        return self._kept(found, note, wait)
 
     def _stale(self, asked: Asked, found: Found, reason: str) -> Reply:
         saved = _entry(found).took_ms
         self._store.count(self._policy.task, stale=1, saved_ms=saved)
         note = {"outcome": "stale", "reason": reason, "age_ms": found.verdict.age_ms, "saved_ms": saved}
-        return self._kept(asked, found, note)
+        return self._kept(found, about(self._policy, asked.key, note))
 
-    def _kept(self, asked: Asked, found: Found, note: dict[str, Any], duration_ms: int = 0) -> Reply:
+    def _kept(self, found: Found, note: dict[str, Any], duration_ms: int = 0) -> Reply:
         """A Reply of what was found."""
-        note = about(self._policy, asked.key, note)
         look, entry = found.look, _entry(found)
         if entry.kind == "error":
             failure = TaskFailed(look.failure.get("error"), look.failure.get("cause"))
@@ -159,7 +165,7 @@ class Reader:
         if note["outcome"] == "miss" and shared.failure is None:
             note |= {"outcome": "hit", "reason": "joined a call under way", "age_ms": 0, "saved_ms": 0}
         self._store.count(self._policy.task, **{COUNTERS[note["outcome"]]: 1})
-        return replace(shared, note=note)
+        return Reply(shared.output, shared.failure, shared.submitted, None, shared.duration_ms, note)
 
     def _ask(self, asked: Asked, found: Found, *, quietly: bool = False) -> Reply:
         """Call the handler, and keep what it answers."""
@@ -168,6 +174,8 @@ class Reader:
         reply = called.reply
         if not called.succeeded and reply.failure is None:
             return self._caching.unkept(policy, called, called.why_not)
+        if reply.failure is not None and quietly:
+            return self._caching.unkept(policy, called, "a refresh failed")
         if reply.failure is not None and found.verdict.good in ("spare", "late"):
             return self._stale(asked, found, f"the handler failed: {reply.failure.name}")
         reason = "refresh asked for" if self._forced(asked) else self._why(asked, found)
@@ -177,7 +185,7 @@ class Reader:
         note = {"outcome": "miss", "reason": reason, "kept": kept, "took_ms": called.took_ms}
         if expires_at is not None:
             note["expires_in_ms"] = expires_at - self._caching.time(asked.request)
-        return replace(reply, output=called.payload or reply.output, note=about(policy, asked.key, note))
+        return called.noted(about(policy, asked.key, note))
 
     def _why(self, asked: Asked, found: Found) -> str:
         """Why there is no answer in the cache."""
@@ -196,19 +204,18 @@ class Reader:
             "error" if failed else "value",
             policy.task,
             asked.request.state,
-            called.text,
             called.asked_at,
             stored_at,
             expiry(policy, asked.key, stored_at, failed=failed),
             called.took_ms,
             policy.version,
-            asked.code,
+            dict(asked.code),
             asked.resource,
             found.generation,
             readable(asked.question, policy.redact),
             submitted=called.submitted,
         )
-        kept = self._store.keep(asked.key, entry, found.look.head, keep_seconds(policy, failed=failed))
+        kept = self._store.keep(asked.key, entry, called.text, found.look.head, keep_seconds(policy, failed=failed))
         return kept, entry.expires_at if kept else None
 
     def _refresh(self, asked: Asked) -> None:
@@ -223,8 +230,9 @@ class Reader:
                 try:
                     found = self._find(asked)
                     if found.verdict.good != "fresh" or found.verdict.refresh:
-                        quiet = asked._replace(request=replace(asked.request, log=_say_nothing))
-                        reply = self._ask(quiet, found, quietly=True)
+                        request = copy(asked.request)
+                        request.log = _say_nothing
+                        reply = self._ask(asked._replace(request=request), found, quietly=True)
                 finally:
                     self._store.release(lease)
         finally:

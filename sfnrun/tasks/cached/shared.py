@@ -5,31 +5,32 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from sfnrun.cache.backend import Lease
 from sfnrun.cache.background import at_once
 from sfnrun.cache.flight import Flights
 from sfnrun.cache.policy import Policy
-from sfnrun.cache.store import Store
+from sfnrun.cache.store import NoLease, Store
 from sfnrun.engine.effects import Pending, Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload, dumps
 
-__all__ = ["COUNTERS", "Caching", "Called", "Code", "HandlerFor", "about"]
+__all__ = ["COUNTERS", "KEY_SHOWN", "Caching", "Called", "Code", "HandlerFor", "about"]
 
 HandlerFor = Callable[[Request], TaskHandler]
 Code = Mapping[str, str]
 
 COUNTERS = {"hit": "hits", "miss": "misses", "stale": "stale", "bypass": "bypassed"}
 
+_FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
-_KEY_SHOWN = 12
+KEY_SHOWN = 12
 
 
-@dataclass
-class Caching:
+class Caching(Struct):
     """What all cached tasks of an execution share.
 
     `code_of` gives the files behind a handler with their hashes, the same mapping for the same handler. `now` is the
@@ -47,6 +48,7 @@ class Caching:
     bypass: str = ""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pause: Callable[[float], None] = time.sleep
+    patience: float = 30.0
     flights: Flights[Reply] = field(default_factory=Flights)
     refreshed: set[str] = field(default_factory=set)
 
@@ -55,15 +57,19 @@ class Caching:
         return request.at if self.now is None else self.now()
 
     def lease(self, key: str, unless: Callable[[], Reply | None] = lambda: None) -> Lease | Reply:
-        """The right to go on, among all processes; or what `unless` gives while another one has it."""
-        pause = 0.001
-        while (lease := self.store.lease(key)) is None:
+        """The right to go on, among all processes; or what `unless` gives while another one has it.
+
+        One that has it for more than `patience` seconds is not waited for any longer.
+        """
+        pause, waited = _FIRST_PAUSE, 0.0
+        while (lease := self.store.lease(key)) is None and waited < self.patience:
             self.pause(pause)
+            waited += pause
             pause = min(pause * 2, _LONGEST_PAUSE)
             answer = unless()
             if answer is not None:
                 return answer
-        return lease
+        return lease or NoLease()
 
     def call(self, handler: TaskHandler, request: Request) -> Called:
         """Ask the handler. Its failure is in the Reply; this raises what only bugs raise."""
@@ -79,12 +85,12 @@ class Caching:
     def unkept(self, policy: Policy, called: Called, reason: str) -> Reply:
         """An answer that the cache has nothing to do with."""
         self.store.count(policy.task, calls=1, bypassed=1)
-        return replace(called.reply, note={"outcome": "bypass", "task": policy.task, "reason": reason})
+        return called.noted({"outcome": "bypass", "task": policy.task, "reason": reason})
 
 
 def about(policy: Policy, key: str, note: dict[str, Any]) -> dict[str, Any]:
     """A note with whom it is about."""
-    return {**note, "task": policy.task, "key": key[:_KEY_SHOWN]}
+    return {**note, "task": policy.task, "key": key[:KEY_SHOWN]}
 
 
 class Called(NamedTuple):
@@ -94,6 +100,12 @@ class Called(NamedTuple):
     payload: Payload | None
     asked_at: int
     took_ms: int
+
+    def noted(self, note: dict[str, Any]) -> Reply:
+        """The handler's answer as it was, with what the cache did."""
+        reply = self.reply
+        output = reply.output if self.payload is None else self.payload
+        return Reply(output, reply.failure, reply.submitted, reply.worker_name, reply.duration_ms, note)
 
     @property
     def text(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sfnrun.cache.entry import Entry
 from sfnrun.cache.key import key_of, readable
 from sfnrun.cache.policy import Policy, Target, expiry, keep_seconds
@@ -37,8 +35,10 @@ class Writer:
         turn, flights = f"write:{key}", self._caching.flights
         while True:
             flight, leads = flights.enter(turn)
-            if leads or flight.mine:
+            if leads:
                 break
+            if flight.mine:  # a write within the very write that it belongs to
+                return self._write(request, through, key)
             flight.wait()
         try:
             lease = self._caching.lease(turn)
@@ -48,8 +48,7 @@ class Writer:
             finally:
                 self._store.release(lease)
         finally:
-            if leads:
-                flights.land(turn, flight, None)
+            flights.land(turn, flight, None)
 
     def _write(self, request: Request, through: Target | None, key: str) -> Reply:
         stale = [(target, self._target_key(target, request)) for target in self._policy.invalidates]
@@ -77,7 +76,6 @@ class Writer:
             "value",
             reader.task,
             request.state,
-            called.text,
             called.asked_at,
             stored_at,
             expiry(reader, key, stored_at),
@@ -87,12 +85,12 @@ class Writer:
             question=readable(_select(through, request), reader.redact | self._policy.redact),
             by=request.state,
         )
-        kept = self._store.put(key, entry, keep_seconds(reader))
+        kept = self._store.put(key, entry, called.text, keep_seconds(reader))
         self._store.count(self._policy.task, calls=1, stores=int(kept))
         note = {"outcome": "store", "to": reader.task, "kept": kept, "took_ms": called.took_ms}
         if entry.expires_at is not None:
             note["expires_in_ms"] = entry.expires_at - self._caching.time(request)
-        return replace(called.reply, output=called.payload, note=about(self._policy, key, note))
+        return called.noted(about(self._policy, key, note))
 
     def _target_key(self, target: Target, request: Request) -> str:
         if target.key is None and target is not self._policy.writes:
@@ -104,7 +102,7 @@ class Writer:
             self._store.renew_generation(target.reader.task)
             return
         now = self._caching.time(request)
-        self._store.put(key, Entry("gone", target.reader.task, request.state, "null", now, now, by=request.state))
+        self._store.put(key, Entry("gone", target.reader.task, request.state, now, now, by=request.state))
 
 
 def _select(target: Target, request: Request) -> Json:
