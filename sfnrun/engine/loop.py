@@ -115,8 +115,8 @@ class Loop:
         self.stepping = stepping
         self.now = execution.start_time
         self.events = 0
-        # The last event of a full history is the ExecutionFailed that says so.
-        self.last_event = limits.events - 1 if limits.events else 0
+        # The last event of a full history is the ExecutionFailed that says so. EXPRESS histories are never full.
+        self.last_event = limits.events - 1 if limits.events and execution.workflow_type == "STANDARD" else 0
         self.shared_context = execution.context()
         self.ready: deque[tuple[Fiber, Any]] = deque()
         self.waiting: dict[str, Fiber] = {}
