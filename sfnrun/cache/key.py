@@ -29,7 +29,7 @@ def question_of(policy: Policy, payload: Json) -> Json:
 def key_of(policy: Policy, question: Json, environment: Mapping[str, str], resource: str = "") -> str:
     """40 hexadecimal digits. 200 KB of payload take less than 2 ms."""
     where = resource if policy.by_resource else ""
-    values = tuple((name, environment.get(name)) for name in policy.vary)
+    values = tuple((name, environment.get(name)) for name in policy.vary) if policy.vary else ()
     return hashlib.sha256(_about(policy.task, where, values) + canonical(question)).hexdigest()[:40]
 
 

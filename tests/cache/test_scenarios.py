@@ -85,6 +85,6 @@ PLANTED = {
 
 def plant(world: World, kind: str) -> None:
     """Put other bytes in the place of every entry."""
-    for key, entry, _size in list(world.store.scan()):
+    for key, entry, text, _size in list(world.store.scan()):
         assert is_entry_key(key)
-        world.backend.put(key, PLANTED[kind](encode(entry)), None)
+        world.backend.put(key, PLANTED[kind](encode(entry, text)), None)

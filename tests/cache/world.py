@@ -100,10 +100,9 @@ class World:
     def ask(self, task: str, payload: Any, **more: Any) -> Reply:
         """One Task, cached or not, to its end and that of what it started."""
         request = Request(
-            key="1", id="1", state=task, attempt=0, token=None, context={}, at=self.now,
-            resource=more.pop("resource", lambda_of(task)), arguments=Payload.parse(json.dumps(payload)),
+            key="1", id="1", state=task, attempt=more.get("attempt", 0), token=more.get("token"), context={},
+            resource=lambda_of(task), arguments=Payload.parse(json.dumps(payload)), at=self.now,
         )  # fmt: skip
-        request = Request(**{**{name: getattr(request, name) for name in request.__slots__}, **more})
         reply = cached(lambda request: self, self.caching)(request)(request)
         self.background.close(5)
         return reply
