@@ -67,14 +67,14 @@ def test_an_order_that_fails_says_why(changes, error, last):
 def test_words_are_counted():
     result = execute("word-count")
     assert result.status == "SUCCEEDED"
-    assert result.output["words"] == 210
-    assert list(result.output["leading"])[:2] == ["it", "the"]
+    assert result.output["words"] == 257
+    assert list(result.output["leading"])[:2] == ["the", "it"]
     assert [event["type"] for event in result.events].count("MapIterationSucceeded") == 5
 
 
 def test_a_job_is_polled_until_it_is_done():
     result = execute("poll-job")
-    assert result.output == {"id": "job-b11f9f02", "status": "SUCCEEDED", "polls": 2}
+    assert result.output == {"id": "job-a95d65af", "status": "SUCCEEDED", "polls": 2}
     assert entered(result).count("WaitAWhile") == 2
     assert result.stop_time - result.start_time >= 20_000
 

@@ -89,7 +89,7 @@ def test_the_configuration_is_one(tmp_path: Path):
     (text,) = blocks("yaml")
     path = tmp_path / "sfnrun.yaml"
     path.write_text(text, encoding="utf-8")
-    config = load_config(path)
+    config = load_config(path, tmp_path)
     assert dict(config.substitutions) == {"TableName": "orders"}
     assert len(config.tasks) == 2
 

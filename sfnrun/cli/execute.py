@@ -140,7 +140,7 @@ def execute(
             test_case=test_case,
             step=stepper,
             debug=debug,
-            history=None if no_history else history or EXECUTIONS,
+            history=None if no_history else history or settings.history or EXECUTIONS,
             listener=watch.listener,
             keep_events=False,
             interruptible=True,

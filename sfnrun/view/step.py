@@ -74,6 +74,7 @@ class Stepper:
             if key == "e":
                 payload = self._edited(payload or view.input)
             elif key == "s" and view.type not in _UNSKIPPABLE:
+                self._write(f"  {clean(view.state)} skipped\n")
                 return StepChoice("skip", payload)
             elif key in ("", "r", "c"):
                 self._going_on = key == "c"

@@ -169,7 +169,7 @@ def test_the_same_seed_gives_the_same_history(sfn, definition, folder):
 def test_handlers_run_and_their_prints_go_to_the_trace(sfn, definition, function):
     task = function("greet", "def handler(event, context):\n    print('hi there')\n    return {'n': event['n'] + 1}\n")
     done = sfn("execute", definition({"Greet": task}), "-i", '{"n": 1}')
-    assert (done.code, done.out) == (0, '{"n":2}\n')
+    assert (done.code, done.out) == (0, '{"n": 2}\n')
     assert "    │ hi there\n" in done.err
     assert "  ✓ Greet                         Task      " in done.err
 
