@@ -10,6 +10,7 @@ from sfnrun.asl.model import Machine, Map, Parallel, State, StateMachine
 from sfnrun.asl.parse import parse
 from sfnrun.asl.source import Source, from_text, from_value, unresolved_problems
 from sfnrun.asl.source import load as load_source
+from sfnrun.asl.verdicts import is_known_clean, remember_clean
 from sfnrun.errors import DefinitionError, Problem, UsageError
 from sfnrun.payload import Json
 
@@ -74,10 +75,15 @@ def validate(
 
 
 def problems_of(source: Source, workflow_type: WorkflowType) -> list[Problem]:
-    """What the rules find."""
+    """What the rules find. A definition that is known to be clean is not checked again."""
+    if is_known_clean(source, workflow_type):
+        return []
     from sfnrun.asl.rules import check
 
-    return check(source, workflow_type=workflow_type)
+    problems = check(source, workflow_type=workflow_type)
+    if not problems:
+        remember_clean(source, workflow_type)
+    return problems
 
 
 def _unsupported(source: Source, graph: StateMachine) -> list[Problem]:

@@ -6,7 +6,6 @@ fail, and those are reported all at once.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +31,7 @@ from sfnrun.asl.model import (
     Wait,
 )
 from sfnrun.asl.source import Source
+from sfnrun.digest import sha256_hex
 from sfnrun.errors import DefinitionError, ExpressionError, Problem
 from sfnrun.expr.choice import compile_rule
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
@@ -68,7 +68,7 @@ def parse(source: Source) -> Machine:
         comment=node.get("Comment", ""),
         name=_name_of(source.name),
         text=source.text or dumps(node),
-        sha256=hashlib.sha256((source.text or dumps(node)).encode("utf-8", "surrogatepass")).hexdigest(),
+        sha256=sha256_hex(source.text or dumps(node)),
         file=source.name,
         substitutions=source.substitutions.given,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sfnrun.errors import Span
 
@@ -85,13 +84,22 @@ class Lines:
         return self._text[start : end if end >= 0 else len(self._text)].rstrip("\r")
 
 
-@dataclass(eq=False)
 class Fault(Exception):
     """A text that cannot be read, at a character offset; `Source` makes a Problem of it."""
 
-    message: str
-    offset: int
-    length: int = 1
-    hint: str = ""
-    rule: str = "SFN-S01"
-    code: str = "INVALID_JSON_DESCRIPTION"
+    def __init__(
+        self,
+        message: str,
+        offset: int,
+        length: int = 1,
+        hint: str = "",
+        rule: str = "SFN-S01",
+        code: str = "INVALID_JSON_DESCRIPTION",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.length = length
+        self.hint = hint
+        self.rule = rule
+        self.code = code

@@ -6,10 +6,10 @@ whoever answers. Source: recorded histories of the service.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, NamedTuple
 
 from sfnrun.asl.model import Resource, Task
+from sfnrun.digest import sha256_hex
 from sfnrun.engine import fields
 from sfnrun.engine.dataflow import FLOWS
 from sfnrun.engine.effects import (
@@ -168,13 +168,13 @@ def _ms(seconds: int | None) -> int | None:
 
 def _digest(visit: Visit, key: str) -> str:
     execution = visit.fiber.loop.execution
-    return hashlib.md5(f"{execution.seed}/{execution.arn}/{key}".encode(), usedforsecurity=False).hexdigest()
+    return sha256_hex(f"{execution.seed}/{execution.arn}/{key}")
 
 
 def _request_id(visit: Visit, key: str) -> str:
     """A UUID (version 4 by its looks) made from the seed and the key, so the same in every replay."""
     text = _digest(visit, key)
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
 
 
 def _token(visit: Visit, key: str) -> str:
