@@ -19,7 +19,7 @@ from sfnrun.tasks.mocks import Answer, Response
 __all__ = ["read_mock_file"]
 
 _RULE = "SFN-MOCK"
-_NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
+_NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 # Ranges are written out; nobody means more invocations than a history has events.
 _MOST = 25_000
 
@@ -138,7 +138,7 @@ class _Reader:
             return value
         if name in holder:
             self._report(f"expected an object, found {_shown(value)}", (*at, name))
-        elif required:
+        elif required and not get_close_matches(name, holder):  # else the misspelt one is reported
             self._report(f"'{name}' is missing", at, key=bool(at))
         return {}
 

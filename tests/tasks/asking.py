@@ -1,0 +1,61 @@
+"""Requests for functions, and functions that are asked and tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sfnrun.asl.model import Resource
+from sfnrun.asl.resource import read_resource
+from sfnrun.engine.effects import Request
+from sfnrun.payload import Payload
+from sfnrun.tasks.function_tasks import ByArn, ByInvoke
+from sfnrun.tasks.lambda_runtime import LambdaFunction
+
+ID = "12345678-1234-4234-a234-123456789012"
+ARN = "arn:aws:lambda:eu-west-1:111122223333:function"
+INVOKE = "arn:aws:states:::lambda:invoke"
+FUNCTIONS = Path(__file__).parent / "functions"
+
+
+def resource_of(arn: str) -> Resource:
+    resource = read_resource(arn)
+    assert resource is not None
+    return resource
+
+
+def ask(
+    arn: str = f"{ARN}:f", arguments: Any = None, log: Callable[[str], None] | None = None, **given: Any
+) -> Request:
+    """A request; `arguments` is a JSON value, or a Payload."""
+    payload = arguments if isinstance(arguments, Payload) else Payload({} if arguments is None else arguments)
+    fields = {
+        "key": "1",
+        "id": ID,
+        "state": "S",
+        "attempt": 0,
+        "token": None,
+        "context": {"Execution": {"Id": "arn:aws:states:eu-west-1:111122223333:execution:Machine:name"}},
+        "at": 1_767_225_600_000,
+        "log": log or (lambda line: None),
+    }
+    return Request(resource=resource_of(arn), arguments=payload, **{**fields, **given})
+
+
+@dataclass
+class Invoked:
+    """A function in a file of its own, and what it has told."""
+
+    function: LambdaFunction
+    lines: list[str] = field(default_factory=list)
+
+    def by_arn(self, event: Any = None, **given: Any) -> Payload:
+        outcome = ByArn(self.function)(ask(f"{ARN}:{self.function.name}", event, self.lines.append, **given))
+        assert isinstance(outcome, Payload)
+        return outcome
+
+    def by_invoke(self, event: Any = None, **arguments: Any) -> Any:
+        given = {"FunctionName": self.function.name, "Payload": event, **arguments}
+        return ByInvoke(self.function)(ask(INVOKE, given, self.lines.append))

@@ -1,0 +1,12 @@
+import os
+
+invocations = 0
+print("cold start")
+
+
+def handler(event, context):
+    global invocations
+    invocations += 1
+    if event == "exit":
+        raise SystemExit(2)
+    return {"invocations": invocations, "name": os.environ["AWS_LAMBDA_FUNCTION_NAME"]}

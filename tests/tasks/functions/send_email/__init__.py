@@ -1,0 +1,5 @@
+from .template import text
+
+
+def handler(event, context):
+    return text(event["to"])

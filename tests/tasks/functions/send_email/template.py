@@ -1,0 +1,2 @@
+def text(name):
+    return f"Dear {name}"
