@@ -30,7 +30,7 @@ from sfnrun.asl.model import (
     Task,
     Wait,
 )
-from sfnrun.asl.source import Source
+from sfnrun.asl.source import Source, location_text
 from sfnrun.digest import sha256_hex
 from sfnrun.errors import DefinitionError, ExpressionError, Problem
 from sfnrun.expr.choice import compile_rule
@@ -51,7 +51,8 @@ T = TypeVar("T")
 # What of `$states` an expression may read: before the state's work, after it, and in a Catcher.
 BEFORE = frozenset({"input", "context"})
 AFTER = BEFORE | {"result"}
-CAUGHT = BEFORE | {"errorOutput"}
+# There is no result where an error was caught, but AWS's own tools take expressions that read it (SFN-Q08 warns).
+CAUGHT = AFTER | {"errorOutput"}
 WORKING = frozenset({"Task", "Parallel", "Map"})
 
 
@@ -203,14 +204,16 @@ class _StateParser:
         node = self.node if node is None else node
         if field not in node:
             return None
-        where = (*(self.at if at is None else at), field)
+        at = self.at if at is None else at
+        where = (*at, field)
+        label = location_text(where[len(self.at) :])[1:]  # "Output", "Catch[0]/Output"
 
         def on_error(inside: Pointer, error: ExpressionError) -> None:
             self.parser.report((*where, *inside), error)
 
         if self.language == "JSONPath":
             return jsonpath_template(node[field], on_error)
-        return jsonata_template(node[field], field, on_error, lambda text, path: _jsonata(text, path, sees))
+        return jsonata_template(node[field], label, on_error, lambda text, path: _jsonata(text, path, sees))
 
     def field(self, name: str) -> Field | None:
         """A field that may be literal, `{% %}`, or given by its Path."""
@@ -264,7 +267,7 @@ class _StateParser:
         literal = node["Condition"]
         if isinstance(literal, bool):
             return lambda document, scope: literal, frozenset(), dumps(literal)
-        condition = self.compiled((*at, "Condition"), lambda: _jsonata(literal, "Condition", BEFORE))
+        condition = self.compiled((*at, "Condition"), lambda: _jsonata(literal, f"Choices[{at[-1]}]/Condition", BEFORE))
         if condition is None:
             return lambda document, scope: False, frozenset(), literal
         evaluate, expect = condition.evaluate, condition.expect

@@ -24,7 +24,7 @@ OnError = Callable[[Pointer, ExpressionError], None]
 """Takes an error with the place of the expression in the template (keys and indices)."""
 
 Leaf = Callable[[str, str], Expression]
-"""Compiles the inside of `{% %}` for a field path such as "Output/result"; raises ExpressionError."""
+"""Compiles a `{% … %}` for a field path such as "Output/items[0]/id"; raises ExpressionError."""
 
 
 class Template(NamedTuple):
@@ -115,11 +115,10 @@ class _Jsonata:
         self.reads: set[str] = set()
 
     def expression(self, at: Pointer, value: Json) -> Evaluate | None:
-        inside = jsonata_inside(value) if isinstance(value, str) else None
-        if inside is None:
+        if not isinstance(value, str) or jsonata_inside(value) is None:
             return None
         try:
-            compiled = self.compile_leaf(inside, "/".join(map(str, (self.field, *at))))
+            compiled = self.compile_leaf(value, self.field + _steps(at))
         except ExpressionError as error:
             self.on_error(at, error)
             return _never
@@ -128,6 +127,10 @@ class _Jsonata:
 
     def key(self, key: str) -> str:
         return key
+
+
+def _steps(at: Pointer) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in at)
 
 
 def _never(document: Json, scope: Scope) -> Json:

@@ -95,7 +95,7 @@ class Upper:
 
 
 def upper(text: str, field: str) -> Upper:
-    if not text:
+    if not text[2:-2].strip():
         raise ExpressionError(text, f"nothing in {field}")
     return Upper(f"{text} in {field}")
 
@@ -104,22 +104,22 @@ def test_jsonata_expressions_know_their_field() -> None:
     node = {"a": "{% x %}", "b": ["{%y%}", "literal", {"c.$": "{% z %}"}], "d": 1}
     template = jsonata_template(node, "Output", refuse, upper)
     assert template.evaluate({}, SCOPE) == {
-        "a": "X IN OUTPUT/A",
-        "b": ["Y IN OUTPUT/B/0", "literal", {"c.$": "Z IN OUTPUT/B/2/C.$"}],
+        "a": "{% X %} IN OUTPUT/A",
+        "b": ["{%Y%} IN OUTPUT/B[0]", "literal", {"c.$": "{% Z %} IN OUTPUT/B[2]/C.$"}],
         "d": 1,
     }
     assert template.reads == {"v"}
 
 
 def test_a_whole_field_may_be_one_expression() -> None:
-    assert jsonata_template("{% x %}", "Output", refuse, upper).evaluate({}, SCOPE) == "X IN OUTPUT"
+    assert jsonata_template("{% x %}", "Output", refuse, upper).evaluate({}, SCOPE) == "{% X %} IN OUTPUT"
 
 
 def test_jsonata_mistakes_are_all_told_by_place() -> None:
     told: list[Any] = []
     node = {"a": "{% %}", "b": [1, "{%%}"]}
     jsonata_template(node, "Assign", lambda at, error: told.append((at, error.message)), upper)
-    assert told == [(("a",), "nothing in Assign/a"), (("b", 1), "nothing in Assign/b/1")]
+    assert told == [(("a",), "nothing in Assign/a"), (("b", 1), "nothing in Assign/b[1]")]
 
 
 @pytest.mark.parametrize(

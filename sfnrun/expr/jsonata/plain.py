@@ -103,8 +103,8 @@ def whole_numbers(value: Json) -> Json:
         return _number(repr(value))
     if type(value) is dict or type(value) is list:
         text = dumps(value)
-        # A whole float is written 1.0 or 1e+22. Strings that look so cost a second pass and do no harm.
-        if "e+" in text or (".0" in text and _WHOLE_FLOAT.search(text)):
+        # A whole float is written 1.0 or 1e22. Strings that look so cost a second pass and do no harm.
+        if any(start in text for start in ("e1", "e2", "e3", "e+")) or (".0" in text and _WHOLE_FLOAT.search(text)):
             return loads(text, _decode)
     return value
 
