@@ -122,12 +122,13 @@ def execute(
     source = load_source(
         definition, substitutions={**settings.substitutions, **substitutions(set_)}, limits=not no_limits
     )
+    machine = sfnrun.load(source, workflow_type=workflow_type.value, limits=not no_limits)
     payload = read_input(input_)
     stepper = _stepper(watch) if step else None
     run = sfnrun.run
     with watch:
         result = run(
-            source,
+            machine,
             payload,
             clock=clock.value,
             workflow_type=workflow_type.value,

@@ -76,13 +76,12 @@ class Watch:
         from sfnrun.view.closing import Ending
 
         story = self.story
-        simulated = result.stop_time - result.start_time
         return Ending(
             status=result.status,
             error=result.error,
             cause=result.cause,
-            took=self._took if self._virtual else simulated,
-            simulated=simulated,
+            took=self._took,
+            simulated=result.stop_time - result.start_time,
             virtual=self._virtual,
             states=story.states if story else 0,
             retries=story.retries if story else 0,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sfnrun.view.measures import cells, fit, pad
 
-__all__ = ["ASCII_MARKS", "MARKS", "Line", "Segment", "segments"]
+__all__ = ["ASCII_MARKS", "MARKS", "Line", "Segment", "plain", "segments"]
 
 # kind of line -> (mark, style of the mark and of the text)
 MARKS: dict[str, tuple[str, str]] = {
@@ -37,6 +37,7 @@ ASCII_MARKS = str.maketrans(
     {"✓": "+", "✗": "x", "⊘": "-", "↻": "@", "⤷": ">", "▾": "v", "…": "...", "│": "|", "→": "->", "·": "-"}
 )
 
+_NAME_COLUMNS = 34
 _TYPE_COLUMN = 10
 _NO_STYLE = ("opened", "done")
 
@@ -57,6 +58,15 @@ class Line(NamedTuple):
 Segment = tuple[str, str]
 
 
+def plain(line: Line) -> str:
+    """The text of a line as wide as it needs: what `segments` says, without cutting it into parts."""
+    if not line.type or not line.name.isascii():
+        return "".join([text for text, _ in segments(line)]).rstrip()
+    indent = f"  {' '.join(line.labels)} " if line.labels else "  "
+    head = f"{indent}{MARKS[line.kind][0]} {line.name}".ljust(_NAME_COLUMNS - 1)
+    return f"{head} {line.type.ljust(_TYPE_COLUMN)}{line.text}" if line.text else f"{head} {line.type}"
+
+
 def segments(line: Line, width: int | None = None) -> list[Segment]:
     """The parts of a line with their styles; nothing goes beyond `width` columns (None: as wide as it needs)."""
     mark, style = MARKS[line.kind]
@@ -70,7 +80,7 @@ def segments(line: Line, width: int | None = None) -> list[Segment]:
 
 
 def _state(line: Line, indent: str, mark: str, style: str, width: int | None) -> list[Segment]:
-    column = 34 if width is None else max(16, min(44, width * 2 // 5))
+    column = _NAME_COLUMNS if width is None else max(16, min(44, width * 2 // 5))
     room = column - cells(indent) - cells(mark) - 1
     name = line.name
     if width is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TextIO
 
-from sfnrun.view.line import ASCII_MARKS, Line, segments
+from sfnrun.view.line import ASCII_MARKS, Line, plain
 
 __all__ = ["PlainTrace"]
 
@@ -35,8 +35,7 @@ class PlainTrace:
             if self._clock() - self._told < 1:
                 return
             self._told = self._clock()
-        text = "".join([text for text, _ in segments(line)]).rstrip()
-        self.write(text + "\n")
+        self.write(plain(line) + "\n")
 
     def write(self, text: str) -> None:
         if not self._open:

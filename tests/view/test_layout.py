@@ -7,6 +7,7 @@ from telling import Teller, plain
 from sfnrun.view.changes import changes, summary
 from sfnrun.view.closing import Ending, cause_lines, closing
 from sfnrun.view.line import MARKS, Line, segments
+from sfnrun.view.line import plain as plain_text
 from sfnrun.view.live import LiveTrace
 from sfnrun.view.measures import cells, clean, counted, duration, fit, size
 from sfnrun.view.plain import PlainTrace
@@ -101,6 +102,11 @@ def test_no_line_is_wider_than_the_terminal(line, width):
     text = "".join(part for part, _ in segments(line, width)).rstrip()
     assert cells(text) <= width
     assert MARKS[line.kind][0] in text
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.kind)
+def test_the_short_way_to_a_plain_line_leads_to_the_same(line):
+    assert plain_text(line) == "".join(part for part, _ in segments(line)).rstrip()
 
 
 def test_columns_stand_under_each_other():
