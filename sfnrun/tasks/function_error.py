@@ -19,7 +19,7 @@ from sfnrun.payload import Json, dumps
 __all__ = ["FunctionError", "exited", "fault", "platform", "raised", "told"]
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_IMPORTING = ("<frozen importlib", os.path.join("importlib", "__init__.py"))
+_IMPORTING = os.path.join("importlib", "__init__.py")
 
 
 class FunctionError(Exception):
@@ -88,14 +88,14 @@ def _spaced(payload: Json) -> str:
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    """The lines of the traceback from the first frame of the user's code on."""
+    """The lines of the traceback, as in Lambda: those of the user's code, of libraries, and not those that run it."""
     import traceback  # only when something fails
 
-    frames = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in traceback.extract_tb(trace)]
-    while frames and _is_machinery(frames[0][0]):
-        del frames[0]
-    return traceback.format_list([traceback.FrameSummary(*frame[:3], line=frame[3]) for frame in frames])
+    frames = [frame for frame in traceback.extract_tb(trace) if not _is_machinery(frame.filename)]
+    # Made anew without columns, which Lambda does not mark either.
+    bare = [traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=frame.line) for frame in frames]
+    return traceback.format_list(bare)
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename.startswith((_OURS, _IMPORTING[0])) or filename.endswith(_IMPORTING[1])
+    return filename.startswith((_OURS, "<frozen importlib")) or filename.endswith(_IMPORTING)

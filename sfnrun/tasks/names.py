@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 __all__ = ["candidates", "function_arn", "function_name", "key", "qualifier"]
 
@@ -63,6 +64,7 @@ def candidates(name: str) -> Iterator[str]:
                 break
 
 
+@lru_cache(maxsize=1024)
 def _parts(text: str) -> tuple[str, str]:
     # Colons inside placeholders (${AWS::Region}) separate nothing.
     held: list[str] = []

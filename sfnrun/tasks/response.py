@@ -53,14 +53,25 @@ def _was_never_awaited(result: Any) -> bool:
     return True
 
 
-def _encoded(result: Any, *, ascii_only: bool = False) -> str:
+def _encoded(result: Any) -> str:
+    try:
+        text = _encode(result)
+        if text.isascii() or _is_unicode(text):
+            return text
+    except TypeError:  # Decimals, or what has no JSON at all
+        pass
+    return _encoded_slowly(result)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _encoded_slowly(result: Any, *, ascii_only: bool = False) -> str:
     decimals = _Decimals()
     text = json.dumps(result, ensure_ascii=ascii_only, default=decimals)
     if decimals.texts:
         text = decimals.put_into(text)
-    if not text.isascii() and not _is_unicode(text):
-        return _encoded(result, ascii_only=True)
-    return text
+    return text if _is_unicode(text) else _encoded_slowly(result, ascii_only=True)
 
 
 def _is_unicode(text: str) -> bool:

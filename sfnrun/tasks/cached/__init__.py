@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sfnrun.cache.policy import NoKey, Policy
 from sfnrun.engine.effects import Failed, Reply, Request, TaskHandler
+from sfnrun.tasks.answers import remaining
 from sfnrun.tasks.cached.reading import Reader
 from sfnrun.tasks.cached.shared import Caching, HandlerFor
 from sfnrun.tasks.cached.writing import Writer
@@ -39,6 +40,9 @@ class Cached:
 
     def timed_out(self, request: Request) -> Failed:
         return self._handler.timed_out(request)
+
+    def overtime(self, request: Request) -> float:
+        return remaining(self._handler, request)
 
     def __call__(self, request: Request) -> Reply:
         """The answer with what the cache did in its note. A failure is in the Reply; it raises what only bugs raise."""

@@ -5,7 +5,7 @@ print("cold start")
 
 
 def handler(event, context):
-    global invocations
+    global invocations  # noqa: PLW0603
     invocations += 1
     if event == "exit":
         raise SystemExit(2)
