@@ -14,17 +14,20 @@ A torn last line, which a crash leaves, is dropped on reading.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from io import FileIO
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 from msgspec import Struct
 
 from sfnrun.errors import HistoryError
-from sfnrun.payload import Json, Payload, dumps
+from sfnrun.history.lock import take
+from sfnrun.payload import Json, Payload, dumps, loads
 
 __all__ = ["FORMAT", "HistoryFile", "Recording", "read"]
 
@@ -38,23 +41,63 @@ BATCH = 512
 
 
 class HistoryFile:
-    """Writes the history of one execution. Raises HistoryError where the disk does."""
+    """Writes the history of one execution, which it owns while it is open. Raises HistoryError where the disk does."""
 
     def __init__(self, path: Path, start: Mapping[str, Json], *, fsync: bool = False) -> None:
-        self.path = path
-        self._fsync = fsync
-        self._lines: list[str] = []
-        self._values = 0
-        self._start_time: int = start["start_time"]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "xb", buffering=0)  # noqa: SIM115
+            file = open(path, "xb", buffering=0)  # noqa: SIM115
+            with suppress(OSError):  # it is new, so nobody else has it; where there are no locks it cannot be resumed
+                take(file)
+            if fsync:
+                _sync_folder(path.parent)
         except FileExistsError:
             raise HistoryError(f"An execution is recorded as {path} already.", "Choose another --name.") from None
         except OSError as error:
-            raise self._failure(error) from None
+            raise _failure(path, error) from None
+        self._own(path, file, start, fsync, {})
         self._lines.append(dumps({"sfnrun": FORMAT, **start}) + "\n")
         self.flush()
+
+    @classmethod
+    def reopen(cls, path: Path, *, fsync: bool = False) -> tuple[HistoryFile, Recording]:
+        """A history to go on with, without what a crash left of its last line; and what it says so far.
+
+        Raises HistoryError if another process owns it.
+        """
+        try:
+            file = open(path, "r+b", buffering=0)  # noqa: SIM115
+        except FileNotFoundError:
+            raise _missing(path) from None
+        except OSError as error:
+            raise _failure(path, error) from None
+        try:
+            if not take(file):
+                raise HistoryError(f"Another process runs the execution {path.stem}.", "Wait for it, or stop it.")
+            data = _whole_lines(file.readall() or b"")
+            values: dict[int, str] = {}
+            recording = _recording(path, data, values)
+            file.truncate(len(data))
+            file.seek(len(data))
+        except OSError as error:
+            file.close()
+            raise _failure(path, error) from None
+        except HistoryError:
+            file.close()
+            raise
+        history = cls.__new__(cls)
+        history._own(path, file, recording.start, fsync, {text: number for number, text in values.items()})
+        return history, recording
+
+    def _own(self, path: Path, file: FileIO, start: Mapping[str, Json], fsync: bool, values: dict[str, int]) -> None:
+        self.path = path
+        self._file = file
+        self._fsync = fsync
+        self._lines: list[str] = []
+        self._start_time: int = start["start_time"]
+        self._values = len(values)
+        # The texts that a resumed history has already: what is replayed has no marks.
+        self._known = values
 
     def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: Mapping[str, Any]) -> None:
         """Add an event; its `id` is its number among the events, so it is not written."""
@@ -103,6 +146,9 @@ class HistoryFile:
         text = payload.text
         if len(text) <= INLINE:
             return encode_basestring(text)
+        if text in self._known:
+            payload.mark = (self, self._known[text])
+            return str(payload.mark[1])
         self._values += 1
         payload.mark = (self, self._values)
         # A text on one line can be read as it is, and found with grep; one with line breaks has to be quoted.
@@ -122,7 +168,7 @@ class HistoryFile:
             if self._fsync:
                 os.fsync(self._file.fileno())
         except OSError as error:
-            raise self._failure(error) from None
+            raise _failure(self.path, error) from None
 
     def close(self) -> None:
         try:
@@ -130,11 +176,22 @@ class HistoryFile:
         finally:
             self._file.close()
 
-    def _failure(self, error: OSError) -> HistoryError:
-        return HistoryError(
-            f"The history {self.path} cannot be written: {error.strerror or error}.",
-            "Make room, or put it elsewhere with --history DIR.",
-        )
+
+def _failure(path: Path, error: OSError) -> HistoryError:
+    return HistoryError(
+        f"The history {path} cannot be written: {error.strerror or error}.",
+        "Make room, or put it elsewhere with --history DIR.",
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the folder's new entry on the disk too, where folders can be synced."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _encoded(text: str) -> bytes:
@@ -172,18 +229,36 @@ PAYLOADS = ("input", "output", "parameters")
 def read(path: Path) -> Recording:
     """Read a history back. Raises HistoryError for one that is missing, foreign, damaged or too new."""
     try:
-        text = path.read_text("utf-8", "surrogatepass")
+        data = path.read_bytes()
     except FileNotFoundError:
-        raise HistoryError(f"There is no history {path}.", "See `sfnrun trace list`.") from None
-    except (OSError, UnicodeDecodeError) as error:
+        raise _missing(path) from None
+    except OSError as error:
+        raise HistoryError(f"The history {path} cannot be read: {error.strerror or error}.") from None
+    return _recording(path, _whole_lines(data) or data, {})
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """All but what a crash left of the last line."""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _recording(path: Path, data: bytes, values: dict[int, str]) -> Recording:
+    """The recording that whole lines hold; `values` is filled with its large texts by number."""
+    try:
+        # A history that git checked out on Windows has other line ends.
+        raw_lines = data.decode("utf-8", "surrogatepass").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
         raise HistoryError(f"The history {path} cannot be read: {error}.") from None
-    raw_lines = text.split("\n")
-    last = raw_lines.pop()  # "" after a whole line, else what a crash left of one
+    last = raw_lines.pop()
     if not raw_lines:
         raise _foreign(path, last)
     start = _parsed(path, 1, raw_lines[0])
     _check_start(path, start)
-    return Recording(path, start, tuple(_resolved(path, raw_lines)))
+    return Recording(path, start, tuple(_resolved(path, raw_lines, values)))
+
+
+def _missing(path: Path) -> HistoryError:
+    return HistoryError(f"There is no history {path}.", "See `sfnrun trace list`.")
 
 
 def _check_start(path: Path, start: Mapping[str, Json]) -> None:
@@ -203,7 +278,7 @@ def _foreign(path: Path, text: str) -> HistoryError:
 
 def _parsed(path: Path, number: int, text: str) -> dict[str, Json]:
     try:
-        line = json.loads(text)
+        line = loads(text) if number == 1 else _loads(text)
     except ValueError as error:
         if number == 1:
             raise _foreign(path, text) from None
@@ -213,8 +288,14 @@ def _parsed(path: Path, number: int, text: str) -> dict[str, Json]:
     return line
 
 
-def _resolved(path: Path, raw_lines: list[str]) -> Iterator[dict[str, Json]]:
-    values: dict[int, str] = {}
+def _loads(text: str) -> Json:
+    try:
+        return orjson.loads(text)
+    except ValueError:  # lone surrogates and nesting of a depth that it refuses, or what is no JSON at all
+        return loads(text)
+
+
+def _resolved(path: Path, raw_lines: list[str], values: dict[int, str]) -> Iterator[dict[str, Json]]:
     for number, text in enumerate(raw_lines[1:], 2):
         line = _parsed(path, number, text)
         if "value" in line:
