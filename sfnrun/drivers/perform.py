@@ -18,7 +18,7 @@ from sfnrun.engine.effects import (
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 
-__all__ = ["HandlerFor", "Performed", "Step", "perform", "run_on"]
+__all__ = ["HandlerFor", "Performed", "Step", "overtime", "perform", "run_on"]
 
 HandlerFor = Callable[[Request], TaskHandler]
 Step = Callable[[Pause], Resumed]
@@ -53,6 +53,12 @@ def perform(handler: TaskHandler, request: Request, log: Callable[[str], None]) 
     else:
         answer = _answer(result.output, result.note)
     return Performed(answer, submitted, result.worker_name, result.duration_ms)
+
+
+def overtime(handler: TaskHandler, request: Request) -> float:
+    """Seconds that a call still has when its time limit is over; most handlers give none."""
+    ask = getattr(handler, "overtime", None)
+    return 0.0 if ask is None else float(ask(request))
 
 
 def _answer(output: Json | Payload | Pending, note: Json = None) -> Succeeded | Failed | None:

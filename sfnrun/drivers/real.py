@@ -9,12 +9,11 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from sfnrun.drivers.perform import HandlerFor, Step, perform, run_on
-from sfnrun.drivers.pool import Pool
+from sfnrun.drivers.perform import HandlerFor, Step, overtime, perform, run_on
+from sfnrun.drivers.pool import Pool, Ticket
 from sfnrun.engine.effects import (
     Answer,
     Answered,
@@ -35,13 +34,27 @@ __all__ = ["RealDriver"]
 
 
 class Timer(NamedTuple):
-    """An answer that is due at a time; `late` makes it when it is (a handler that outstayed its time limit)."""
+    """An answer that is due at a time; None: the time limit of a handler that is running."""
 
     at: float
     number: int
     key: str
     answer: Answer | None
-    late: Callable[[], Answer] | None = None
+
+
+class Running(NamedTuple):
+    """A handler at work, or waiting for a thread to work on."""
+
+    call: Call
+    handler: TaskHandler
+    ticket: Ticket
+
+
+class Begun:
+    """What a handler's thread says first, for its time limit to count from."""
+
+
+BEGUN = Begun()
 
 
 class Arrived(NamedTuple):
@@ -49,7 +62,7 @@ class Arrived(NamedTuple):
 
     at: int
     key: str
-    answer: Answer | None
+    answer: Answer | Begun | None
 
 
 class RealDriver:
@@ -65,7 +78,7 @@ class RealDriver:
         self._timers: list[Timer] = []
         self._count = 0
         self._open: set[str] = set()
-        self._running: set[str] = set()
+        self._running: dict[str, Running] = {}
         # The wall clock may be set while we run; the monotonic one tells how much time has passed.
         self._epoch = time.time() - time.monotonic()
 
@@ -91,14 +104,11 @@ class RealDriver:
         if self._pool is None:
             self._asked.append((effect, handler))
             return
-        self._running.add(key)
-        if handler.time_limit is not None:
-            due = self.now() + handler.time_limit * 1000
-            self._time(due, key, None, lambda: handler.timed_out(effect.request))
-        self._pool.submit(lambda: self._run(effect, handler))
+        self._running[key] = Running(effect, handler, self._pool.submit(lambda: self._run(effect, handler)))
 
     def cancel(self, key: str) -> None:
-        self._close(key)
+        self._give_up(key)
+        self._open.discard(key)
 
     def stop(self, stopped: Stopped) -> None:
         """Give this answer as soon as the loop asks. May be called from a signal handler or another thread."""
@@ -120,18 +130,22 @@ class RealDriver:
             if answered is None or (answered.key and answered.key not in self._open):
                 continue
             at, key, answer = answered
-            if answer is None:
-                self._running.discard(key)
-                continue
-            if not isinstance(answer, Started | Submitted | Logged):
-                self._running.discard(key)
-                self._open.discard(key)
-            return Answered(at, key, answer)
+            if isinstance(answer, Begun):
+                self._limit(at, key)
+            elif isinstance(answer, Started | Submitted | Logged):
+                return Answered(at, key, answer)
+            else:
+                self._running.pop(key, None)
+                if answer is not None:
+                    self._open.discard(key)
+                    return Answered(at, key, answer)
 
     def _wait(self) -> Arrived | None:
         """What comes in next, or the first timer that goes off before that."""
         if self._asked:
-            self._run(*self._asked.popleft())
+            call, handler = self._asked.popleft()
+            if call.key in self._open:
+                self._run(call, handler)
         while self._timers and self._timers[0].key not in self._open:
             heapq.heappop(self._timers)
         first = self._timers[0] if self._timers else None
@@ -143,32 +157,44 @@ class RealDriver:
             raise arrived
         return arrived
 
+    def _limit(self, at: float, key: str) -> None:
+        """From now on the handler's time limit counts."""
+        running = self._running.get(key)
+        if running is not None and running.handler.time_limit is not None:
+            self._time(at + running.handler.time_limit * 1000, key, None)
+
     def _ring(self, timer: Timer) -> Arrived | None:
-        if timer.late is None:
-            assert timer.answer is not None
-            answer = timer.answer
-        elif timer.key in self._running:
-            answer = timer.late()
-        else:
-            return None  # it ended in time and waits for its token to come back
-        self._close(timer.key, keep_open=True)
+        answer = self._late(timer.key) if timer.answer is None else timer.answer
+        if answer is None:
+            return None
+        self._give_up(timer.key)
         return Arrived(max(self.now(), int(timer.at)), timer.key, answer)
 
-    def _close(self, key: str, keep_open: bool = False) -> None:
-        if key in self._running:
-            self._running.discard(key)
-            if self._pool is not None:
-                self._pool.give_up_one()
-        if not keep_open:
-            self._open.discard(key)
+    def _late(self, key: str) -> Answer | None:
+        """The answer of a handler whose time is over. None: it has more time, or ended and waits for its token."""
+        running = self._running.get(key)
+        if running is None:
+            return None
+        more = overtime(running.handler, running.call.request)
+        if more > 0:
+            self._time(self.now() + more * 1000, key, None)
+            return None
+        return running.handler.timed_out(running.call.request)
+
+    def _give_up(self, key: str) -> None:
+        running = self._running.pop(key, None)
+        if running is not None and self._pool is not None:
+            self._pool.give_up(running.ticket)
 
     def _run(self, call: Call, handler: TaskHandler) -> None:
         """Perform a call's task, on whatever thread this is, and put its answers in the inbox."""
         key = call.key
 
-        def tell(answer: Answer | None) -> None:
+        def tell(answer: Answer | Begun | None) -> None:
             self._inbox.put(Arrived(self.now(), key, answer))
 
+        if handler.time_limit is not None and self._pool is not None:
+            tell(BEGUN)
         try:
             performed = perform(handler, call.request, lambda line: tell(Logged(line)))
         except BaseException as error:  # ours, not the task's: let it come up where somebody sees it
@@ -181,6 +207,6 @@ class RealDriver:
             tell(Submitted(performed.submitted or Payload({})))
         tell(performed.answer)
 
-    def _time(self, at: float, key: str, answer: Answer | None, late: Callable[[], Answer] | None = None) -> None:
+    def _time(self, at: float, key: str, answer: Answer | None) -> None:
         self._count += 1
-        heapq.heappush(self._timers, Timer(at, self._count, key, answer, late))
+        heapq.heappush(self._timers, Timer(at, self._count, key, answer))

@@ -11,7 +11,7 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from sfnrun.drivers.perform import HandlerFor, Performed, Step, perform, run_on
+from sfnrun.drivers.perform import HandlerFor, Performed, Step, overtime, perform, run_on
 from sfnrun.drivers.pool import Pool
 from sfnrun.engine.effects import (
     Answer,
@@ -139,15 +139,19 @@ class VirtualDriver:
 
         if self._pool is None:
             self._pool = Pool()
-        self._pool.submit(job)
-        try:
-            performed = done.get(timeout=handler.time_limit)
-        except Empty:
-            self._pool.give_up_one()
-            return Performed(handler.timed_out(call.request))
-        if isinstance(performed, BaseException):
-            raise performed
-        return performed
+        ticket = self._pool.submit(job)
+        seconds = handler.time_limit or 0.0
+        while seconds > 0:
+            try:
+                performed = done.get(timeout=seconds)
+            except Empty:
+                seconds = overtime(handler, call.request)
+                continue
+            if isinstance(performed, BaseException):
+                raise performed
+            return performed
+        self._pool.give_up(ticket)
+        return Performed(handler.timed_out(call.request))
 
     def _push(self, at: int, key: str, what: Answer | Call) -> None:
         self._count += 1

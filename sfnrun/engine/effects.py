@@ -118,8 +118,9 @@ class Request(Struct):
 class TaskHandler(Protocol):
     """Answers requests: returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed.
 
-    `time_limit` is in seconds of real time; when it is over the driver gives the call up and fails the Task with
-    what `timed_out` returns.
+    `time_limit` is in seconds of real time, from when the call begins; when it is over the driver gives the call up
+    and fails the Task with what `timed_out` returns. A handler whose clock starts later, as Lambda's does after the
+    import, also has `overtime(request)`: the seconds that the call has left then.
     """
 
     time_limit: float | None

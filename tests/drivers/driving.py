@@ -1,0 +1,76 @@
+"""A machine of a few states run over a driver that a test has made itself, with handlers of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from cases import definition_of
+
+import sfnrun
+from sfnrun import Request
+from sfnrun.drivers.real import RealDriver
+from sfnrun.drivers.virtual import VirtualDriver
+from sfnrun.engine.effects import Failed
+from sfnrun.engine.execution import LIMITS, Execution
+from sfnrun.engine.interpret import Outcome, interpret
+from sfnrun.history.journal import Kept
+from sfnrun.history.record import Event
+from sfnrun.payload import Payload
+
+LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
+CALLBACK = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+
+# Long enough that only a bug reaches it.
+FOREVER = 30.0
+
+
+class Handler:
+    """Answers with what `answer(request)` gives, within a time limit."""
+
+    def __init__(self, answer: Callable[[Request], Any], time_limit: float | None = None) -> None:
+        self.answer = answer
+        self.time_limit = time_limit
+
+    def __call__(self, request: Request) -> Any:
+        return self.answer(request)
+
+    def timed_out(self, request: Request) -> Failed:
+        return Failed("Late", request.state)
+
+
+class Driven(NamedTuple):
+    """How it ended, and what happened."""
+
+    outcome: Outcome
+    events: list[Event]
+
+
+def drive(driver: RealDriver | VirtualDriver, states: Mapping[str, Any], given: Any = None, **machine: Any) -> Driven:
+    """Run the states over the driver, and let go of it."""
+    start = driver.now() if isinstance(driver, RealDriver) else 1_767_225_600_000
+    execution = Execution(
+        name="e",
+        arn="arn:aws:states:us-east-1:123456789012:execution:m:e",
+        state_machine_name="m",
+        state_machine_arn="arn:aws:states:us-east-1:123456789012:stateMachine:m",
+        role_arn="role",
+        input=Payload({} if given is None else given),
+        start_time=start,
+    )
+    kept = Kept()
+    try:
+        loaded = sfnrun.load(definition_of({"states": states, "machine": machine}))
+        return Driven(interpret(loaded, execution, driver, kept, LIMITS), kept.events)
+    finally:
+        driver.close()
+
+
+def answered_by(handlers: Mapping[str, Handler]) -> Callable[[Request], Handler]:
+    """Who answers, by the name of the state."""
+    return lambda request: handlers[request.state]
+
+
+def task(name: str = "f", **fields: Any) -> dict[str, Any]:
+    """A Task that calls a function."""
+    return {"Type": "Task", "Resource": LAMBDA + name, **fields}
