@@ -26,7 +26,7 @@ def _run() -> int:
     from sfnrun.cli.application import app
 
     try:
-        app()
+        app(prog_name="sfnrun")
     except SystemExit as stop:
         return faults.exit_code(stop.code)
     except SfnrunError as error:
