@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import random
+import re
 import signal
 import threading
 import time
@@ -29,7 +30,7 @@ from sfnrun.drivers.virtual import VirtualDriver
 from sfnrun.engine.effects import Pause, Resumed, Stopped
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Status, interpret
-from sfnrun.errors import HistoryError
+from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Kept, Told, together
 from sfnrun.history.project import aws_event
@@ -135,6 +136,7 @@ def run(
     if start_time is None:
         start_time = SEEDED_START_MS if seeded else int(time.time() * 1000)
     payload = input if isinstance(input, Payload) else Payload.from_python({} if input is None else input)
+    _refuse_what_aws_refuses(name, payload, limits)
     prefix = f"arn:aws:states:{region}:{account}"
     chance = random.SystemRandom().getrandbits(48) if seed is None else seed
 
@@ -172,6 +174,22 @@ def run(
         if file is not None:
             file.close()
     return result_of(execution, outcome, kept.events if kept else [], None if file is None else file.path)
+
+
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+NOT_IN_A_NAME = re.compile(r'[\s?*<>{}\[\]:;,\\|^~$#%&`"/\x00-\x1f\x7f-\x9f]')
+
+
+def _refuse_what_aws_refuses(name: str | None, payload: Payload, limits: bool) -> None:
+    """StartExecution has rules of its own, before anything runs. The name is also that of a file."""
+    if name is not None:
+        found = NOT_IN_A_NAME.search(name)
+        if found or not 0 < len(name) <= 80:
+            hint = f"leave {found[0]!r} out" if found else "1 to 80 characters"
+            raise UsageError(f"Invalid Name: '{name}'", hint)
+    if limits and LIMITS.data_bytes is not None and payload.exceeds(LIMITS.data_bytes):
+        size = len(payload.text.encode("utf-8", "surrogatepass"))
+        raise UsageError(f"the input has {size:,} bytes; the limit is {LIMITS.data_bytes:,}", "--no-limits lifts it")
 
 
 def result_of(execution: Execution, outcome: Outcome, events: list[Event], history: Path | None) -> Result:
@@ -245,7 +263,7 @@ def _recorded(
             return execution, None
         path = Path(folder) / f"{execution.name}.jsonl"
         try:
-            return execution, HistoryFile(path, _start(machine, execution, limits, stepping))
+            return execution, HistoryFile(path, start_line(machine, execution, limits=limits, stepping=stepping))
         except HistoryError:
             if name is not None or not path.exists():
                 raise
@@ -256,7 +274,7 @@ def _default_name(machine: str, seed: int | None) -> str:
     return f"{machine}-seed-{seed}" if seed is not None else f"{machine}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _start(machine: Machine, execution: Execution, limits: bool, stepping: bool) -> dict[str, Json]:
+def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping: bool) -> dict[str, Json]:
     """The first line of a history: all that it takes to run the execution again."""
     from sfnrun import __version__
 
