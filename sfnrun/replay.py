@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from sfnrun.asl.load import Definition, load
+from sfnrun.asl.model import Machine
 from sfnrun.asl.source import from_text
 from sfnrun.drivers.replay import Exhausted, ReplayDriver
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, interpret
+from sfnrun.engine.loop import Ledger
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
+from sfnrun.history.journal import Journal, Kept, Told, together
 from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Payload
 from sfnrun.run import Result, result_of
@@ -30,16 +33,37 @@ def replay(
     start = recording.start
     machine = load(recorded_definition(recording) if definition is None else definition, workflow_type=start["type"])
     execution = execution_of(recording)
-    events: list[Event] = []
-    journal = Comparison(recording, listener, events)
+    kept = Kept()
+    events: list[Event] = kept.events
+    ledger = _ledger(recording, machine)
+    if ledger is None:
+        journal: Journal = Comparison(recording, listener, events)
+    else:
+        journal = together([kept] if listener is None else [kept, Told(listener)])
     driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
     try:
         outcome = interpret(
-            machine, execution, driver, journal, LIMITS if start["limits"] else NO_LIMITS, stepping=start["stepping"]
+            machine,
+            execution,
+            driver,
+            journal,
+            LIMITS if start["limits"] else NO_LIMITS,
+            stepping=start["stepping"],
+            ledger=ledger,
         )
     except Exhausted:
         outcome = Outcome("RUNNING", events[-1].at, len(events))
     return result_of(execution, outcome, events, recording.path)
+
+
+def _ledger(recording: Recording, machine: Machine) -> Ledger | None:
+    """AWS's numbers and times, for an execution that AWS ran; ours have the same ones again by themselves."""
+    if "imported" not in recording.start:
+        return None
+    from sfnrun.asl.chance import states_using_chance
+    from sfnrun.history import ledger
+
+    return ledger.Ledger(ledger.entries(recording), states_using_chance(machine))
 
 
 def recorded_definition(recording: Recording) -> Definition:
@@ -63,4 +87,5 @@ def execution_of(recording: Recording) -> Execution:
         workflow_type=start["type"],
         region=start["region"],
         account=start["account"],
+        activities=None if start.get("activities") is None else frozenset(start["activities"]),
     )

@@ -29,6 +29,7 @@ __all__ = [
     "More",
     "Pause",
     "Pending",
+    "Redriven",
     "Reply",
     "Request",
     "Resumed",
@@ -203,7 +204,7 @@ class Succeeded(NamedTuple):
 class Failed(NamedTuple):
     """The task's error. `error` and `cause` None are absent, not empty."""
 
-    error: str | None
+    error: str | None = None
     cause: str | None = None
     note: Json = None
 
@@ -238,11 +239,27 @@ class Stopped(NamedTuple):
     cause: str | None = None
 
 
-Answer = Started | Submitted | Succeeded | Failed | TimedOut | Slept | Resumed | Logged | Stopped
+class Redriven(NamedTuple):
+    """Somebody redrove the execution after it had failed, been aborted or timed out.
+
+    AWS's redrive goes on from the states that were not left, with the definition that the execution had. Beyond that,
+    `state` is the one to go on from instead, with `input` and `variables`; `definition`, the text of a `file` with
+    its `substitutions`, is another one for what follows.
+    """
+
+    state: str | None = None
+    input: Payload | None = None
+    variables: Json = None
+    definition: str | None = None
+    file: str | None = None
+    substitutions: Json = None
+
+
+Answer = Started | Submitted | Succeeded | Failed | TimedOut | Slept | Resumed | Logged | Stopped | Redriven
 
 
 class Answered(NamedTuple):
-    """An answer with the time it came and the key of the effect it belongs to ("" for Stopped)."""
+    """An answer with the time it came and the key of the effect it belongs to ("" for Stopped and Redriven)."""
 
     at: int
     key: str

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from sfnrun.asl.model import Machine
 from sfnrun.engine.effects import Driver
 from sfnrun.engine.execution import Execution, Limits
-from sfnrun.engine.loop import Fiber, Halt, Journal, Loop
+from sfnrun.engine.loop import Fiber, Halt, Journal, Ledger, Loop
 from sfnrun.engine.states import walk
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
@@ -35,10 +35,16 @@ class Outcome(NamedTuple):
 
 
 def interpret(
-    machine: Machine, execution: Execution, driver: Driver, journal: Journal, limits: Limits, stepping: bool = False
+    machine: Machine,
+    execution: Execution,
+    driver: Driver,
+    journal: Journal,
+    limits: Limits,
+    stepping: bool = False,
+    ledger: Ledger | None = None,
 ) -> Outcome:
     """Run a machine to its end. What the world answers comes from the driver, what happens goes to the journal."""
-    loop = Loop(execution, driver, journal, limits, stepping)
+    loop = Loop(execution, driver, journal, limits, stepping, ledger)
     root = Fiber(loop)
     root.emit("ExecutionStarted", {"input": execution.input, "roleArn": execution.role_arn})
     root.previous = 0  # the first state points to nothing (recorded, 500 times and more)
@@ -57,6 +63,8 @@ def _ended(loop: Loop, event: str, error: str | None, cause: str | None) -> Outc
     previous = loop.events if event == "ExecutionFailed" else 0
     told: dict[str, Any] = {name: text for name, text in (("error", error), ("cause", cause)) if text is not None}
     loop.conclude(event, previous, told)
+    if event == "ExecutionTimedOut":
+        error = None  # only the event has it, not the execution (measured)
     return Outcome(STATUS_OF[event], loop.now, loop.events, error=error, cause=cause)
 
 

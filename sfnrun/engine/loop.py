@@ -16,7 +16,7 @@ from sfnrun.engine.execution import Execution, Limits
 from sfnrun.errors import StatesError
 from sfnrun.payload import Json, Payload
 
-__all__ = ["Fiber", "Halt", "Journal", "Loop"]
+__all__ = ["Fiber", "Halt", "Journal", "Ledger", "Loop"]
 
 ABORTABLE = frozenset({"Task", "Wait", "Map", "Parallel"})
 DEADLINE = "deadline"
@@ -31,6 +31,16 @@ class Journal(Protocol):
     def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None: ...
 
     def answer(self, answered: Answered) -> None: ...
+
+
+class Ledger(Protocol):
+    """The history of another interpreter, which numbers and dates events, and may have differed in what is chance.
+
+    `book` is given each event before it is kept, and returns the id and the time that it had there. It may set
+    payloads in `details` to what they were there: the execution goes on with those.
+    """
+
+    def book(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]: ...
 
 
 class Halt(Exception):
@@ -106,13 +116,20 @@ class Loop:
     """Runs one execution over a driver. `stepping`: pause before every state."""
 
     def __init__(
-        self, execution: Execution, driver: Driver, journal: Journal, limits: Limits, stepping: bool = False
+        self,
+        execution: Execution,
+        driver: Driver,
+        journal: Journal,
+        limits: Limits,
+        stepping: bool = False,
+        ledger: Ledger | None = None,
     ) -> None:
         self.execution = execution
         self.driver = driver
         self.journal = journal
         self.limits = limits
         self.stepping = stepping
+        self.ledger = ledger
         self.now = execution.start_time
         self.events = 0
         # The last event of a full history is the ExecutionFailed that says so. EXPRESS histories are never full.
@@ -130,13 +147,17 @@ class Loop:
                 f"The execution reached the maximum number of history events ({self.last_event + 1}).",
             )
         id = self.events = self.events + 1
+        if self.ledger is not None:
+            id, self.now = self.ledger.book(type, previous, path, details)
         self.journal.event(id, previous, self.now, type, path, details)
         return id
 
     def conclude(self, type: str, previous: int, details: dict[str, Any]) -> None:
         """Record the execution's last event, for which there is always room."""
-        self.events += 1
-        self.journal.event(self.events, previous, self.now, type, "", details)
+        id = self.events = self.events + 1
+        if self.ledger is not None:
+            id, self.now = self.ledger.book(type, previous, "", details)
+        self.journal.event(id, previous, self.now, type, "", details)
 
     def run(self, coroutine: Coroutine[Any, Any, Payload], root: Fiber, deadline: int | None = None) -> Payload:
         """Run the root fiber to its end. Raises its StatesError, or Halt if the execution was ended from outside."""

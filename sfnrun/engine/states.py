@@ -71,10 +71,13 @@ def _exit(visit: Visit, output: Payload, next: str | None) -> Left:
         if limit is not None and sum(len(payload.text) for payload in assigned.values()) > limit:
             raise _too_large(visit.state.name)
         details["assignedVariables"] = assigned
-        fiber.variables = {**fiber.variables, **visit.assigned}
     fiber.open = None
     fiber.emit(f"{visit.state.type}StateExited", details)
-    return Left(output, next)
+    if visit.assigned:
+        # What was told counts, here and for the output: a ledger may have set it right.
+        told = {name: payload.value for name, payload in details["assignedVariables"].items()}
+        fiber.variables = {**fiber.variables, **told}
+    return Left(details["output"], next)
 
 
 def _too_large(name: str) -> StatesError:
@@ -107,8 +110,8 @@ async def _succeed(fiber: Fiber, state: Succeed, payload: Payload) -> Left:
 
 async def _fail(fiber: Fiber, state: Fail, payload: Payload) -> Left:
     visit = _enter(fiber, state, payload)
-    error = fields.text(visit, state.error, payload)
-    raise StatesError(error, fields.text(visit, state.cause, payload))
+    error = fields.text(visit, state.error, visit.input)
+    raise StatesError(error, fields.text(visit, state.cause, visit.input))
 
 
 async def _choice(fiber: Fiber, state: Choice, payload: Payload) -> Left:

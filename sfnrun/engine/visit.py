@@ -34,10 +34,12 @@ class Visit:
     def __init__(self, fiber: Fiber, state: State, input: Payload) -> None:
         self.fiber = fiber
         self.state = state
-        self.input = input
         self.before = fiber.previous
+        told = {"name": state.name, "input": input}
+        self.entered = fiber.emit(f"{state.type}StateEntered", told)
+        # Read after the event was told: a ledger may have set both right.
         self.entered_at = fiber.loop.now
-        self.entered = fiber.emit(f"{state.type}StateEntered", {"name": state.name, "input": input})
+        self.input: Payload = told["input"]
         self.retry_count: int | None = None
         self.token: str | None = None
         self.item: Mapping[str, Json] | None = None

@@ -8,9 +8,9 @@ from sfnrun.history.file import PAYLOADS, Recording
 from sfnrun.history.record import Event, Listener, Note
 from sfnrun.payload import Json, Payload
 
-__all__ = ["events", "retell"]
+__all__ = ["event_of", "events", "retell"]
 
-_OF_THE_LINE = frozenset({"event", "at", "previous", "fiber"})
+_OF_THE_LINE = frozenset({"event", "at", "previous", "fiber", "aws"})
 
 
 def retell(recording: Recording, listener: Listener) -> None:
@@ -20,7 +20,7 @@ def retell(recording: Recording, listener: Listener) -> None:
     for line in recording.lines:
         if "event" in line:
             id += 1
-            listener.event(_event(line, id, began))
+            listener.event(event_of(line, id, began))
         elif "note" in line:
             at = line["at"] + began
             listener.note(Note(line["note"], at, line["fiber"], line["state"], line["details"]))
@@ -30,10 +30,11 @@ def events(recording: Recording) -> Iterator[Event]:
     """The events of a recording, numbered as AWS does."""
     began: int = recording.start["start_time"]
     for id, line in enumerate(recording.of_kind("event"), 1):
-        yield _event(line, id, began)
+        yield event_of(line, id, began)
 
 
-def _event(line: Mapping[str, Json], id: int, began: int) -> Event:
+def event_of(line: Mapping[str, Json], id: int, began: int) -> Event:
+    """The event of a history's event line; `id` is its number among the events, from 1, `began` the start time."""
     details = {name: _detail(name, value) for name, value in line.items() if name not in _OF_THE_LINE}
     return Event(id, line["previous"], line["at"] + began, line["event"], line.get("fiber", ""), details)
 

@@ -1,0 +1,163 @@
+"""Answers as another interpreter's history tells them: what a Task's events say, at the times they say it.
+
+An effect is answered by the event that follows the last one of its fiber: TaskSucceeded after TaskStarted, the exit of
+a Wait after its entry. Of all effects that are open the one whose event came first is answered first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from sfnrun.drivers.replay import Exhausted
+from sfnrun.engine.effects import (
+    Answer,
+    Answered,
+    Call,
+    Failed,
+    Pause,
+    Sleep,
+    Slept,
+    Started,
+    Stopped,
+    Submitted,
+    Succeeded,
+    TimedOut,
+)
+from sfnrun.errors import HistoryError
+from sfnrun.payload import Json, Payload
+
+__all__ = ["Given", "RetraceDriver", "Told", "Track"]
+
+
+class Told(Protocol):
+    """A recorded event; `details` has payloads as JSON text."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def details(self) -> Mapping[str, Json]: ...
+
+
+class Track(Protocol):
+    """Recorded events, and how far they have happened again; `last` is the last one of each fiber."""
+
+    last: dict[str, int]
+
+    def after(self, id: int) -> Iterable[Told]: ...
+
+    def restarts(self, fiber: str) -> Iterable[Told]: ...
+
+    def rest(self) -> Iterator[Told]: ...
+
+
+class Given(NamedTuple):
+    """An answer that was given, and the id of the event that told of it."""
+
+    event: int
+    answered: Answered
+
+
+class RetraceDriver:
+    """Answers effects from a Track. `end` is its last event if that ended the execution from outside.
+
+    `given` has all answers in their order. Raises Exhausted where the history tells of no more.
+    """
+
+    def __init__(self, track: Track, end: Told | None) -> None:
+        self._track = track
+        self._end = end
+        self._open: dict[str, Sleep | Call | Pause] = {}
+        self._asked_at: dict[str, int] = {}
+        self.given: list[Given] = []
+
+    def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
+        self._open[key] = effect
+        self._asked_at[key] = at
+
+    def cancel(self, key: str) -> None:
+        self._open.pop(key, None)
+
+    def next(self) -> Answered:
+        event, key = min(self._answers(), default=None, key=lambda one: one[0].id) or self._woken()
+        answer = self._answer(event, key)
+        if not isinstance(answer, Started | Submitted):
+            self._open.pop(key, None)
+        answered = Answered(event.at, key, answer)
+        self.given.append(Given(event.id, answered))
+        return answered
+
+    def _answers(self) -> list[tuple[Told, str]]:
+        found: list[tuple[Told, str]] = []
+        for key, effect in self._open.items():
+            if key == DEADLINE:
+                continue
+            event = min(self._following(key, effect), default=None, key=lambda told: told.id)
+            if event is not None:
+                found.append((event, key))
+        if self._end is not None:
+            key = DEADLINE if self._end.type == "ExecutionTimedOut" else ""
+            found.append((self._end, key))
+        return found
+
+    def _following(self, key: str, effect: Sleep | Call | Pause) -> list[Told]:
+        fiber = key.rpartition(":")[0]
+        after = list(self._track.after(self._track.last[fiber]))
+        if isinstance(effect, Call):
+            return [event for event in after if event.type in ANSWERS]
+        going_on = [event for event in after if not event.type.endswith(("Aborted", "ExecutionTimedOut"))]
+        return going_on or list(self._track.restarts(fiber))
+
+    def _woken(self) -> tuple[Told, str]:
+        """A sleep that no event of its own follows: an evaluation that fails on the next attempt points elsewhere."""
+        event = next(self._track.rest(), None)
+        key = next((key for key, effect in self._open.items() if isinstance(effect, Sleep) and key != DEADLINE), None)
+        if event is None or key is None:
+            raise Exhausted
+        return event, key
+
+    def _answer(self, event: Told, key: str) -> Answer:
+        if key == "":
+            return Stopped(event.details.get("error"), event.details.get("cause"))
+        effect = self._open.get(key)
+        if not isinstance(effect, Call):
+            return Slept()
+        if event.type.endswith("TimedOut"):
+            return TimedOut(heartbeat=_is_heartbeat(effect, event.at - self._asked_at[key]))
+        return ANSWERS[event.type](event)
+
+
+DEADLINE = "deadline"
+
+
+def _is_heartbeat(call: Call, took: int) -> bool:
+    """AWS tells both as States.Timeout; a Task that had time left was silent for too long."""
+    return call.heartbeat_ms is not None and (call.timeout_ms is None or took < call.timeout_ms)
+
+
+def _output(event: Told) -> Payload:
+    about = event.details.get("outputDetails")
+    if "output" not in event.details or (isinstance(about, dict) and about.get("truncated")):
+        raise HistoryError(
+            f"The event {event.id} ({event.type}) has no output, so what its Task answered is not known.",
+            "Log with execution data (includeExecutionData), or leave out --no-include-execution-data.",
+        )
+    return Payload.parse(event.details["output"])
+
+
+def _failed(event: Told) -> Answer:
+    return Failed(event.details.get("error"), event.details.get("cause"))
+
+
+ANSWERS: dict[str, Callable[[Told], Answer]] = {}
+for _stem in ("Task", "LambdaFunction", "Activity"):
+    ANSWERS[f"{_stem}Started"] = lambda event: Started(event.details.get("workerName"))
+    ANSWERS[f"{_stem}Submitted"] = lambda event: Submitted(_output(event))
+    ANSWERS[f"{_stem}Succeeded"] = lambda event: Succeeded(_output(event))
+    ANSWERS[f"{_stem}TimedOut"] = lambda event: TimedOut()
+    for _end in ("Failed", "ScheduleFailed", "StartFailed", "SubmitFailed"):
+        ANSWERS[f"{_stem}{_end}"] = _failed

@@ -1,0 +1,211 @@
+"""An execution that another interpreter ran, to be run again beside its events: each finds its own as it happens.
+
+AWS runs branches and items at once, so its events are interleaved as they were, and no event says in which branch it
+happened. But each points to the one before it in its branch: what happens now after the event 7 is the event that
+points to 7. Where an event joins several branches AWS may have had another last one; there the type and the branches
+around it decide.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from sfnrun.errors import Divergence
+from sfnrun.history.agreement import agreed
+from sfnrun.history.file import Recording
+from sfnrun.payload import Json, Payload
+
+__all__ = ["Entry", "Ledger", "entries"]
+
+
+class Entry(Struct, eq=False):
+    """A recorded event. `details` are AWS's, payloads as JSON text; `fiber` is None until the event has happened again.
+
+    `original` is the event as AWS has it, `known` the fiber if the recording tells it.
+    """
+
+    id: int
+    previous: int
+    at: int
+    type: str
+    details: Mapping[str, Json]
+    original: Mapping[str, Json] | None = None
+    known: str | None = None
+    fiber: str | None = None
+
+    @property
+    def mark(self) -> tuple[str, Json, Json]:
+        """Its type, and the state's or iteration's name and index: what must be equal before anything is compared."""
+        return ALIKE.get(self.type, self.type), self.details.get("name"), self.details.get("index")
+
+
+# Failures that the service tells apart by how far the task had come; they mean the same to the state.
+ALIKE = {
+    **{f"Task{end}": "TaskFailed" for end in ("StartFailed", "SubmitFailed")},
+    **{f"LambdaFunction{end}": "LambdaFunctionFailed" for end in ("ScheduleFailed", "StartFailed")},
+    "ActivityScheduleFailed": "ActivityFailed",
+}
+
+# Events that may point elsewhere than ours do: to whichever of several branches was the last, or failed first.
+_JOINS = frozenset({
+    *(f"MapState{end}" for end in ("Started", "Succeeded", "Failed", "Aborted", "Exited")),
+    *(f"ParallelState{end}" for end in ("Started", "Succeeded", "Failed", "Aborted", "Exited")),
+    *(f"MapIteration{end}" for end in ("Started", "Succeeded", "Failed", "Aborted")),
+    *("TaskStateAborted", "WaitStateAborted", "EvaluationFailed"),
+})  # fmt: skip
+_ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"})
+
+# Members that the recording has for others than us: what was cut, versions and aliases.
+_NOT_COMPARED = frozenset({
+    "name", "index", "state", "inputDetails", "outputDetails", "assignedVariablesDetails", "stateMachineVersionArn",
+    "stateMachineAliasArn", "workerName", "region",
+})  # fmt: skip
+_OF_THE_LINE = frozenset({"event", "at", "previous", "fiber", "aws"})
+_PAYLOADS = frozenset({"input", "output", "parameters"})
+_SHOWN = 2000
+
+
+def entries(recording: Recording) -> Iterator[Entry]:
+    """The events of one of our histories, which knows in which branch each happened."""
+    began: int = recording.start["start_time"]
+    for id, line in enumerate(recording.of_kind("event"), 1):
+        details = {name: value for name, value in line.items() if name not in _OF_THE_LINE}
+        yield Entry(id, line["previous"], began + line["at"], line["event"], details, known=line.get("fiber", ""))
+
+
+class Ledger:
+    """Recorded events, and how far they have happened again. `by_chance` names the states that use chance.
+
+    Raises Divergence for an event that was not recorded there, or was another.
+    """
+
+    def __init__(self, entries: Iterable[Entry], by_chance: frozenset[str] = frozenset()) -> None:
+        self.entries = list(entries)
+        self._by_chance = by_chance
+        self._exact: dict[tuple[tuple[str, Json, Json], int], list[Entry]] = defaultdict(list)
+        self._marked: dict[tuple[str, Json, Json], list[Entry]] = defaultdict(list)
+        self._after: dict[int, list[Entry]] = defaultdict(list)
+        self._state: dict[str, str] = {}
+        self._booked = 0
+        self.last: dict[str, int] = {}
+        for entry in self.entries:
+            self._exact[entry.mark, entry.previous].append(entry)
+            self._marked[entry.mark].append(entry)
+            self._after[entry.previous].append(entry)
+
+    def book(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
+        """The id and the time of an event that happens now; payloads in `details` become what they were there."""
+        entry = self._found(type, previous, fiber, details)
+        if entry is None:
+            raise self._divergence(type, previous, fiber, details)
+        if type in _ENDS and self._booked < len(self.entries) - 1:
+            raise self._another(next(rest for rest in self.rest() if rest is not entry), fiber, type, details)
+        if type.endswith("StateEntered"):
+            # The first state of a branch or item is given what the state around it made.
+            first = previous == 0 or self.entries[previous - 1].type in ("ParallelStateStarted", "MapIterationStarted")
+            maker = self._state.get(fiber.rpartition("/")[0]) if first else details["name"]
+            self._state[fiber] = details["name"]
+        else:
+            maker = self._state.get(fiber)
+        self._settle(entry, type, fiber, details, maker in self._by_chance)
+        entry.fiber = fiber
+        self._booked += 1
+        self.last[fiber] = entry.id
+        return entry.id, entry.at
+
+    def after(self, id: int) -> Iterator[Entry]:
+        """The events that point to this one and have not happened again."""
+        return (entry for entry in self._after[id] if entry.fiber is None)
+
+    def restarts(self, fiber: str) -> Iterator[Entry]:
+        """New attempts of a Map or Parallel in this fiber, which point to what failed inside it."""
+        for kind in ("MapStateStarted", "ParallelStateStarted"):
+            yield from (entry for entry in _free(self._marked[kind, None, None], fiber) if self._is_near(entry, fiber))
+
+    def rest(self) -> Iterator[Entry]:
+        """The events that have not happened again."""
+        return (entry for entry in self.entries if entry.fiber is None)
+
+    # --- finding ---
+
+    def _found(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Entry | None:
+        mark = (type, details.get("name"), details.get("index"))
+        exact = next(_free(self._exact[mark, previous], fiber), None)
+        if exact is not None or not (type in _ENDS or type in _JOINS):
+            return exact
+        candidates = _free(self._marked[mark], fiber)
+        return next((entry for entry in candidates if type in _ENDS or self._is_near(entry, fiber)), None)
+
+    def _is_near(self, entry: Entry, fiber: str) -> bool:
+        """Whether an event points into the fiber, into what is below it, or to the branches beside it."""
+        if entry.known is not None or entry.previous == 0:
+            return entry.known in (None, fiber)
+        pointed = self.entries[entry.previous - 1].fiber
+        around = fiber.rpartition("/")[0]
+        return pointed is not None and (
+            not around or pointed == around or pointed.startswith(f"{around}/") or pointed == fiber
+        )
+
+    # --- comparing ---
+
+    def _settle(self, entry: Entry, type: str, fiber: str, details: dict[str, Any], by_chance: bool) -> None:
+        recorded = entry.details
+        for name in [*details, *(name for name in recorded if name not in details)]:
+            if name in _NOT_COMPARED or (name in _PAYLOADS and _is_unknown(recorded, name)):
+                continue
+            now = details.get(name)
+            counts = agreed(name, now, recorded.get(name), by_chance)
+            if counts is not None:
+                details[name] = counts
+            elif now is not None or recorded.get(name) is not None:
+                message = self._where(fiber) + f"The {name} of {type} is another now."
+                raise Divergence(
+                    message, state=self._state.get(fiber), recorded=_shown(recorded.get(name)), now=_shown(now)
+                )
+
+    def _divergence(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Divergence:
+        waiting = list(_free(self.entries, fiber))
+        entry = next((entry for entry in waiting if entry.previous == previous), waiting[0] if waiting else None)
+        return self._another(entry, fiber, type, details)
+
+    def _another(self, entry: Entry | None, fiber: str, type: str, details: dict[str, Any]) -> Divergence:
+        now = _told(type, details)
+        what = "Another event happens now."
+        if entry is None:
+            recorded, what = "nothing more", "The recording ends here, and the replay goes on."
+        else:
+            recorded = f"{_told(entry.type, entry.details)}, the event {entry.id}"
+        return Divergence(self._where(fiber) + what, state=self._state.get(fiber), recorded=recorded, now=now)
+
+    def _where(self, fiber: str) -> str:
+        state = self._state.get(fiber)
+        return f"In state '{state}': " if state else ""
+
+
+def _free(entries: Iterable[Entry], fiber: str) -> Iterator[Entry]:
+    """Those that have not happened again, and did not happen in another branch."""
+    return (entry for entry in entries if entry.fiber is None and entry.known in (None, fiber))
+
+
+def _is_unknown(details: Mapping[str, Json], name: str) -> bool:
+    """Whether the recording left a payload out (logs without execution data) or cut it."""
+    about = details.get(f"{name}Details")
+    return name not in details or (isinstance(about, dict) and bool(about.get("truncated")))
+
+
+def _told(type: str, details: Mapping[str, Any]) -> str:
+    name = details.get("name")
+    return f"{type} of {name}" if name else type
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Payload):
+        value = value.text
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{name} = {_shown(member)}" for name, member in value.items())
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

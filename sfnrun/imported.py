@@ -1,0 +1,216 @@
+"""Turns an execution that AWS ran into one of our histories: the interpreter runs over AWS's events and finds answers.
+
+AWS tells what a Task answered, but not in which branch, nor under which key the engine asks. So the definition is run
+once beside the events (history.ledger): each event that happens is looked up among AWS's, each answer is what AWS's
+next event says, and what happens otherwise than on AWS is a Divergence. What comes out is recorded like any execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sfnrun.asl.chance import states_using_chance
+from sfnrun.asl.load import Definition, as_source, load
+from sfnrun.asl.model import Machine
+from sfnrun.drivers.replay import Exhausted
+from sfnrun.drivers.retrace import Given, RetraceDriver
+from sfnrun.engine.execution import LIMITS, Execution
+from sfnrun.engine.interpret import interpret
+from sfnrun.errors import Divergence, HistoryError
+from sfnrun.history.aws import AwsHistory, read_aws
+from sfnrun.history.aws_time import milliseconds
+from sfnrun.history.exports.aws import verbatim
+from sfnrun.history.file import HistoryFile
+from sfnrun.history.journal import Nowhere
+from sfnrun.history.ledger import Entry, Ledger
+from sfnrun.history.record import Event, Note
+from sfnrun.payload import Json, Payload
+
+__all__ = ["import_execution"]
+
+
+def import_execution(
+    documents: Iterable[Json],
+    definition: Definition | None,
+    folder: str | Path,
+    *,
+    input: Payload | None = None,
+    substitutions: Mapping[str, Json] | None = None,
+    execution: str | None = None,
+    name: str | None = None,
+) -> Path:
+    """Write the history that AWS's `documents` tell of into `folder`, and return its file.
+
+    `documents` are JSON values as the CLI prints them (history.aws). `definition` is the one that ran; None takes it
+    from the answer of describe-state-machine-for-execution among the documents. `input` counts where the events lack it.
+    `execution` chooses one of several in a log. Raises Divergence where the definition does not lead to these events,
+    HistoryError for events that cannot be used, DefinitionError.
+    """
+    history = read_aws(documents, execution)
+    _check(history)
+    source = as_source(_definition(history, definition), substitutions)
+    who = _Identity(history, name or "", input)
+    machine = load(source, workflow_type=who.type)
+    told = who.execution(machine)
+    path = Path(folder) / f"{told.name}.jsonl"
+    if path.exists():
+        raise HistoryError(f"An execution is recorded as {path} already.", "Choose another --name.")
+    entries = [Entry(e.id, e.previous, e.at, e.type, e.details, e.original) for e in history.events]
+    ledger = Ledger(entries, states_using_chance(machine))
+    end = entries[-1] if entries[-1].type in ("ExecutionAborted", "ExecutionTimedOut") else None
+    driver, notes = RetraceDriver(ledger, end), _Notes(ledger)
+    try:
+        interpret(machine, told, driver, notes, LIMITS, ledger=ledger)
+    except Exhausted:
+        _check_all_happened(ledger)
+    except Divergence as divergence:
+        raise _not_of_this_definition(divergence) from None
+    _write(HistoryFile(path, _start(machine, told, history)), history, ledger, driver.given, notes.notes)
+    return path
+
+
+def _check(history: AwsHistory) -> None:
+    first = history.events[0]
+    if first.type != "ExecutionStarted":
+        raise HistoryError(f"The history begins with {first.type}.", "Log at level ALL; the others leave events out.")
+    for event in history.events:
+        if event.type == "ExecutionRedriven":
+            raise HistoryError(
+                f"The execution was redriven (event {event.id}), which cannot be imported yet.",
+                "Import the events before that one.",
+            )
+
+
+def _definition(history: AwsHistory, given: Definition | None) -> Definition:
+    if given is not None:
+        return given
+    text = history.machine.get("definition")
+    if not isinstance(text, str):
+        raise HistoryError(
+            "There is no definition to understand the events by.",
+            "Give --definition, or what describe-state-machine-for-execution prints beside the history.",
+        )
+    return text if text.lstrip().startswith("{") else "\n" + text
+
+
+class _Identity:
+    """Who the execution was: from describe-execution, from its ARN in a log, else from what its events say."""
+
+    def __init__(self, history: AwsHistory, name: str, input: Payload | None) -> None:
+        described, first = history.execution, history.events[0]
+        arn = str(described.get("executionArn", ""))
+        parts = arn.split(":")
+        self.arn = arn
+        self.is_express = ":express:" in arn or (history.form == "logs" and ":execution:" not in arn)
+        self.type: Any = "EXPRESS" if self.is_express else "STANDARD"
+        self.region = parts[3] if arn else _region(history)
+        self.account = parts[4] if arn else _account(history)
+        self.machine_arn = str(described.get("stateMachineArn", "") or history.machine.get("stateMachineArn", ""))
+        self.machine = parts[6] if len(parts) > 6 else ""
+        self.own_name = str(described.get("name", "") or (parts[7] if len(parts) > 7 else ""))
+        self.name = name or self.own_name
+        self.start = milliseconds(described["startDate"]) if "startDate" in described else first.at
+        text = first.details.get("input", described.get("input"))
+        self.input = Payload.parse(text) if isinstance(text, str) else input or Payload.parse("{}")
+        self.role = str(first.details.get("roleArn", ""))
+
+    def execution(self, machine: Machine) -> Execution:
+        """The execution as the engine knows it."""
+        name = self.machine or machine.name
+        prefix = f"arn:aws:states:{self.region}:{self.account}"
+        own = self.name or f"{name}-{self.start}"
+        return Execution(
+            name=own,
+            arn=self.arn or f"{prefix}:execution:{name}:{own}",
+            state_machine_name=name,
+            state_machine_arn=self.machine_arn or f"{prefix}:stateMachine:{name}",
+            role_arn=self.role,
+            input=self.input,
+            start_time=self.start,
+            workflow_type=self.type,
+            region=self.region,
+            account=self.account,
+        )
+
+
+def _region(history: AwsHistory) -> str:
+    return next((str(event.details["region"]) for event in history.events if "region" in event.details), "us-east-1")
+
+
+def _account(history: AwsHistory) -> str:
+    parts = str(history.events[0].details.get("roleArn", "")).split(":")
+    return parts[4] if len(parts) > 5 and parts[4] else "123456789012"
+
+
+class _Notes(Nowhere):
+    """Keeps what the engine notes, each with the last event that had happened in its fiber."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.notes: list[tuple[int, Note]] = []
+
+    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
+        below = (id for path, id in self._ledger.last.items() if path == fiber or path.startswith(f"{fiber}/"))
+        self.notes.append((max(below, default=0), Note(kind, at, fiber, state, details)))
+
+
+def _check_all_happened(ledger: Ledger) -> None:
+    left = next(ledger.rest(), None)
+    if left is not None:
+        raise Divergence(
+            f"The definition does not lead to the event {left.id}.",
+            state=None,
+            recorded=f"{left.type} {left.details.get('name', '')}".strip(),
+            now="waiting for an answer that the history does not tell of",
+        )
+
+
+def _not_of_this_definition(divergence: Divergence) -> Divergence:
+    return Divergence(
+        divergence.message,
+        state=divergence.state,
+        recorded=divergence.recorded,
+        now=divergence.now,
+        hint="Import with the definition that ran (aws stepfunctions describe-state-machine-for-execution), then "
+        "replay with the changed one: sfnrun trace replay last --definition FILE.",
+    )
+
+
+def _start(machine: Machine, execution: Execution, history: AwsHistory) -> dict[str, Json]:
+    from sfnrun.run import start_line
+
+    imported = {"form": history.form, "time": history.time}
+    return {**start_line(machine, execution, limits=True, stepping=False), "imported": imported}
+
+
+def _write(
+    file: HistoryFile, history: AwsHistory, ledger: Ledger, given: list[Given], notes: list[tuple[int, Note]]
+) -> None:
+    """Events in AWS's order; before each the answers that it tells of, after each what was noted of it."""
+    answers, remarks = iter(given), sorted(notes, key=lambda one: one[0])
+    answer, after = next(answers, None), 0
+    for entry in ledger.entries:
+        while answer is not None and answer.event <= entry.id:
+            file.answer(answer.answered)
+            answer = next(answers, None)
+        event = Event(entry.id, entry.previous, entry.at, entry.type, entry.fiber or "", _details(entry))
+        file.event(*event[:5], {**event.details, **verbatim(event, entry.original, history.form, history.time)})
+        while after < len(remarks) and remarks[after][0] <= entry.id:
+            file.note(*remarks[after][1])
+            after += 1
+    file.close()
+
+
+def _details(entry: Entry) -> dict[str, Any]:
+    """AWS's details as our events have them: payloads as Payloads, and nothing that every event has."""
+    details: dict[str, Any] = {}
+    for name, value in entry.details.items():
+        if name in ("input", "output", "parameters") and isinstance(value, str):
+            details[name] = Payload.parse(value)
+        elif name == "assignedVariables":
+            details[name] = {variable: Payload.parse(text) for variable, text in value.items()}
+        elif name not in ("inputDetails", "outputDetails", "assignedVariablesDetails"):
+            details[name] = value
+    return details

@@ -1,0 +1,130 @@
+"""AWS's recorded histories through the import and back; run it: `python tests/conformance/histories.py -v`.
+
+Each recorded execution is imported with its definition, replayed with it (no divergence), and exported (identical).
+What the recorder changed is put back here first: it parsed JSON text into objects, and gave no times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sfnrun
+from sfnrun.errors import Divergence, SfnrunError
+from sfnrun.history.exports.aws import aws_document
+from sfnrun.history.file import read
+from sfnrun.imported import import_execution
+
+SHARED = Path(__file__).resolve().parents[2] / "../shared/conformance"
+TEXTS = frozenset({"input", "output", "parameters", "cause"})
+START_MS = 1_700_000_000_000
+
+Case = dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    """What came of a case: "identical", or where it failed and why."""
+
+    id: str
+    stage: str
+    why: str = ""
+
+
+def checker() -> Any:
+    """The comparison program beside the recordings, as a library."""
+    spec = importlib.util.spec_from_file_location("conformance_check", SHARED / "check.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def cases() -> Iterator[Case]:
+    """The STANDARD executions that are recorded in full, distributed Maps aside."""
+    check = checker()
+    for case in check.load_cases(SHARED / "aws_histories"):
+        if case["kind"] != "execution" or not check.usable(case) or case.get("comparable") != "events":
+            continue
+        if case["type"] == "STANDARD" and "Map DISTRIBUTED" not in check.features(case):
+            case["expected"] = check.substituted(case["expected"], case["substitutions"])
+            yield case
+
+
+def has_order(case: Case) -> bool:
+    """Whether the recorder kept ids; in five cases it dropped those inside a Parallel, so nobody can tell."""
+    return all(isinstance(event["id"], int) for event in case["expected"]["events"])
+
+
+def as_printed(case: Case) -> list[dict[str, Any]]:
+    """The events as the CLI prints them: texts as texts, and times, of which the recording has none."""
+    return [
+        {**_texts(event), "timestamp": f"2023-11-14T22:{event['id'] // 60:02d}:{event['id'] % 60:02d}.250000+00:00"}
+        for event in case["expected"]["events"]
+    ]
+
+
+def _texts(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: _details(value) if isinstance(value, dict) else value for name, value in event.items()}
+
+
+def _details(details: dict[str, Any]) -> dict[str, Any]:
+    printed = {}
+    for name, value in details.items():
+        if name in TEXTS and not isinstance(value, str):
+            value = sfnrun.Payload(value).text
+        elif name == "assignedVariables":
+            value = {key: each if isinstance(each, str) else sfnrun.Payload(each).text for key, each in value.items()}
+        printed[name] = value
+    return printed
+
+
+def described(case: Case) -> dict[str, Any]:
+    """What describe-execution would say."""
+    return {"executionArn": case["execution_arn"], "stateMachineArn": case["state_machine_arn"]}
+
+
+def run_case(case: Case, folder: Path) -> Outcome:
+    """Import, replay, export."""
+    events = as_printed(case)
+    stage = "import"
+    try:
+        path = import_execution([{"events": events}, described(case)], case["definition"], folder, name=f"case-{id(case)}")
+        stage = "replay"
+        sfnrun.replay(path)
+        stage = "export"
+        exported = aws_document(read(path))["events"]
+    except Divergence as error:
+        return Outcome(case["id"], stage, f"{error.message} recorded {error.recorded}; now {error.now}")
+    except SfnrunError as error:
+        return Outcome(case["id"], stage, error.message)
+    return Outcome(case["id"], "identical") if exported == events else Outcome(case["id"], stage, "another event")
+
+
+def main() -> int:
+    """Run all cases and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show why a case fails")
+    parser.add_argument("--only", default="", help="only cases with this in their id")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = [run_case(case, Path(folder)) for case in cases() if has_order(case) and options.only in case["id"]]
+    if options.verbose:
+        for one in found:
+            if one.stage != "identical":
+                print(f"{one.stage}: {one.id}\n    {one.why[:600]}")
+    counts = Counter(one.stage for one in found)
+    print(f"histories: {counts['identical']}/{len(found)} imported, replayed and exported identically")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
