@@ -106,6 +106,10 @@ class RealDriver:
             return
         self._running[key] = Running(effect, handler, self._pool.submit(lambda: self._run(effect, handler)))
 
+    def take_over(self, key: str, effect: Sleep | Call | Pause, at: int, started: bool) -> None:
+        """Go on with what another driver began: a Wait keeps its end, a task has its time from now."""
+        self.begin(key, effect, self.now() if isinstance(effect, Call) else at)
+
     def cancel(self, key: str) -> None:
         self._give_up(key)
         self._open.discard(key)

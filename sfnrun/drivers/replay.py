@@ -1,21 +1,26 @@
-"""Recorded answers in recorded order, at their recorded times. No handler is called, or even looked for."""
+"""Recorded answers in recorded order, at their recorded times, and then those of any other driver.
+
+No handler is called, or even looked for, as long as there are recorded answers.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 from sfnrun.engine import effects
-from sfnrun.engine.effects import Answer, Answered, Call, Pause, Sleep
+from sfnrun.engine.effects import Answer, Answered, Call, Driver, Pause, Redriven, Sleep, Started, Submitted
 from sfnrun.errors import Divergence, HistoryError
 from sfnrun.payload import Json, Payload
 
-__all__ = ["Exhausted", "ReplayDriver", "answered_from_line"]
+__all__ = ["Exhausted", "ReplayDriver", "Successor", "answered_from_line"]
 
 ANSWERS: dict[str, type[Answer]] = {
     kind.__name__: kind
     for kind in (
         effects.Failed,
+        effects.Redriven,
         effects.Resumed,
         effects.Slept,
         effects.Started,
@@ -43,34 +48,96 @@ def answered_from_line(line: Mapping[str, Json], start_time: int) -> Answered:
     return Answered(start_time + line["at"], line["key"], kind(**members))
 
 
-class ReplayDriver:
-    """Gives recorded answers. Raises Divergence for one that nobody asked for, Exhausted where there are no more."""
+class Successor(Driver, Protocol):
+    """A driver that can go on where a recording ends."""
 
-    def __init__(self, answers: Iterable[Mapping[str, Json]], start_time: int) -> None:
+    def take_over(self, key: str, effect: Sleep | Call | Pause, at: int, started: bool) -> None:
+        """Begin an effect that was begun before, `at` that time; `started`: its task was, and has not answered."""
+
+    def close(self) -> None: ...
+
+
+class Open(NamedTuple):
+    """An effect without its last answer; `told` has the kinds of those that it had."""
+
+    effect: Sleep | Call | Pause
+    at: int
+    told: set[type[Answer]]
+
+
+class ReplayDriver:
+    """Gives recorded answers, then hands the open effects to `then`, which gives all that follow.
+
+    Raises Divergence for an answer that nobody asked for. Where there are no more answers, and nobody to go on, raises
+    Exhausted.
+    """
+
+    def __init__(self, answers: Iterable[Mapping[str, Json]], start_time: int, then: Successor | None = None) -> None:
         self._answers = deque(answers)
         self._start_time = start_time
-        self._open: dict[str, Sleep | Call | Pause] = {}
+        self._open: dict[str, Open] = {}
+        self._then = then
+        self._handed_over = False
+        self._told: dict[str, set[type[Answer]]] = {}
 
     def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
-        self._open[key] = effect
+        if self._handed_over and self._then is not None:
+            self._then.begin(key, effect, at)
+        else:
+            self._open[key] = Open(effect, at, set())
 
     def cancel(self, key: str) -> None:
-        self._open.pop(key, None)
+        if self._handed_over and self._then is not None:
+            self._then.cancel(key)
+        else:
+            self._open.pop(key, None)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Let go of what the driver that goes on holds."""
+        if self._then is not None:
+            self._then.close()
+
+    def redriven(self) -> Answered | None:
+        """The order to redrive the execution that was recorded after its end, if there was one."""
+        if self._answers and self._answers[0]["answer"] == Redriven.__name__:
+            return answered_from_line(self._answers.popleft(), self._start_time)
+        return None
 
     def next(self) -> Answered:
-        if not self._answers:
+        if self._answers:
+            return self._recorded(self._answers.popleft())
+        if self._then is None:
             raise Exhausted
-        line = self._answers.popleft()
-        key = line["key"]
-        if key and key not in self._open:
-            asked = ", ".join(sorted(self._open)) or "nothing"
+        if not self._handed_over:
+            self._hand_over(self._then)
+        answered = self._then.next()
+        while type(answered.answer) in self._told.get(answered.key, ()):
+            answered = self._then.next()  # that its task was started, or its job submitted, is known already
+        return answered
+
+    def _recorded(self, line: Mapping[str, Json]) -> Answered:
+        answered = answered_from_line(line, self._start_time)
+        key = answered.key
+        if not key:
+            return answered
+        asked = self._open.get(key)
+        if asked is None:
+            waiting = ", ".join(sorted(self._open)) or "nothing"
             raise Divergence(
                 f"The recording has an answer ({line['answer']}) that is not asked for now.",
                 state=None,
                 recorded=f"{line['answer']} for {key}",
-                now=f"waiting for {asked}",
+                now=f"waiting for {waiting}",
             )
-        return answered_from_line(line, self._start_time)
+        if isinstance(answered.answer, Started | Submitted):
+            asked.told.add(type(answered.answer))
+        else:
+            del self._open[key]
+        return answered
+
+    def _hand_over(self, then: Successor) -> None:
+        self._handed_over = True
+        for key, (effect, at, told) in self._open.items():
+            self._told[key] = told
+            then.take_over(key, effect, at, Started in told)
+        self._open.clear()

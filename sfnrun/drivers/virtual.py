@@ -67,10 +67,19 @@ class VirtualDriver:
         if effect.request.resource.kind != "activity":  # which tells by whom it was taken, so has to be run first
             self._push(at, key, Started())
         self._push(at, key, effect)
-        if effect.timeout_ms is not None:
-            self._push(at + effect.timeout_ms, key, TimedOut())
-        if effect.heartbeat_ms is not None:
-            self._push(at + effect.heartbeat_ms, key, TimedOut(heartbeat=True))
+        self._push_timeouts(effect, at)
+
+    def take_over(self, key: str, effect: Sleep | Call | Pause, at: int, started: bool) -> None:
+        """Go on with what another driver began at that time; a task that was `started` is run again at once.
+
+        So what follows comes in the order in which it would have come.
+        """
+        if started and isinstance(effect, Call):
+            self._open.add(key)
+            self._push_timeouts(effect, at)
+            self._run(at, key, effect)
+        else:
+            self.begin(key, effect, at)
 
     def cancel(self, key: str) -> None:
         self._open.discard(key)
@@ -152,6 +161,12 @@ class VirtualDriver:
             return performed
         self._pool.give_up(ticket)
         return Performed(handler.timed_out(call.request))
+
+    def _push_timeouts(self, call: Call, at: int) -> None:
+        if call.timeout_ms is not None:
+            self._push(at + call.timeout_ms, call.key, TimedOut())
+        if call.heartbeat_ms is not None:
+            self._push(at + call.heartbeat_ms, call.key, TimedOut(heartbeat=True))
 
     def _push(self, at: int, key: str, what: Answer | Call) -> None:
         self._count += 1
