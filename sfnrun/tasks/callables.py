@@ -17,7 +17,7 @@ from sfnrun.engine.effects import Failed, Pending, Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Json, Payload, dumps, loads
 from sfnrun.tasks.answers import Fixed, Outcome
-from sfnrun.tasks.names import function_name, key
+from sfnrun.tasks.names import function_name, same_function
 
 __all__ = ["Tasks", "TasksByName", "from_callables"]
 
@@ -48,17 +48,17 @@ class TasksByName:
             if not isinstance(name, str):
                 raise UsageError(f"tasks has the name {name!r}", "names are those of states, functions and resources")
         self._handlers = {name: _handler(name, answer) for name, answer in tasks.items()}
-        self._functions = {key(function_name(name)): name for name in tasks if "*" not in name}
         self._patterns = [(_pattern(name), handler) for name, handler in self._handlers.items() if "*" in name]
 
     def find(self, state: str, function: str | None, resource: Resource) -> TaskHandler | None:
         """Who answers the Task of this state, or None."""
         bare = function_name(function) if function else ""
         short = f"{resource.service}:{resource.label}" if resource.kind == "service" else resource.name
-        spelled = self._functions.get(key(bare), "") if bare else ""
-        for name in (state, function or "", bare, spelled, resource.arn, short):
+        for name in (state, function or "", bare, resource.arn, short):
             if name in self._handlers:
                 return self._handlers[name]
+        if function and (spelled := same_function(function, self._handlers)):
+            return self._handlers[spelled]
         names = (state, bare, resource.arn, short)
         return next((handler for matches, handler in self._patterns if any(map(matches, names))), None)
 

@@ -8,7 +8,6 @@ processes get what they are given (`env=os.environ.copy()`), or else the process
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
@@ -70,7 +69,7 @@ class FunctionEnviron(_Environ):  # type: ignore[misc, valid-type]
             yield from super().__iter__()
             return
         yield from (name for name in list(super().__iter__()) if name not in own)
-        yield from [name for name, value in own.items() if value is not None]
+        yield from [name for name, value in list(own.items()) if value is not None]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -99,19 +98,19 @@ def variables_of_runtime(
     What says where calls of AWS go and what time it is, is left as it is if the process has it: it is the developer's.
     """
     day = time.strftime("%Y/%m/%d", time.gmtime(seconds))
-    digest = hashlib.md5(f"{function}/{request_id}".encode(), usedforsecurity=False).hexdigest()
+    digits = request_id.replace("-", "")
     developers_own = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "TZ": ":UTC"}
     return {
         "AWS_LAMBDA_FUNCTION_NAME": function,
         "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{version}]{digest}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{version}]{digits}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         "LAMBDA_TASK_ROOT": folder,
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "_HANDLER": handler,
-        "_X_AMZN_TRACE_ID": f"Root=1-{seconds:08x}-{digest[:24]};Parent={digest[16:]};Sampled=0",
+        "_X_AMZN_TRACE_ID": f"Root=1-{seconds:08x}-{digits[:24]};Parent={digits[16:]};Sampled=0",
         **{name: value for name, value in developers_own.items() if name not in os.environ},
     }

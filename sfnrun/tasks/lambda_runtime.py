@@ -102,7 +102,7 @@ class LambdaFunction:
         Reply, and raise TaskFailed: they are passed on as they are.
         """
         life = self._alive(request, identity)
-        invocation = self._invocations[request.key] = Invocation(life.sandbox, request.log)
+        invocation = self._invocations[request.id] = Invocation(life.sandbox, request.log)
         before = enter(invocation)
         try:
             return self._run(life, invocation, event, request, identity, also or {})
@@ -123,11 +123,11 @@ class LambdaFunction:
         finally:
             leave(before)
             invocation.finish()
-            self._invocations.pop(request.key, None)
+            self._invocations.pop(request.id, None)
 
     def overtime(self, request: Request) -> float:
         """Seconds that a running invocation has left when its time limit is over: the import does not count."""
-        invocation = self._invocations.get(request.key)
+        invocation = self._invocations.get(request.id)
         if invocation is None:
             return 0.0
         now = time.monotonic()
@@ -140,7 +140,7 @@ class LambdaFunction:
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html; the text is recorded.
         """
-        invocation = self._invocations.pop(request.key, None)
+        invocation = self._invocations.pop(request.id, None)
         if invocation is not None:
             invocation.give_up()
         self._life = None

@@ -7,10 +7,10 @@ templates put at its end (Function, Arn, Lambda). The fewer words are left out, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-__all__ = ["candidates", "function_arn", "function_name", "key", "qualifier"]
+__all__ = ["candidates", "function_arn", "function_name", "key", "qualifier", "same_function"]
 
 _PLACEHOLDER = re.compile(r"\$\{!?([^{}]+)\}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -62,6 +62,13 @@ def candidates(name: str) -> Iterator[str]:
                 yield found
             if words.pop().lower() not in _ADDED:
                 break
+
+
+def same_function(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that means the function `name` best; None if none does. Patterns with `*` are no names."""
+    known = {key(other): other for other in names if "*" not in other}
+    bare = function_name(name)
+    return next((known[candidate] for candidate in candidates(bare) if candidate in known), None)
 
 
 @lru_cache(maxsize=1024)

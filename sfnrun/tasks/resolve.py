@@ -17,7 +17,7 @@ from sfnrun.config import Reply as Said
 from sfnrun.engine.effects import Failed, Request, TaskHandler
 from sfnrun.payload import Json, loads
 from sfnrun.tasks.answers import ByAttempt, Delayed, Failing, Fixed, Outcome, Silent
-from sfnrun.tasks.names import function_name, key
+from sfnrun.tasks.names import function_name, same_function
 from sfnrun.tasks.unanswered import Unanswered
 
 if TYPE_CHECKING:
@@ -82,12 +82,11 @@ class Resolver:
         ]
 
     def _rule(self, state: str, function: str | None, resource: Resource) -> TaskRule | None:
-        rule = self.config.task_rule(state, function_name(function) if function else None, resource.arn)
-        if rule is not None or not function:
-            return rule
-        # A rule may spell the function otherwise: ChargeCard, charge-card, charge_card.
-        meant = key(function_name(function))
-        return next((rule for rule in self.config.tasks if "*" not in rule.key and key(rule.key) == meant), None)
+        name = None
+        if function is not None:
+            # A rule may spell the function otherwise: ChargeCard, charge-card, charge_card.
+            name = same_function(function, (rule.key for rule in self.config.tasks)) or function_name(function)
+        return self.config.task_rule(state, name, resource.arn)
 
     @cached_property
     def _folder(self) -> FunctionFolder:
@@ -154,9 +153,9 @@ class Resolver:
         return known
 
     def _settings(self, function: str) -> FunctionSettings:
-        bare, given = function_name(function), self.config.function_settings
-        same = [name for name in given if bare not in given and "*" not in name and key(name) == key(bare)]
-        return given[same[0]] if same else self.config.function(bare)
+        given = self.config.function_settings
+        bare = function_name(function)
+        return self.config.function(bare if bare in given else same_function(bare, given) or bare)
 
 
 class _Later:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -67,13 +68,21 @@ class Invocation:
                 _thread.invocation = mine
 
     def finish(self) -> None:
+        """Its handler has returned; the threads that it may have left are heard while a later invocation runs."""
         self.stdout.end()
         self.stderr.end()
-        self._log = None
+        if self._log is not _unheard:
+            self._log = None
+        _stage.alive.discard(self)
 
     def give_up(self) -> None:
         """The driver waits no longer. Lambda would have killed the process, so nothing more is heard of it."""
-        self._log = None
+        self._log = _unheard
+        _stage.alive.discard(self)
+
+
+def _unheard(text: str) -> None:
+    """The log of an invocation that was given up."""
 
 
 class _Thread(threading.local):
@@ -90,10 +99,10 @@ def current() -> Invocation | None:
 
 def enter(invocation: Invocation) -> Invocation | None:
     """The calling thread works for `invocation` until `leave`, which takes what this returns."""
-    before = _thread.invocation
     with _lock:
         _stage.lend()
-    _thread.invocation = invocation
+        _stage.alive.add(invocation)
+    before, _thread.invocation = _thread.invocation, invocation
     return before
 
 
@@ -116,17 +125,21 @@ def _start(thread: threading.Thread) -> None:
 
 
 def _run(invocation: Invocation, run: Callable[[], None]) -> None:
-    before = enter(invocation)
+    with _lock:
+        _stage.lend()
+    _thread.invocation = invocation
     try:
         run()
     finally:
-        leave(before)
+        leave(None)
 
 
 class _Stage:
     """What is lent, counted: the first invocation puts it up, the end of the last takes it down."""
 
     def __init__(self) -> None:
+        # Invocations that are neither over nor given up; the users are threads, some of which may outlive theirs.
+        self.alive: set[Invocation] = set()
         self._users = 0
         self._stdout = Console(None, partial(_lines, "stdout"), 2)
         self._stderr = Console(None, partial(_lines, "stderr"), 2)
@@ -136,17 +149,23 @@ class _Stage:
 
     def lend(self) -> None:
         self._users += 1
-        # Looked at each time: a test runner or a handler may have put something else in their place.
-        if sys.stdout is not self._stdout:
-            self._stdout.behind, sys.stdout = sys.stdout, self._stdout
-        if sys.stderr is not self._stderr:
-            self._stderr.behind, sys.stderr = sys.stderr, self._stderr
+        self._lend_stream("stdout", self._stdout)
+        self._lend_stream("stderr", self._stderr)
         if self._users == 1:
             self._folder = _working_folder()
             threading.Thread.start = _start  # type: ignore[assignment, method-assign]
             FunctionEnviron.put_up(_environment)
             self._breakpointhook, sys.breakpointhook = sys.breakpointhook, self._break
             self._root_handler.put_up()
+
+    def _lend_stream(self, name: str, console: Console) -> None:
+        stream = getattr(sys, name, None)
+        if stream is console:
+            return
+        # While handlers are at work, one of them has put it there (redirect_stdout); else it is the process's own.
+        if not self.alive:
+            console.behind = stream
+        setattr(sys, name, console)
 
     def take_back(self) -> None:
         self._users -= 1
@@ -157,7 +176,8 @@ class _Stage:
             sys.breakpointhook = self._breakpointhook
             self._root_handler.take_down()
             if self._folder and _working_folder() != self._folder:
-                os.chdir(self._folder)
+                with suppress(OSError):  # a handler has removed it
+                    os.chdir(self._folder)
 
     def _break(self, *args: Any, **options: Any) -> Any:
         """`breakpoint()` of a handler talks to the terminal through the real stderr: stdout is for the result."""

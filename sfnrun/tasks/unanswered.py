@@ -72,7 +72,8 @@ def _help(tasks: Sequence[Unanswered]) -> str:
     if files:
         parts.append(f"Write def handler(event, context) in {', '.join(files)}; or")
     yaml = "\n".join(dict.fromkeys(task.yaml for task in tasks))
-    parts.append(f"{'say' if files else 'Say'} in sfnrun.yaml what they answer:\n\ntasks:\n{yaml}\n")
+    whose = "it answers" if len(tasks) == 1 else "they answer"
+    parts.append(f"{'say' if files else 'Say'} in sfnrun.yaml what {whose}:\n\ntasks:\n{yaml}\n")
     return " ".join(parts)
 
 

@@ -31,6 +31,7 @@ NAMES = [
     ("charge-card", f"{ARN}:charge-card", {}),
     ("ChargeCard", f"{ARN}:charge_card", {}),
     ("charge_card", INVOKE, {"FunctionName": f"{ARN}:ChargeCard:prod"}),
+    ("charge_card", INVOKE, {"FunctionName": "${ChargeCardFunctionArn}"}),
     (f"{ARN}:f", f"{ARN}:f", {}),
     (SNS, SNS, {}),
     ("sns:publish", SNS, {}),

@@ -339,6 +339,23 @@ def test_others_print_where_they_always_did(function, capsys) -> None:
     assert capsys.readouterr().out == "told: hello\nfrom another thread\n"
 
 
+def test_one_that_redirects_its_stdout_does_not_take_it_from_the_others(function, door, capsys) -> None:
+    module = """
+        import contextlib, door, io
+        def handler(event, context):
+            with contextlib.redirect_stdout(io.StringIO()) as kept:
+                door.while_redirected()
+                print("kept")
+            return kept.getvalue()
+        """
+    redirecting, other = function(module), function("def handler(event, context): print('told')", "g")
+    door.while_redirected = lambda: other.by_arn(id="another request") if not other.lines else None
+    redirecting.by_arn()
+    print("still here")
+    assert other.lines == ["told"]
+    assert capsys.readouterr().out == "still here\n"
+
+
 def test_one_who_was_given_up_is_not_heard(function, door) -> None:
     module = """
         import door

@@ -179,6 +179,7 @@ NAMED = [
     ("charge-card", f"{ARN}:charge-card", {}),
     ("ChargeCard", f"{ARN}:charge-card", {}),
     ("charge_card", INVOKE, {"FunctionName": f"{ARN}:ChargeCard:prod"}),
+    ("charge_card", INVOKE, {"FunctionName": "${ChargeCardFunction.Arn}"}),
     ("sns:*", "arn:aws:states:::sns:publish", {}),
     ("'arn:aws:states:::sns:publish'", "arn:aws:states:::sns:publish", {}),
     ("'*:function:charge*'", f"{ARN}:charge-card", {}),
@@ -299,6 +300,6 @@ def test_one_that_nobody_answers() -> None:
     error = complaint(found)
     assert error.message == "A Task has nobody to answer:\n  Pay asks for the function ChargeCard2"
     assert error.hint == (
-        "Write def handler(event, context) in functions/charge_card_2.py; or say in sfnrun.yaml what they answer:\n\n"
+        "Write def handler(event, context) in functions/charge_card_2.py; or say in sfnrun.yaml what it answers:\n\n"
         "tasks:\n  Pay:\n    result: {ok: true}\n"
     )

@@ -48,11 +48,9 @@ class Reader:
 
     def __call__(self, request: Request) -> Reply:
         asked = self.asked(request)
-        if not self._forced(asked):
-            answer = self._answer(asked, self._find(asked))
-            if answer is not None:
-                return answer
-        return self._together(asked)
+        found = self._find(asked)
+        answer = None if self._forced(asked) else self._answer(asked, found)
+        return self._together(asked, found) if answer is None else answer
 
     def asked(self, request: Request) -> Asked:
         question = question_of(self._policy, request.payload)
@@ -127,7 +125,7 @@ class Reader:
         submitted = None if entry.submitted is None else Payload.parse(entry.submitted)
         return Reply(look.payload, submitted=submitted, note=note, duration_ms=duration_ms)
 
-    def _together(self, asked: Asked) -> Reply:
+    def _together(self, asked: Asked, found: Found) -> Reply:
         """Ask the handler, or wait for who is asking it already."""
         flights = self._caching.flights
         while True:
@@ -135,7 +133,7 @@ class Reader:
             if leads:
                 reply = None
                 try:
-                    reply = self._lead(asked)
+                    reply = self._lead(asked, found)
                 finally:
                     flights.land(asked.key, flight, _shared(reply))
                 return reply
@@ -145,16 +143,24 @@ class Reader:
             if shared is not None:
                 return self._joined(asked, shared)
 
-    def _lead(self, asked: Asked) -> Reply:
+    def _lead(self, asked: Asked, found: Found) -> Reply:
         lease = self._caching.lease(asked.key, lambda: self._answer(asked, self._find(asked)))
         if isinstance(lease, Reply):
             return lease
         try:
-            found = self._find(asked)  # again: another thread or process may have stored it since
+            found = self._claimed(asked, found)
             answer = None if self._forced(asked) else self._answer(asked, found)
             return self._ask(asked, found) if answer is None else answer
         finally:
             self._store.release(lease)
+
+    def _claimed(self, asked: Asked, found: Found) -> Found:
+        """What is there now: another thread or process may have stored it since. An empty place is claimed if need be."""
+        if self._policy.written and found.look == Look():
+            head = self._store.claim(asked.key, self._policy.task)
+            if head is not None:
+                return found._replace(look=Look(head=head))
+        return self._find(asked)
 
     def _ask_aside(self, asked: Asked, reason: str) -> Reply:
         return self._caching.unkept(self._policy, self._caching.call(self._handler, asked.request), reason)
