@@ -13,7 +13,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,9 @@ Clock = Literal["virtual", "real"]
 
 # A seeded run under the virtual clock begins at a time of its own, so that it is the same run every time.
 SEEDED_START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+
+# So many new objects before the collector looks for cycles among them; 700 is Python's own.
+UNHURRIED = 100_000
 
 
 class Result(Struct, frozen=True, dict=True):
@@ -110,6 +113,7 @@ def run(
     debug: bool = False,
     interruptible: bool = False,
     stop_at: int | None = None,
+    activities: Collection[str] | None = None,
 ) -> Result:
     """Run a state machine to its end and tell how it went.
 
@@ -121,7 +125,7 @@ def run(
     `seed` decides all randomness; with it and the virtual clock a run is the same every time. `start_time` is in
     milliseconds since 1970, and so is `stop_at`, when somebody calls StopExecution. `history` is a folder to record
     in. `step` is asked before every state. `debug` runs handlers on this thread, without time limits. `interruptible`
-    makes Ctrl-C abort the execution.
+    makes Ctrl-C abort the execution. `activities` are the ARNs of those that exist; None: all that Tasks name.
 
     A failed execution is a Result, not an exception; DefinitionError, HandlerNotFound and other SfnrunErrors are
     raised before anything runs.
@@ -154,6 +158,7 @@ def run(
             workflow_type=workflow_type,
             region=region,
             account=account,
+            activities=None if activities is None else frozenset(activities),
         )
 
     handler_for = handlers(machine, settings, tasks, mock_config, test_case, machine_name)
@@ -221,11 +226,12 @@ def _driver(
 def _unhurried_collector() -> Iterator[None]:
     """A run makes many small objects and no cycles of them; looking for cycles as often as usual costs a third."""
     before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
+    gc.set_threshold(UNHURRIED, *before[1:])
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        if before[0] != UNHURRIED:  # else another thread's run set it, and puts it back
+            gc.set_threshold(*before)
 
 
 @contextmanager
@@ -291,6 +297,7 @@ def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping
         "seed": execution.seed,
         "start_time": execution.start_time,
         "limits": limits,
+        "activities": None if execution.activities is None else sorted(execution.activities),
         "stepping": stepping,
         "input": execution.input.text,
         "sha256": machine.sha256,

@@ -33,7 +33,10 @@ NO_LIMITS = Limits(data_bytes=None, events=None, standard_ms=None, express_ms=No
 
 
 class Execution(Struct, frozen=True):
-    """Who an execution is. `start_time` is in milliseconds since 1970; `seed` decides all its randomness."""
+    """Who an execution is. `start_time` is in milliseconds since 1970; `seed` decides all its randomness.
+
+    `activities` are the ARNs of the activities that exist; None: every one that a Task names.
+    """
 
     name: str
     arn: str
@@ -47,6 +50,7 @@ class Execution(Struct, frozen=True):
     region: str = "us-east-1"
     account: str = "123456789012"
     redrive_count: int = 0
+    activities: frozenset[str] | None = None
 
     def context(self) -> dict[str, Json]:
         """The part of the context object that all states share; AWS orders the keys differently by type."""

@@ -63,8 +63,8 @@ def _ended(loop: Loop, event: str, error: str | None, cause: str | None) -> Outc
     previous = loop.events if event == "ExecutionFailed" else 0
     told: dict[str, Any] = {name: text for name, text in (("error", error), ("cause", cause)) if text is not None}
     loop.conclude(event, previous, told)
-    if event == "ExecutionTimedOut":
-        error = None  # only the event has it, not the execution (measured)
+    if event == "ExecutionTimedOut" and loop.execution.workflow_type == "STANDARD":
+        error = None  # only the event has it, not what DescribeExecution answers (measured)
     return Outcome(STATUS_OF[event], loop.now, loop.events, error=error, cause=cause)
 
 

@@ -54,7 +54,7 @@ async def ask(visit: Visit, effective: Payload) -> Payload:
         visit.token = _token(visit, key)
         visit.next_attempt()
     arguments = FLOWS[state.query_language].arguments(visit, effective)
-    _check_formats(visit, resource, arguments)
+    _check(visit, resource, arguments)
     request = Request(
         key=key,
         id=_request_id(visit, key),
@@ -75,7 +75,11 @@ async def ask(visit: Visit, effective: Payload) -> Payload:
     return await _answer(visit, call, stem, about)
 
 
-def _check_formats(visit: Visit, resource: Resource, arguments: Payload) -> None:
+def _check(visit: Visit, resource: Resource, arguments: Payload) -> None:
+    """What fails a Task before it is scheduled."""
+    known = visit.fiber.loop.execution.activities
+    if resource.kind == "activity" and known is not None and resource.arn not in known:
+        raise visit.runtime_error(f"The activity {resource.arn} does not exist.")
     bad = badly_formed(resource, arguments.value)
     if bad:
         found = ", ".join(f"The value of the field '{name}' has an invalid format" for name in bad)

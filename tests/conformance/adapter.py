@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from sfnrun import PENDING, Payload, Reply, Request, TaskFailed, run
+from sfnrun.asl.load import validate
 from sfnrun.expr.jsonata.engine import UNDEFINED, Bounds, EvaluationFailed, evaluate_on
-from sfnrun.payload import dumps
 from sfnrun.expr.jsonpath import compile_path
 from sfnrun.expr.scope import PlainScope
+from sfnrun.payload import dumps
 
-__all__ = ["UNDEFINED", "evaluate_jsonata", "evaluate_jsonpath", "run_case"]
+__all__ = ["UNDEFINED", "evaluate_jsonata", "evaluate_jsonpath", "run_case", "validate_case"]
 
 
 def evaluate_jsonata(
@@ -47,6 +49,7 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         name=_execution_name(case),
         execution_arn=case.get("execution_arn"),
         account=case["state_machine_arn"].split(":")[4],
+        activities=_activities(case),
         start_time=now,
         stop_at=now + 1000 if stopped and case["type"] == "STANDARD" else None,
     )
@@ -57,6 +60,19 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         "cause": result.cause,
         "events": result.events,
     }
+
+
+def _activities(case: dict[str, Any]) -> list[str]:
+    """ARNs of the activities that were there when the execution began."""
+    region, account = case["state_machine_arn"].split(":")[3:5]
+    prefix = f"arn:aws:states:{region}:{account}:activity:"
+    names: dict[str, None] = {}
+    for step in case.get("setup") or ():
+        if step["op"] == "create_activity":
+            names[prefix + step["params"]["name"]] = None
+        elif step["op"] == "delete_activity":
+            names.pop(step["params"].get("activityArn", ""), None)
+    return list(names)
 
 
 def _execution_name(case: dict[str, Any]) -> str:
@@ -96,3 +112,20 @@ class RecordedWorld:
 def _payload(recorded: Any) -> Payload:
     """A recorded output: JSON text, or the object that the recorder made of it."""
     return Payload.parse(recorded) if isinstance(recorded, str) else Payload(recorded)
+
+
+def validate_case(case: dict[str, Any]) -> dict[str, Any]:
+    """What ValidateStateMachineDefinition says of a definition; it gives warnings only to those who ask for them."""
+    params = case.get("params") or {}
+    definition = case["definition"]
+    text = definition if isinstance(definition, str) else json.dumps(definition, ensure_ascii=False)
+    problems = validate(text, workflow_type=params.get("type") or case.get("type") or "STANDARD")
+    wanted = ("error", "warning") if params.get("severity") == "WARNING" else ("error",)
+    diagnostics = [
+        {"severity": problem.severity.upper(), "code": problem.code, "message": problem.message}
+        | ({"location": problem.location} if problem.location else {})
+        for problem in problems
+        if problem.severity in wanted and problem.code
+    ]
+    failed = any(problem.severity == "error" for problem in problems)
+    return {"result": "FAIL" if failed else "OK", "diagnostics": diagnostics}
