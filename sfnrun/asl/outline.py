@@ -104,7 +104,7 @@ class State(Struct, eq=False, dict=True):
         """Whether the state should say what comes next, and does not: its own problem, and the cause of others."""
         if self.type in ("Succeed", "Fail"):
             return False
-        return not self.transitions and "End" not in self.value
+        return not self.transitions and (self.type == "Choice" or self.value.get("End", False) is False)
 
     @cached_property
     def transitions(self) -> list[Transition]:
@@ -209,7 +209,8 @@ class Scope(Struct, eq=False, dict=True):
     def has_unknown_ways(self) -> bool:
         """Whether nobody knows where the walk goes: a name is still a placeholder, or a state says nothing."""
         names = [self.start, *(way.target for state in self.states.values() for way in state.transitions)]
-        unknown = any(has_placeholder(name) for name in names) or any(has_placeholder(name) for name in self.states)
+        unknown = any(not isinstance(name, str) or not name or has_placeholder(name) for name in names)
+        unknown = unknown or any(has_placeholder(name) for name in self.states)
         return unknown or any(self.states[name].leads_nowhere for name in self.reachable)
 
 

@@ -38,7 +38,7 @@ from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
 from sfnrun.expr.jsonpath import compile_path, compile_reference_path
 from sfnrun.expr.scope import Expression
 from sfnrun.expr.template import jsonata_inside, jsonata_template, jsonpath_template
-from sfnrun.payload import dumps
+from sfnrun.payload import dumps, room_to_nest
 
 if TYPE_CHECKING:
     from sfnrun.expr.jsonata import Jsonata

@@ -10,6 +10,7 @@ that is there under a misspelt name, the language of a field when the language i
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -125,7 +126,16 @@ class Violation(Struct, frozen=True):
             return _did_you_mean(close_to(self.value, self.limit))
         if self.keyword == "additionalProperties":
             return _did_you_mean(close_to(self.field, self.known_fields))
+        if self.keyword in ("type", "pattern") and isinstance(self.value, str) and self.is_quoted:
+            return f"write {self.value}, without quotes"
         return ""
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether a string only has quotes too many."""
+        if self.limit == "Boolean":
+            return self.value in ("true", "false")
+        return self.limit in ("Integer", "Number") and re.fullmatch(r"-?\d{1,15}(\.\d+)?", self.value) is not None
 
 
 def _did_you_mean(name: str | None) -> str:
@@ -259,6 +269,8 @@ def _fields_at_fault(error: ValidationError, keyword: str, value: Json) -> list[
     if keyword == "additionalProperties":
         return [(name,) for name in kind.unexpected]
     if keyword in ("oneOf", "anyOf", "not"):
+        if not isinstance(value, dict):
+            return []  # its type is the problem
         node = _at(schema(), tuple(error.schema_path)[:-1])
         return [tuple(name for name in value if name in _alternatives(node, keyword))]
     return [()]
@@ -299,6 +311,7 @@ def _joined(found: list[Violation]) -> list[Violation]:
 
 
 def _without_consequences(found: list[Violation], document: Json) -> Iterator[Violation]:
+    of_wrong_type = {v.pointer for v in found if v.keyword == "type"}
     unsupported = {(*v.pointer, v.field) for v in found if v.keyword == "additionalProperties"}
     meant = {(*v.pointer, close_to(v.field, v.known_fields)) for v in found if v.keyword == "additionalProperties"}
     seen: set[tuple[Pointer, str, tuple[str, ...]]] = set()
@@ -306,6 +319,7 @@ def _without_consequences(found: list[Violation], document: Json) -> Iterator[Vi
         key = (violation.pointer, violation.keyword, violation.fields)
         follows = (
             key in seen
+            or (violation.keyword != "type" and violation.pointer in of_wrong_type)
             or any(violation.pointer[:length] in unsupported for length in range(1, len(violation.pointer) + 1))
             or (
                 violation.keyword == "required"

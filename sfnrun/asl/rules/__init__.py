@@ -134,7 +134,7 @@ def _findings(outline: Outline, chosen: Chosen) -> list[tuple[Rule, Finding]]:
         look(for_type[state.type] if state.type else [], state)
     for expression in outline.expressions:
         look(chosen[expression.language][expression.kind], expression)
-        if expression.is_compiled:
+        if expression.is_compiled and not expression.error:
             if expression.compiled.reads:
                 look(chosen["reading"][expression.language], expression)
             if "$$" in expression.text and expression.language == "path":

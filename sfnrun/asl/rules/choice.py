@@ -93,7 +93,7 @@ def comparison_has_an_operator(state: State) -> Findings:
     Example: `{"Variable": "$.x", "Next": "B"}`
     """
     for pointer, rule_ in _rules(state):
-        unknown = [name for name in rule_ if name not in ("Variable", "Next", "Comment", "Assign", "Condition")]
+        unknown = [name for name in rule_ if name not in ("Variable", "Next", "Comment", "Assign")]
         if not unknown:
             message = "One comparison operator is required"
             yield Finding(pointer, message, 'e.g. "StringEquals": "…" or "IsPresent": true', key=True)
@@ -136,7 +136,7 @@ def string_operand(violation: Violation) -> Findings:
 
     Example: `"StringEquals": 1`
     """
-    yield violation.found(hint=_operator_for(violation.value, violation.field))
+    yield violation.found(hint=_operator_for(violation))
 
 
 @rule("SFN-C09", on="shape")
@@ -145,14 +145,17 @@ def numeric_operand(violation: Violation) -> Findings:
 
     Example: `"NumericEquals": "1"`
     """
-    yield violation.found(hint=_operator_for(violation.value, violation.field))
+    yield violation.found(hint=_operator_for(violation))
 
 
-def _operator_for(value: Json, operator: str) -> str:
+def _operator_for(violation: Violation) -> str:
     """The operator that compares with such a value."""
+    value, operator = violation.value, violation.field
     if isinstance(value, str) and value[:1] == "$":
         return f"a path belongs in {operator}Path"
     kind = {bool: "Boolean", int: "Numeric", float: "Numeric", str: "String"}.get(type(value))
+    if violation.is_quoted:
+        return ""  # the quotes are more likely the mistake
     other = next(
         (operator.replace(old, kind or "", 1) for old in ("String", "Numeric", "Boolean") if old in operator), ""
     )
@@ -165,7 +168,7 @@ def boolean_operand(violation: Violation) -> Findings:
 
     Example: `"BooleanEquals": "true"`
     """
-    yield violation.found(hint=_operator_for(violation.value, violation.field))
+    yield violation.found(hint=_operator_for(violation))
 
 
 @rule("SFN-C11", on="state", types=("Choice",))

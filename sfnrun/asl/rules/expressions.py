@@ -275,8 +275,8 @@ _EXPRESSIONS = (
     ("ItemBatcher", "BatchInput"),
     ("ResultWriter", "Arguments"),
 )
-# Strings of these fields that hold no expression are nothing to wonder about: they are names and texts.
-_PLAIN = frozenset({"Error", "Cause", "Timestamp"})
+# Strings of these fields that hold no expression are names and texts, or a problem already (Items).
+_PLAIN = frozenset({"Error", "Cause", "Items", "Timestamp"})
 _INPUT = frozenset({"input", "context"})
 _RESULT = _INPUT | {"result"}
 # There is no result where an error was caught, but AWS's own tools take expressions that read it: SFN-Q08 warns.

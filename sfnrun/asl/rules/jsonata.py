@@ -228,9 +228,11 @@ def dollar_keys_are_literal(found: Found) -> Findings:
 def paths_are_plain_strings(found: Found) -> Findings:
     """A string that looks like a JSONPath is a plain string in a JSONata state.
 
+    Under a key that ends in `.$` it is SFN-Q14 that says so.
+
     Example: `"Arguments": {"id": "$.id"}`
     """
-    if found.role == "literal" and looks_like_path(found.text):
+    if looks_like_path(found.text) and not (found.depth and found.key.endswith(".$")):
         context = found.text.startswith("$$.")
         path = found.text.removeprefix("$$." if context else "$").removeprefix(".")
         meant = f"$states.{'context' if context else 'input'}" + ("" if path.startswith("[") else ".") + path
@@ -244,8 +246,7 @@ def numbers_are_numbers_or_expressions(violation: Violation) -> Findings:
 
     Example: `"TimeoutSeconds": "30"`
     """
-    number = isinstance(violation.value, str) and violation.value.strip().isdigit()
-    yield violation.found(hint=f"write {violation.value.strip()}, without quotes" if number else "")
+    yield violation.found()
 
 
 @rule("SFN-Q17", on="shape")

@@ -205,7 +205,9 @@ def items_are_iterable(violation: Violation) -> Findings:
 
     Example: `"Items": "$.items"`
     """
-    yield violation.found(message="Items must be an array, an object or a JSONata expression")
+    path = isinstance(violation.value, str) and violation.value.startswith("$.")
+    hint = f"write {{% $states.input{violation.value[1:]} %}}" if path else ""
+    yield violation.found(hint, message="Items must be an array, an object or a JSONata expression")
 
 
 @rule("SFN-M28", on="shape")

@@ -194,8 +194,13 @@ def writer_is_complete(state: State) -> Findings:
 def other_fields_need_distributed(state: State) -> Findings:
     """ItemBatcher, ResultWriter, Label and the ToleratedFailure fields belong to DISTRIBUTED Maps.
 
+    AWS takes the ToleratedFailure fields of an INLINE Map (recorded), where they do nothing: these are warned of.
+
     Example: `{"Type": "Map", "Label": "orders", "ItemProcessor": {...}, "End": true}`
     """
+    yield from _only_distributed(state, ("ItemBatcher", "ResultWriter", "Label"))
     tolerated = ("ToleratedFailureCount", "ToleratedFailurePercentage")
-    paths = tuple(f"{name}Path" for name in tolerated)
-    yield from _only_distributed(state, ("ItemBatcher", "ResultWriter", "Label", *tolerated, *paths))
+    for name in (*tolerated, *(f"{name}Path" for name in tolerated)) if is_inline(state) else ():
+        if name in state.value:
+            message = f"'{name}' has no effect in an INLINE Map"
+            yield Finding(state.at(name), message, key=True, severity="warning")

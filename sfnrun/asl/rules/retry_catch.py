@@ -255,7 +255,7 @@ def max_delay_exceeds_interval(state: State) -> Findings:
         if isinstance(interval, int) and isinstance(most, int) and most <= interval:
             relation = "is below" if most < interval else "is not above"
             message = f"MaxDelaySeconds {most} {relation} IntervalSeconds {interval}"
-            if most < interval or most > 1:
+            if 0 < most < interval or most > 1:
                 yield Finding(
                     (*pointer, "MaxDelaySeconds"), message, "it caps the intervals that BackoffRate makes grow"
                 )

@@ -97,7 +97,7 @@ def end_is_a_boolean(violation: Violation) -> Findings:
 
     Example: `"End": "true"`
     """
-    yield violation.found(hint="write true, without quotes" if violation.value == "true" else "")
+    yield violation.found()
 
 
 @rule("SFN-F08", on="shape")

@@ -111,7 +111,8 @@ def there_is_an_end(scope: Scope) -> Findings:
 
     Example: `"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}`
     """
-    if scope.states and not _has_end(scope) and not any(has_placeholder(s.get("End")) for s in scope.states.values()):
+    unknown = any(has_placeholder(state.get("End")) or state.leads_nowhere for state in scope.states.values())
+    if scope.states and not _has_end(scope) and not unknown:
         hint = 'give the last state "End": true'
         yield Finding((*scope.pointer, "States"), "Workflow has no terminal state", hint, key=True, located=False)
 

@@ -153,11 +153,11 @@ def variables_are_assigned(found: Found) -> Findings:
     yield from never_assigned(found)
 
 
-@rule("SFN-V06", on="scope")
+@rule("SFN-V06", on="scope", severity="warning")
 def inner_scopes_assign_their_own(scope: Scope) -> Findings:
     """A branch or an iteration does not assign a name that a scope around it assigns.
 
-    It may read such a variable, not change it. (A distributed Map's child executions have variables of their own.)
+    It may read such a variable, not change it. (A warning: AWS takes it where the outer scope assigns later; recorded.) (A distributed Map's child executions have variables of their own.)
 
     Example: `"Assign": {"total": 0}` before a Parallel, and `"Assign": {"total": 1}` in one of its branches
     """
