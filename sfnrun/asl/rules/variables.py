@@ -157,7 +157,8 @@ def variables_are_assigned(found: Found) -> Findings:
 def inner_scopes_assign_their_own(scope: Scope) -> Findings:
     """A branch or an iteration does not assign a name that a scope around it assigns.
 
-    It may read such a variable, not change it. (A warning: AWS takes it where the outer scope assigns later; recorded.) (A distributed Map's child executions have variables of their own.)
+    It may read such a variable, not change it. A distributed Map's child executions have variables of their own. This
+    is a warning, because AWS takes it where the outer scope assigns later (recorded).
 
     Example: `"Assign": {"total": 0}` before a Parallel, and `"Assign": {"total": 1}` in one of its branches
     """
