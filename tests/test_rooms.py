@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,25 +13,28 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfnrun"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # room -> what it may import of the house besides itself; a longer name allows that module alone
-FLOOR = {"errors", "payload"}
+FLOOR = {"digest", "errors", "payload", "__version__"}
 MAY_IMPORT = {
+    "digest": set(),
     "errors": set(),
     "payload": set(),
     "expr": FLOOR,
     "asl": FLOOR | {"expr"},
     "config": FLOOR | {"asl"},
     "engine": FLOOR | {"expr", "asl.model"},
-    "history": FLOOR | {"__version__"},
-    "tasks": FLOOR | {"engine.effects", "asl.model", "config", "cache"},
+    "history": FLOOR,
+    "tasks": FLOOR | {"engine.effects", "asl.model", "asl.source", "config", "cache"},
     "cache": FLOOR | {"engine.effects", "asl.model", "config"},
     "drivers": FLOOR | {"engine.effects"},
-    "replay": FLOOR | {"asl", "drivers", "engine", "history", "run"},
-    "run": FLOOR | {"__version__"} | {"asl", "cache", "config", "drivers", "engine", "expr", "history", "tasks"},
     "view": FLOOR | {"history"},
-    "cli": FLOOR | {"", "__version__", "asl", "config", "history", "run", "view"},
-    "": FLOOR | {"asl", "engine.effects", "replay", "run"},
+    "cli": FLOOR | {"", "asl", "config", "history", "run", "view"},
+    "": FLOOR | {"asl", "engine.effects", "history"} | {file.stem for file in PACKAGE.glob("*.py")},
     "__main__": {"cli"},
 }
+
+# Modules beside the rooms put them together: every room but the doors, and each other.
+ROOMS = {"asl", "cache", "config", "drivers", "engine", "expr", "history", "tasks"}
+BESIDE = {file.stem for file in PACKAGE.glob("*.py")} - FLOOR - {"__init__", "__main__"}
 
 # The core is a function of what it is given.
 CORE = ("asl", "engine", "expr")
@@ -75,6 +80,75 @@ def imported_at_start(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Try):
             yield from imported(node)
+
+
+def is_allowed(module: str, allowed: set[str]) -> bool:
+    inside = module.removeprefix("sfnrun").removeprefix(".")
+    # `import sfnrun` is the Python API; `sfnrun.run` names both the room and the function in it.
+    return any(inside == name or (name and inside.startswith(f"{name}.")) for name in allowed)
+
+
+def test_the_rooms_are_known() -> None:
+    assert {file.parent.name for file in PACKAGE.glob("*/__init__.py")} == ROOMS | {"cli", "view"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_imports_run_one_way(file: Path) -> None:
+    room = room_of(file)
+    allowed = MAY_IMPORT[room] if room in MAY_IMPORT else FLOOR | ROOMS | BESIDE
+    allowed = allowed | ({room} if room else set())
+    ours = {module for module in imported(tree_of(file)) if module.split(".")[0] == "sfnrun"}
+    assert {module for module in ours if not is_allowed(module, allowed)} == set()
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if room_of(file) in CORE], ids=name_of)
+def test_the_core_knows_no_world(file: Path) -> None:
+    tree = tree_of(file)
+    assert {module.split(".")[0] for module in imported(tree)} & NO_WORLD == set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert not (node.value.id in ("date", "datetime") and node.attr in NO_CLOCK), f"line {node.lineno}: a clock"
+            assert not (node.value.id == "random" and node.attr != "Random"), f"line {node.lineno}: chance of its own"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_heavy_modules_are_imported_when_used(file: Path) -> None:
+    if LAZY_MODULES.search(name_of(file)):
+        return
+    assert {module.split(".")[0] for module in imported_at_start(tree_of(file))} & HEAVY == set()
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_only_the_live_trace_knows_rich(file: Path) -> None:
+    uses_rich = any(module.split(".")[0] == "rich" for module in imported(tree_of(file)))
+    assert uses_rich == (name_of(file) in RICH_ROOM)
+
+
+def test_what_is_imported_is_required() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    requirements = [*project["dependencies"], *extras["redis"], *extras["memcached"]]
+    required = {re.split(r"[^\w-]", requirement)[0].replace("-", "_") for requirement in requirements}
+    used = {module.split(".")[0] for file in FILES for module in imported(tree_of(file))}
+    used = {"pyyaml" if name == "yaml" else name for name in used - {"sfnrun"} - sys.stdlib_module_names}
+    assert used == required
+
+
+def isort_style(name: str) -> tuple[int, list[object]]:
+    """CONSTANTS, then Classes, then the rest; numbers inside names by their value."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_public_names_are_sorted_and_exist(file: Path) -> None:
+    tree = tree_of(file)
+    public = next((ast.literal_eval(node.value) for node in tree.body if is_all(node)), None)
+    if public is None:
+        assert file.name in ("__init__.py", "__main__.py"), "a module says what is public"
+        return
+    assert public == sorted(public, key=isort_style)
+    assert set(public) <= names_of(tree) or "__getattr__" in names_of(tree)
 
 
 def is_all(node: ast.stmt) -> bool:
