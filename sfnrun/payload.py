@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Json", "Payload", "canonical", "dumps", "loads", "type_name"]
+__all__ = ["Json", "Payload", "canonical", "dumps", "loads", "room_to_nest", "type_name"]
 
 Json = Any
 
@@ -62,7 +62,7 @@ class Payload:
             text, same = "", None
         # The encoder takes more than JSON (sets, dates, NaN), so what comes back tells whether it was JSON.
         if text == "" or same != value:
-            with _deep():
+            with room_to_nest():
                 text = _strict_encode(value)
             same = loads(text)
         payload = cls(same)
@@ -149,7 +149,7 @@ def canonical(value: Json) -> bytes:
     try:
         return msgspec.json.encode(value, order="sorted")
     except BEYOND:
-        with _deep():
+        with room_to_nest():
             return json.dumps(value, sort_keys=True).encode()
 
 
@@ -166,7 +166,7 @@ def loads(text: str, decode: Callable[[str], Json] | None = None) -> Json:
     try:
         return decode(text)
     except RecursionError:
-        with _deep():
+        with room_to_nest():
             try:
                 return decode(text)
             except RecursionError:
@@ -182,12 +182,12 @@ _strict_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, all
 
 
 def _dumps_slowly(value: Json) -> str:
-    with _deep():
+    with room_to_nest():
         text = _strict_encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:
-        with _deep():
+        with room_to_nest():
             text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text
 
@@ -207,10 +207,10 @@ _decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 @contextmanager
-def _deep() -> Iterator[None]:
-    """Room on the stack for one JSON value of the deepest nesting, whatever the caller's limit is."""
+def room_to_nest() -> Iterator[None]:
+    """Room on the stack to walk one JSON value of the deepest nesting, whatever the caller's limit is."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(limit + 2 * MAX_DEPTH)
+    sys.setrecursionlimit(limit + 3 * MAX_DEPTH)
     try:
         yield
     finally:

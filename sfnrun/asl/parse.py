@@ -62,8 +62,10 @@ def parse(source: Source) -> Machine:
     node = source.value
     language: QueryLanguage = node.get("QueryLanguage", "JSONPath")
     parser.language = language
+    with room_to_nest():
+        graph = parser.graph(node, ())
     machine = Machine(
-        graph=parser.graph(node, ()),
+        graph=graph,
         query_language=language,
         timeout_seconds=node.get("TimeoutSeconds"),
         comment=node.get("Comment", ""),

@@ -51,7 +51,9 @@ class HistoryFile:
                 take(file)
             if fsync:
                 _sync_folder(path.parent)
-        except FileExistsError:
+        except FileExistsError as error:
+            if not path.exists():  # then it is a folder on the way there that exists, and is a file
+                raise _failure(path, error) from None
             raise HistoryError(f"An execution is recorded as {path} already.", "Choose another --name.") from None
         except OSError as error:
             raise _failure(path, error) from None
