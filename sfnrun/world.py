@@ -5,6 +5,7 @@ Everything is found by looking, before the execution starts, and Tasks that nobo
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks
     from sfnrun.tasks.resolve import Answers
 
+# A path that holds no functions, whatever the working directory does.
+NO_FUNCTIONS = Path(os.devnull)
+
 __all__ = ["configured", "handlers"]
 
 
@@ -33,7 +37,7 @@ def configured(
     """
     if not isinstance(config, Config):
         if config is None and tasks is not None:
-            config = Config(functions=Path())
+            config = Config(functions=NO_FUNCTIONS)
         else:
             config = load_config(None if config is None else Path(config), _folder_of(definition))
     return config if functions is None else replace(config, functions=Path(functions))
@@ -67,7 +71,10 @@ def handlers(
     if unanswered:
         from sfnrun.tasks.unanswered import complaint
 
-        raise complaint(unanswered, lambda pointer: _place(machine, pointer))
+        error = complaint(unanswered, lambda pointer: _place(machine, pointer))
+        if config.functions == NO_FUNCTIONS:
+            error.hint = "Answer each in `tasks`, by the name of its state, its function or its resource."
+        raise error
     return resolver.for_request
 
 

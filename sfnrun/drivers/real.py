@@ -172,7 +172,9 @@ class RealDriver:
         if answer is None:
             return None
         self._give_up(timer.key)
-        return Arrived(max(self.now(), int(timer.at)), timer.key, answer)
+        # Behind what has been said of it: the handler's last lines, and where to raise its time limit.
+        self._inbox.put(Arrived(max(self.now(), int(timer.at)), timer.key, answer))
+        return None
 
     def _late(self, key: str) -> Answer | None:
         """The answer of a handler whose time is over. None: it has more time, or ended and waits for its token."""
