@@ -44,9 +44,9 @@ def import_execution(
     """Write the history that AWS's `documents` tell of into `folder`, and return its file.
 
     `documents` are JSON values as the CLI prints them (history.aws). `definition` is the one that ran; None takes it
-    from the answer of describe-state-machine-for-execution among the documents. `input` counts where the events lack it.
-    `execution` chooses one of several in a log. Raises Divergence where the definition does not lead to these events,
-    HistoryError for events that cannot be used, DefinitionError.
+    from the answer of describe-state-machine-for-execution among the documents. `input` counts where the events lack
+    it. `execution` chooses one of several in a log. Raises Divergence where the definition does not lead to these
+    events, HistoryError for events that cannot be used, DefinitionError.
     """
     history = read_aws(documents, execution)
     _check(history)

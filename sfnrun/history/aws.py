@@ -111,7 +111,7 @@ class _Found:
 
 
 def _columns(row: Json) -> Json:
-    return {"message": column["value"] for column in row if column.get("field") == "@message"}
+    return next(({"message": column["value"]} for column in row if column.get("field") == "@message"), None)
 
 
 def _message(text: Json) -> Json:
@@ -129,8 +129,8 @@ def _chosen(found: _Found, execution: str | None) -> AwsHistory:
     arns = [arn for arn in by_arn if execution is None or arn == execution or execution in arn.split(":")]
     if len(arns) != 1:
         shown = "\n".join(f"  {arn}" for arn in list(by_arn)[:20])
-        what = "The log has several executions:" if execution is None else f"The log has no execution {execution}, only:"
-        raise HistoryError(f"{what}\n{shown}", "Choose one with --execution ARN.")
+        what = "has several executions" if execution is None else f"has no execution {execution}, only"
+        raise HistoryError(f"The log {what}:\n{shown}", "Choose one with --execution ARN.")
     events = [_logged_event(event) for event in by_arn[arns[0]]]
     found.execution = {"executionArn": arns[0], **found.execution}
     return _history(events, "logs", found)
@@ -151,7 +151,7 @@ def _history(events: list[AwsEvent], form: str, found: _Found) -> AwsHistory:
 
 
 def _event(event: Mapping[str, Json]) -> AwsEvent:
-    details = next((event[name] for name in event if name.endswith("EventDetails")), {})
+    details: Mapping[str, Json] = next((event[name] for name in event if name.endswith("EventDetails")), {})
     try:
         at = milliseconds(event["timestamp"])
         return AwsEvent(event["id"], event["previousEventId"], at, event["type"], details or {}, event)
@@ -170,4 +170,3 @@ def _logged_event(event: Mapping[str, Json]) -> AwsEvent:
 
 def _malformed(event: Mapping[str, Any], error: Exception) -> HistoryError:
     return HistoryError(f"The event {event.get('id')} is not as AWS has it: {type(error).__name__} {error}.")
-

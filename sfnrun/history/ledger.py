@@ -146,9 +146,7 @@ class Ledger:
             return entry.known in (None, fiber)
         pointed = self.entries[entry.previous - 1].fiber
         around = fiber.rpartition("/")[0]
-        return pointed is not None and (
-            not around or pointed == around or pointed.startswith(f"{around}/") or pointed == fiber
-        )
+        return pointed is not None and (not around or pointed in (around, fiber) or pointed.startswith(f"{around}/"))
 
     # --- comparing ---
 

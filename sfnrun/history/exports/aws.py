@@ -35,9 +35,7 @@ def _events(recording: Recording) -> Iterator[Mapping[str, Json]]:
             yield _projected(event_of(line, id, began), imported["form"], imported["time"], start["arn"])
 
 
-def verbatim(
-    event: Event, original: Mapping[str, Json] | None, form: str, time: str
-) -> dict[str, Mapping[str, Json]]:
+def verbatim(event: Event, original: Mapping[str, Json] | None, form: str, time: str) -> dict[str, Mapping[str, Json]]:
     """The member `aws` of an event's line, with the event as AWS had it: needed only where we would give another."""
     if original is None:
         return {}
@@ -50,7 +48,7 @@ def _projected(event: Event, form: str, time: str, arn: str) -> dict[str, Any]:
     at = written(event.at, time)
     if form != "logs":
         return {**projected, "timestamp": at}
-    details = next((value for name, value in projected.items() if name.endswith("EventDetails")), {})
+    details: Any = next((value for name, value in projected.items() if name.endswith("EventDetails")), {})
     return {
         "id": str(event.id),
         "type": event.type,
