@@ -10,12 +10,10 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
-import orjson
-
 from sfnrun.cache.policy import Policy
-from sfnrun.payload import Json, dumps
+from sfnrun.payload import Json, canonical
 
-__all__ = ["canonical", "generation_key", "key_of", "question_of", "readable"]
+__all__ = ["generation_key", "key_of", "question_of", "readable"]
 
 _READABLE_LENGTH = 300
 _MASK = "•••"
@@ -41,15 +39,6 @@ def _about(task: str, resource: str, values: tuple[tuple[str, str | None], ...])
 def generation_key(task: str) -> str:
     """The key of the mark that all entries of a task must bear to be good; a new mark makes them stale at once."""
     return "gen-" + hashlib.sha256(task.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-
-
-def canonical(value: Json) -> bytes:
-    """The same bytes for the same JSON, whatever the order of its members."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        # Integers over 64 bits, nesting over 254 levels: rare, and an order of members kept apart costs only a miss.
-        return dumps(value).encode("utf-8", "surrogatepass")
 
 
 def readable(question: Json, redact: frozenset[str]) -> str:

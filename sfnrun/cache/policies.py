@@ -43,6 +43,12 @@ class Policies:
         self._watched = {
             target.task for rule in self._rules.values() for target in rule.invalidates if target.key is None
         }
+        self._written = {
+            target.task
+            for rule in self._rules.values()
+            for target in [*filter(None, [rule.writes]), *rule.invalidates]
+            if target.key is not None or target is rule.writes
+        }
         self._readers = {name: self._reader(name, rule) for name, rule in self._rules.items() if rule.enabled}
         self._policies = {name: self._policy(name, reader) for name, reader in self._readers.items()}
         self._found: dict[tuple[str, str | None, str], Policy | None] = {}
@@ -76,6 +82,7 @@ class Policies:
             jitter=rule.jitter,
             refresh_ahead=rule.refresh_ahead,
             watched=name in self._watched,
+            written=name in self._written,
             redact=frozenset(rule.redact) | frozenset(self._config.cache.redact),
         )
 

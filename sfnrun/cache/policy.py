@@ -46,7 +46,8 @@ class Policy(Struct, frozen=True):
     `by_resource`: the rule is a pattern, so the resource is part of the key. `key` picks the part of the payload that
     counts (None: all of it), `vary` names environment variables that count too. `writes` is the entry that this Task's
     result is put into for the Task that reads it, and `invalidates` what this Task makes stale; a Task with either is
-    never answered from the cache itself. `watched` says that another policy invalidates all of this task.
+    never answered from the cache itself. `watched` says that another policy invalidates all of this task, `written`
+    that another writes, or makes stale, single entries of it.
     `refresh_ahead` is the last part of the TTL in which a hit fetches the next answer already. `redact` names members
     that are never shown.
     """
@@ -66,6 +67,7 @@ class Policy(Struct, frozen=True):
     writes: Target | None = None
     invalidates: tuple[Target, ...] = ()
     watched: bool = False
+    written: bool = False
     redact: frozenset[str] = frozenset()
 
     @property

@@ -104,6 +104,8 @@ class Store:
 
     def _read(self, data: bytes, wrote: _Wrote | None) -> Look:
         entry, text = decode(data)
+        if entry.kind == "gone" and not entry.by:
+            return Look(head=head(data))  # somebody's claim
         behind = wrote is not None and entry.id != wrote.id and entry.stored_at <= wrote.stored_at
         try:
             payload = Payload.parse(text) if entry.kind == "value" else None
@@ -111,6 +113,19 @@ class Store:
         except ValueError as error:
             raise Unreadable("foreign") from error
         return Look(entry, payload, failure, head(data), "", behind)
+
+    def claim(self, key: str, task: str) -> bytes | None:
+        """Say in an empty place that an answer is on its way; the head to `keep` it over, None if it is not empty.
+
+        Without it, nothing would tell a place that stayed empty from one that was written and flushed meanwhile, and
+        what was read before the write would be kept after it.
+        """
+        mark = encode(_named(Entry("gone", task, "", 0, 0)), "null")
+        try:
+            return head(mark) if self.backend.swap(key, None, mark, _GONE_SECONDS) else None
+        except (Unavailable, TooLarge) as error:
+            self._not_kept(error)
+            return None
 
     def keep(self, key: str, entry: Entry, text: str, seen: bytes | None, keep_seconds: float | None) -> bool:
         """Store an answer, unless something else was stored since `seen` was read: that is newer."""

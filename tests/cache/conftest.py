@@ -19,7 +19,10 @@ from sfnrun.cache.backends.memory import MemoryBackend
 from sfnrun.cache.backends.redis import RedisBackend
 
 COMMANDS = {
-    "redis": ["redis-server", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port"],
+    "redis": [
+        *("redis-server", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"),
+        *("--repl-diskless-sync-delay", "0", "--port"),
+    ],
     "memcached": ["memcached", "-l", "127.0.0.1", "-m", "64", "-p"],
 }
 AS_ROOT = {"redis": [], "memcached": ["-u", "root"] if os.name == "posix" and os.geteuid() == 0 else []}
@@ -49,7 +52,7 @@ class Server:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall({"redis": b"PING\r\n", "memcached": b"version\r\n"}[self.kind])
-                return connection.recv(7) in (b"+PONG\r\n", b"VERSION")
+                return connection.recv(7) in (b"+PONG\r\n", b"VERSION", b"-NOAUTH")
         except OSError:
             return False
 

@@ -97,13 +97,13 @@ class World:
             self.database[sku] = request.payload["price"]
         return Reply({"sku": sku, "price": self.database.get(sku)}, duration_ms=self.takes_ms)
 
-    def ask(self, task: str, payload: Any, **more: Any) -> Reply:
+    def ask(self, task: str, payload: Any, handler: Any = None, **more: Any) -> Reply:
         """One Task, cached or not, to its end and that of what it started."""
         request = Request(
             key="1", id="1", state=task, attempt=more.get("attempt", 0), token=more.get("token"), context={},
             resource=lambda_of(task), arguments=Payload.parse(json.dumps(payload)), at=self.now,
         )  # fmt: skip
-        reply = cached(lambda request: self, self.caching)(request)(request)
+        reply = cached(lambda request: handler or self, self.caching)(request)(request)
         self.background.close(5)
         return reply
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,33 +50,26 @@ class _Node:
     def __init__(self, host: str, port: int, timeout: float, clock: Callable[[], float]) -> None:
         self.name = f"{host}:{port}"
         self._server = (host, port)
-        self._calls = self._connect(timeout)
-        self.breaker = Breaker(f"memcached {self.name}", (MemcacheError, OSError), clock)
-
-    def _connect(self, timeout: float) -> Any:
-        return PooledClient(
+        self._calls: Any = PooledClient(
             self._server, connect_timeout=timeout, timeout=timeout, no_delay=True, default_noreply=False
         )
+        self.breaker = Breaker(f"memcached {self.name}", (MemcacheError, OSError), clock)
 
     def call(self, operation: Callable[[Any], T]) -> T:
         with self.breaker:
             try:
                 return operation(self._calls)
-            except MemcacheServerError as error:  # out of memory: a refusal, not a failure
-                raise Unavailable(f"{self.breaker.name}: {error}") from error
             except _STALE_CONNECTION:  # of before a restart; once more on new ones
                 self._calls.close()
                 return operation(self._calls)
+            except MemcacheServerError as error:  # out of memory: a refusal, not a failure
+                raise Unavailable(f"{self.breaker.name}: {error}") from error
 
     def list_keys(self) -> list[str]:
         """All keys on this node; slow, for listings."""
-        patient = self._connect(_ADMIN_TIMEOUT)
-        try:
-            with self.breaker:
-                dump = patient.raw_command(b"lru_crawler metadump all", end_tokens=b"END\r\n")
-        finally:
-            patient.close()
-        return [unquote(line[4:].split(b" ", 1)[0].decode()) for line in dump.splitlines() if line.startswith(b"key=")]
+        with self.breaker:
+            dump = _ask_all(self._server, b"lru_crawler metadump all")
+        return [unquote(line[4:].split(b" ", 1)[0].decode()) for line in dump if line.startswith(b"key=")]
 
     def close(self) -> None:
         self._calls.close()
@@ -99,7 +93,8 @@ class MemcachedBackend:
         self._prefix = prefix if _is_plain(prefix) else f"sfnrun-{_hash(prefix)[:16]}:"
         self._nodes = {node.name: node for node in (_Node(host, port, timeout, clock) for host, port in nodes)}
         self._ring = RendezvousHash(list(self._nodes))
-        self._lease_seconds = lease_seconds
+        # Its clock ticks in seconds, so an item may live up to one less than it was given.
+        self._lease_seconds = lease_seconds + 1
         self._keeper = Keeper(self._renew, lease_seconds / 3)
 
     def _node(self, name: str) -> _Node:
@@ -220,6 +215,20 @@ class MemcachedBackend:
         self._keeper.close()
         for node in self._nodes.values():
             node.close()
+
+
+def _ask_all(server: tuple[str, int], command: bytes) -> list[bytes]:
+    """The lines of an answer that ends with END; pymemcache's raw_command gives only the first of them."""
+    with socket.create_connection(server, timeout=_ADMIN_TIMEOUT) as connection, connection.makefile("rb") as answer:
+        connection.sendall(command + b"\r\n")
+        lines: list[bytes] = []
+        for line in answer:
+            if line == b"END\r\n":
+                return lines
+            if line.startswith((b"BUSY", b"ERROR", b"SERVER_ERROR", b"CLIENT_ERROR")):
+                break
+            lines.append(line)
+        raise MemcacheError(f"cannot list its keys: {line.decode('ascii', 'replace').strip()}")
 
 
 def _stats(calls: Any) -> Any:

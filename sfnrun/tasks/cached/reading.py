@@ -155,8 +155,8 @@ class Reader:
             self._store.release(lease)
 
     def _claimed(self, asked: Asked, found: Found) -> Found:
-        """What is there now: another thread or process may have stored it since. An empty place is claimed if need be."""
-        if self._policy.written and found.look == Look():
+        """What is there now: another thread or process may have stored it since. An empty place is claimed."""
+        if self._policy.written and found.look.head is None:
             head = self._store.claim(asked.key, self._policy.task)
             if head is not None:
                 return found._replace(look=Look(head=head))
@@ -205,6 +205,8 @@ class Reader:
         failed = reply.failure is not None
         if failed and not policy.negative_ttl_ms:
             return False, None
+        if policy.written and found.look.head is None:
+            return False, None  # without a claim it may be older than what was written meanwhile
         stored_at = self._caching.time(asked.request) + reply.duration_ms
         entry = Entry(
             "error" if failed else "value",

@@ -1,0 +1,214 @@
+"""Fifty Map items, or two processes, that ask for the same key call the handler once; the dead hold nothing."""
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sfnrun.cache.backends.disk import DiskBackend
+from sfnrun.cache.backends.memcached import MemcachedBackend
+from sfnrun.cache.backends.memory import MemoryBackend
+from sfnrun.cache.backends.redis import RedisBackend
+
+from .conftest import Server
+from .world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Slow(World):
+    """A world whose handler takes until it is told to go on."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.gate = threading.Event()
+        self.entered = threading.Semaphore(0)
+
+    def __call__(self, request):
+        self.entered.release()
+        assert self.gate.wait(10)
+        return super().__call__(request)
+
+
+def test_fifty_items_call_once(place, tmp_path):
+    world = Slow(place.backend, tmp_path, {"GetPrice": "60s"}, "real", database={"a": 5})
+    with ThreadPoolExecutor(50) as pool:
+        answers = [pool.submit(world.ask, "GetPrice", {"sku": "a"}) for _ in range(50)]
+        assert world.entered.acquire(timeout=10)
+        world.gate.set()
+        replies = [answer.result(timeout=20) for answer in answers]
+    assert world.calls == {"GetPrice": 1}
+    assert [reply.output.value["price"] for reply in replies] == [5] * 50
+    assert sorted(reply.note["outcome"] for reply in replies) == ["hit"] * 49 + ["miss"]
+
+
+def test_those_who_wait_get_the_failure_too(tmp_path):
+    world = Slow(MemoryBackend(), tmp_path, {"GetPrice": "60s"}, "real", failing={"GetPrice": "Broken"})
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(world.ask, "GetPrice", {"sku": "a"})
+        assert world.entered.acquire(timeout=10)
+        second = pool.submit(world.ask, "GetPrice", {"sku": "a"})
+        world.gate.set()
+        assert {first.result(10).failure.name, second.result(10).failure.name} == {"Broken"}
+
+
+def test_a_bug_in_a_handler_frees_those_who_wait(tmp_path):
+    world = Slow(MemoryBackend(), tmp_path, {"GetPrice": "60s"}, "real", database={"a": 5})
+    blown = iter([RuntimeError("a bug")])
+    answer = world.timed_out
+
+    def explode(request):
+        world.entered.release()
+        assert world.gate.wait(10)
+        for error in blown:
+            raise error
+        return World.__call__(world, request)
+
+    handler = type("Handler", (), {"time_limit": None, "__call__": staticmethod(explode), "timed_out": answer})()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(world.ask, "GetPrice", {"sku": "a"}, handler)
+        assert world.entered.acquire(timeout=10)
+        second = pool.submit(world.ask, "GetPrice", {"sku": "a"}, handler)
+        world.gate.set()
+        with pytest.raises(RuntimeError, match="a bug"):
+            first.result(10)
+        assert second.result(10).output.value["price"] == 5
+
+
+def test_under_the_virtual_clock_the_second_takes_as_long_as_the_first_has_left(tmp_path):
+    world = World(MemoryBackend(), tmp_path, {"GetPrice": "60s"}, takes_ms=2000, database={"a": 5})
+    assert world.ask("GetPrice", {"sku": "a"}).duration_ms == 2000
+    world.now += 500
+    joined = world.ask("GetPrice", {"sku": "a"})
+    assert (joined.duration_ms, joined.note["reason"], joined.note["saved_ms"]) == (
+        1500,
+        "joined a call under way",
+        500,
+    )
+    world.now += 1500 + 60_000
+    assert world.ask("GetPrice", {"sku": "a"}).note["reason"] == "expired 0ms ago"
+    assert world.calls == {"GetPrice": 2}
+
+
+def test_a_task_that_asks_itself_is_no_deadlock(tmp_path):
+    world = World(MemoryBackend(), tmp_path, {"GetPrice": "60s"}, database={"a": 5})
+    inner = []
+
+    def ask_again(request):
+        if not inner:
+            inner.append(world.ask("GetPrice", {"sku": "a"}))
+        return World.__call__(world, request)
+
+    handler = type("Handler", (), {"time_limit": 3.0, "__call__": staticmethod(ask_again), "timed_out": None})()
+    assert world.ask("GetPrice", {"sku": "a"}, handler).note["outcome"] == "miss"
+    assert inner[0].note["outcome"] == "bypass"
+
+
+PROCESS = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from tests.cache.test_single_flight import backend_of, one_process
+one_process({kind!r}, {where!r})
+"""
+
+
+def backend_of(kind: str, where: str):
+    if kind == "disk":
+        return DiskBackend(where)
+    if kind == "redis":
+        return RedisBackend(port=int(where), lease_seconds=0.5)
+    return MemcachedBackend([("127.0.0.1", int(where))], lease_seconds=1)
+
+
+def one_process(kind: str, where: str) -> None:
+    """Hold the lease of a key, say so, and live until told otherwise."""
+    lease = backend_of(kind, where).lease("a" * 40)
+    print("held" if lease else "refused", flush=True)
+    if sys.stdin.readline() == "release\n":
+        lease.release()
+        print("released", flush=True)
+
+
+@pytest.fixture(params=["disk", "redis", "memcached"])
+def shared(request, server, tmp_path) -> tuple[str, str]:
+    """A place that processes share: its kind, and where it is."""
+    if request.param == "disk":
+        return "disk", str(tmp_path / "cache")
+    running: Server = server(request.param)
+    return request.param, str(running.port)
+
+
+def start(kind: str, where: str) -> subprocess.Popen:
+    program = PROCESS.format(root=str(ROOT), tests=str(ROOT / "tests"), kind=kind, where=where)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_one_process_waits_for_the_other(shared, tmp_path):
+    """The owner has it however long it takes, longer than its lease; then the next."""
+    backend = backend_of(*shared)
+    owner = start(*shared)
+    pauses = []
+    world = World(backend, tmp_path, {"GetPrice": "60s"}, "real", database={"a": 5})
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if sum(pauses) > 2:  # by then a lease that is not renewed would have run out
+            owner.stdin.write("release\n")
+            owner.stdin.flush()
+            assert owner.stdout.readline() == "released\n"
+        time.sleep(seconds)
+
+    world.caching.pause = pause
+    try:
+        lease = world.caching.lease("a" * 40)
+        assert lease is not None
+        assert sum(pauses) > 2
+        lease.release()
+    finally:
+        end(owner)
+        backend.close()
+
+
+def test_a_dead_process_holds_nothing(shared):
+    backend = backend_of(*shared)
+    owner = start(*shared)
+    try:
+        assert backend.lease("a" * 40) is None
+    finally:
+        end(owner)
+    until = time.monotonic() + 5
+    while (lease := backend.lease("a" * 40)) is None:
+        assert time.monotonic() < until, "a dead owner still holds the key"
+        time.sleep(0.01)
+    lease.release()
+    backend.close()
+
+
+def end(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def test_an_owner_that_hangs_is_not_waited_for_for_ever(tmp_path):
+    backend = DiskBackend(tmp_path / "cache")
+    world = World(backend, tmp_path, {"GetPrice": "60s"}, "real", database={"a": 5})
+    waited = []
+    world.caching.pause = waited.append
+    key = next(iter([world.ask("GetPrice", {"sku": "a"}).note["key"]]))
+    stored = next(stored for stored in world.store.scan() if stored.key.startswith(key))
+    backend.delete(stored.key)
+    lease = backend.lease(stored.key)
+    assert world.ask("GetPrice", {"sku": "a"}).note["outcome"] == "miss"
+    assert 30 <= sum(waited) < 31
+    lease.release()
+    backend.close()
