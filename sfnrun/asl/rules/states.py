@@ -50,7 +50,9 @@ def fields_are_known(violation: Violation) -> Findings:
 
     Example: `"A": {"Type": "Pass", "Ned": true}`
     """
-    foreign = isinstance(violation.value, dict) and is_of_another_runner(violation.value.get("Resource"))
+    found = violation.found()
+    resource = violation.value.get("Resource")
+    foreign = is_of_another_runner(resource) and "://" in resource and not found.hint
     yield violation.found(severity="warning" if foreign else None)
 
 
