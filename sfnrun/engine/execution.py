@@ -33,7 +33,9 @@ NO_LIMITS = Limits(data_bytes=None, events=None, standard_ms=None, express_ms=No
 
 
 class Execution(Struct, frozen=True):
-    """Who an execution is. `start_time` is in milliseconds since 1970; `seed` decides all its randomness.
+    """Who an execution is. `start_time` is in milliseconds since 1970, and `redrive_time`, if it was redriven.
+
+    `seed` decides all its randomness.
 
     `activities` are the ARNs of the activities that exist; None: every one that a Task names.
     """
@@ -50,6 +52,7 @@ class Execution(Struct, frozen=True):
     region: str = "us-east-1"
     account: str = "123456789012"
     redrive_count: int = 0
+    redrive_time: int | None = None
     activities: frozenset[str] | None = None
 
     def context(self) -> dict[str, Json]:
@@ -62,6 +65,8 @@ class Execution(Struct, frozen=True):
             "RoleArn": self.role_arn,
             "RedriveCount": self.redrive_count,
         }
+        if self.redrive_time is not None:
+            members["RedriveTime"] = timestamp(self.redrive_time)
         if self.workflow_type == "EXPRESS":  # as StartSyncExecution has it, which knows no redrive
             members = {key: members[key] for key in ("Id", "Input", "Name", "RoleArn", "StartTime")}
         machine = {"Id": self.state_machine_arn, "Name": self.state_machine_name}

@@ -8,13 +8,21 @@ so nesting costs no Python stack.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
 
 from sfnrun.engine.effects import Answered, Call, Driver, Join, Logged, More, Pause, Sleep, Stopped
 from sfnrun.engine.execution import Execution, Limits
 from sfnrun.errors import StatesError
 from sfnrun.payload import Json, Payload
+
+if TYPE_CHECKING:
+    from sfnrun.asl.model import StateMachine
+    from sfnrun.engine.visit import Visit
+
+    Walk = Callable[["Fiber", StateMachine], Coroutine[Any, Any, Payload]]
 
 __all__ = ["Fiber", "Halt", "Journal", "Ledger", "Loop"]
 
@@ -56,13 +64,14 @@ class Halt(Exception):
 class Fiber:
     """The execution itself, one branch of a Parallel, or one item of a Map, as it runs.
 
-    `previous` is the id of its last event, `open` the type and name of the state it is in, `context` what its Map
-    adds to the context object. `variables` is replaced, never mutated, so children share their parent's.
+    `previous` is the id of its last event, `open` its visit of the state that it is in, `place` the name and the input
+    of the state that it begins with, `context` what its Map adds to the context object. `variables` is replaced, never
+    mutated, so children share their parent's. A fiber that has ended keeps all that it takes to go on.
     """
 
     __slots__ = (
         "children", "context", "coroutine", "ended", "error", "forks", "index", "joining", "key", "keys", "loop",
-        "open", "output", "parent", "path", "previous", "variables",
+        "open", "output", "parent", "path", "place", "previous", "variables",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, parent: Fiber | None = None, path: str = "", index: int = 0) -> None:
@@ -71,7 +80,8 @@ class Fiber:
         self.path = path
         self.index = index
         self.previous = 0
-        self.open: tuple[str, str] | None = None
+        self.open: Visit | None = None
+        self.place: tuple[str | None, Payload] | None = None
         self.variables: Mapping[str, Json] = parent.variables if parent else {}
         self.context: Mapping[str, Json] = parent.context if parent else {}
         self.coroutine: Coroutine[Any, Any, Payload] | None = None
@@ -95,25 +105,43 @@ class Fiber:
         return f"{self.path}:{self.keys}"
 
     def fork(self, index: int, previous: int) -> Fiber:
-        """A child that will run as soon as it is given a coroutine by `start`."""
+        """A child that will run as soon as it is started."""
         path = f"{self.path}/{self.forks}.{index}" if self.path else f"{self.forks}.{index}"
         child = self.children[index] = Fiber(self.loop, self, path, index)
         child.previous = previous
         return child
 
-    def start(self, coroutine: Coroutine[Any, Any, Payload]) -> None:
-        """Queue the fiber's work."""
-        self.coroutine = coroutine
+    def start(self, graph: StateMachine, payload: Payload) -> None:
+        """Queue the fiber's work: a graph of states, from its start."""
+        self.place = (graph.start_at, payload)
+        self._queue(graph)
+
+    def revive(self, graph: StateMachine) -> None:
+        """Queue the rest of the work of a fiber that failed or was aborted, from the state that it did not leave."""
+        visit, error = self.open, self.error
+        if visit is not None:
+            self.place = (visit.state.name, visit.input)
+            self.previous = visit.entered
+            if error is not None and error.name == "States.DataLimitExceeded":
+                visit.forked = None  # then the branches and items that had ended well run again too
+        self.error = None
+        self.joining = False
+        self.children = {}
+        self.ended.clear()
+        self._queue(graph)
+
+    def _queue(self, graph: StateMachine) -> None:
+        self.coroutine = self.loop.walk(self, graph)
         self.loop.ready.append((self, None))
 
     def abort_open_state(self, previous: int) -> None:
         """Tell of the state that this fiber was in and will never leave."""
-        if self.open and self.open[0] in ABORTABLE:
-            self.loop.emit(f"{self.open[0]}StateAborted", previous, self.path, NO_DETAILS)
+        if self.open is not None and self.open.state.type in ABORTABLE:
+            self.loop.emit(f"{self.open.state.type}StateAborted", previous, self.path, NO_DETAILS)
 
 
 class Loop:
-    """Runs one execution over a driver. `stepping`: pause before every state."""
+    """Runs one execution over a driver. `walk` is what a fiber does; `stepping`: pause before every state."""
 
     def __init__(
         self,
@@ -121,6 +149,7 @@ class Loop:
         driver: Driver,
         journal: Journal,
         limits: Limits,
+        walk: Walk,
         stepping: bool = False,
         ledger: Ledger | None = None,
     ) -> None:
@@ -128,6 +157,7 @@ class Loop:
         self.driver = driver
         self.journal = journal
         self.limits = limits
+        self.walk = walk
         self.stepping = stepping
         self.ledger = ledger
         self.now = execution.start_time
@@ -159,9 +189,17 @@ class Loop:
             id, self.now = self.ledger.book(type, previous, "", details)
         self.journal.event(id, previous, self.now, type, "", details)
 
-    def run(self, coroutine: Coroutine[Any, Any, Payload], root: Fiber, deadline: int | None = None) -> Payload:
+    def redrive(self, answered: Answered) -> int:
+        """Somebody redrove the execution: begin another attempt, and return the id of the event that says so."""
+        self.now = max(self.now, answered.at)
+        self.journal.answer(answered._replace(at=self.now))
+        count = self.execution.redrive_count + 1
+        self.execution = replace(self.execution, redrive_count=count, redrive_time=self.now)
+        self.shared_context = self.execution.context()
+        return self.emit("ExecutionRedriven", self.events, "", {"redriveCount": count})
+
+    def run(self, root: Fiber, deadline: int | None = None) -> Payload:
         """Run the root fiber to its end. Raises its StatesError, or Halt if the execution was ended from outside."""
-        root.start(coroutine)
         if deadline is not None:
             self.driver.begin(DEADLINE, Sleep(DEADLINE, deadline), self.now)
         try:
@@ -172,6 +210,7 @@ class Loop:
                 self._deliver(self.driver.next())
         finally:
             self._close(root)
+            self.driver.cancel(DEADLINE)
         if root.error is not None:
             raise root.error
         assert root.output is not None
@@ -226,7 +265,7 @@ class Loop:
     def _log(self, key: str, line: str) -> None:
         fiber = self.waiting.get(key)
         if fiber is not None and fiber.open is not None:
-            self.journal.note("log", self.now, fiber.path, fiber.open[1], {"text": line})
+            self.journal.note("log", self.now, fiber.path, fiber.open.state.name, {"text": line})
 
     def _end(self, fiber: Fiber) -> None:
         fiber.coroutine = None

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from sfnrun.asl.model import Choice, Fail, Map, Parallel, Pass, State, StateMachine, Succeed, Task, Wait
 from sfnrun.engine import fields
+from sfnrun.engine.children import run_branches, run_items
 from sfnrun.engine.dataflow import FLOWS
-from sfnrun.engine.effects import Join, Pause, Sleep
+from sfnrun.engine.effects import Pause, Sleep
 from sfnrun.engine.loop import Fiber, Halt
 from sfnrun.engine.retry import Retries, find_catcher
 from sfnrun.engine.task import ask
@@ -33,14 +34,16 @@ class Left(NamedTuple):
     next: str | None
 
 
-async def walk(fiber: Fiber, graph: StateMachine, payload: Payload) -> Payload:
-    """Run a graph of states from its start to one of its ends; return the last output."""
-    name: str | None = graph.start_at
+async def walk(fiber: Fiber, graph: StateMachine) -> Payload:
+    """Run a graph of states from the fiber's place to one of its ends; return the last output."""
+    assert fiber.place is not None
+    name, payload = fiber.place
     stepping = fiber.loop.stepping
     count = 0
     while name is not None:
         state = graph.states[name]
         if stepping:
+            fiber.place = (name, payload)
             resumed = await Pause(fiber.next_key(), state.name, state.type, fiber.path, payload)
             payload = resumed.input or payload
             if resumed.action == "quit":
@@ -51,13 +54,17 @@ async def walk(fiber: Fiber, graph: StateMachine, payload: Payload) -> Payload:
         payload, name = await VISITS[type(state)](fiber, state, payload)
         count += 1
         if count % STATES_BETWEEN_BREATHS == 0:
+            fiber.place = (name, payload)
             await Sleep(fiber.next_key(), fiber.loop.now)
     return payload
 
 
 def _enter(fiber: Fiber, state: State, payload: Payload) -> Visit:
-    fiber.open = (state.type, state.name)
-    return Visit(fiber, state, payload)
+    visit = fiber.open
+    if visit is not None and visit.state.type == state.type:  # only a redrive comes to a state that is open
+        return visit.redriven(state)
+    visit = fiber.open = Visit(fiber, state, payload)
+    return visit
 
 
 def _exit(visit: Visit, output: Payload, next: str | None) -> Left:
@@ -154,11 +161,11 @@ async def _task(fiber: Fiber, state: Task, payload: Payload) -> Left:
 
 
 async def _parallel(fiber: Fiber, state: Parallel, payload: Payload) -> Left:
-    return await _persistent(_enter(fiber, state, payload), _run_branches)
+    return await _persistent(_enter(fiber, state, payload), run_branches)
 
 
 async def _map(fiber: Fiber, state: Map, payload: Payload) -> Left:
-    return await _persistent(_enter(fiber, state, payload), _run_items)
+    return await _persistent(_enter(fiber, state, payload), run_items)
 
 
 async def _persistent(visit: Visit, attempt: Callable[[Visit, Payload], Awaitable[Payload]]) -> Left:
@@ -181,6 +188,7 @@ async def _persistent(visit: Visit, attempt: Callable[[Visit, Payload], Awaitabl
 
 async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier: int) -> None:
     fiber = visit.fiber
+    visit.forked = None
     delay = retries.delay_ms(retrier, lambda: visit.random)
     told = {"error": error.name, "cause": error.cause, "attempt": retries.used[retrier], "delay_ms": delay}
     most = visit.state.retry[retrier].max_attempts
@@ -209,119 +217,6 @@ def _caught(visit: Visit, error: StatesError) -> Left:
     cause = "" if error.cause is None and error.name == "States.Timeout" else error.cause
     output = Payload({"Error": error.name, "Cause": cause})
     return _exit(visit, FLOWS[state.query_language].caught(visit, catcher, output), catcher.next)
-
-
-# --- Parallel and Map: children, the first of which to fail ends the others ---
-
-
-async def _run_branches(visit: Visit, effective: Payload) -> Payload:
-    state, fiber = visit.state, visit.fiber
-    assert isinstance(state, Parallel)
-    given = FLOWS[state.query_language].arguments(visit, effective)
-    started = fiber.emit("ParallelStateStarted")
-    fiber.forks += 1
-    for index, branch in enumerate(state.branches):
-        child = fiber.fork(index, started)
-        child.start(walk(child, branch, given))
-    outputs: list[Payload | None] = [None] * len(state.branches)
-    for _ in state.branches:
-        child = await Join()
-        _raise_failure(fiber, child)
-        outputs[child.index] = child.output
-        fiber.previous = child.previous
-    _succeeded(fiber, "ParallelStateSucceeded")
-    return Payload.joined([output for output in outputs if output is not None])
-
-
-def _succeeded(fiber: Fiber, event: str) -> None:
-    """The state's exit points to where its success does, not to the success (recorded)."""
-    last = fiber.previous
-    fiber.emit(event)
-    fiber.previous = last
-
-
-def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
-    """If the child failed, abort its siblings and raise its error; every event of it points to the one that failed.
-
-    `name` is the Map's, whose items have events of their own.
-    """
-    if child.error is None:
-        return
-    failed = fiber.previous = child.previous
-    loop = fiber.loop
-    if name is not None:
-        loop.emit("MapIterationFailed", failed, child.path, {"index": child.index, "name": name})
-    child.abort_open_state(failed)
-    for sibling in list(fiber.children.values()):
-        if name is not None:
-            loop.emit("MapIterationAborted", failed, sibling.path, {"index": sibling.index, "name": name})
-        loop.abort(sibling, failed)
-    fiber.children = {}
-    fiber.ended.clear()
-    raise child.error
-
-
-async def _run_items(visit: Visit, effective: Payload) -> Payload:
-    state, fiber = visit.state, visit.fiber
-    assert isinstance(state, Map)
-    concurrency = fields.integer(visit, state.max_concurrency, effective) or 0
-    if concurrency < 0:
-        raise visit.runtime_error("MaxConcurrency cannot be negative.")
-    items = fields.array(visit, state.items, effective)
-    ceiling = fiber.loop.limits.map_concurrency or len(items)
-    width = min(concurrency or ceiling, ceiling)
-    fiber.emit("MapStateStarted", {"length": len(items)})
-    fiber.forks += 1
-    outputs = await _iterate(visit, state, effective, items, max(width, 1))
-    _succeeded(fiber, "MapStateSucceeded")
-    return Payload.joined(outputs)
-
-
-async def _iterate(visit: Visit, state: Map, effective: Payload, items: list[Any], width: int) -> list[Payload]:
-    """Run all items, at most `width` at a time, each in the place that another left."""
-    fiber = visit.fiber
-    outputs: list[Any] = [None] * len(items)
-    begun = fiber.previous
-    waiting = iter(range(len(items)))
-    for _, index in zip(range(width), waiting, strict=False):
-        _start_item(visit, state, effective, items, index, begun)
-    for _ in items:
-        child: Fiber = await Join()
-        _raise_failure(fiber, child, state.name)
-        assert child.output is not None
-        outputs[child.index] = child.output
-        last = child.previous
-        fiber.previous = child.loop.emit(
-            "MapIterationSucceeded", last, child.path, {"index": child.index, "name": state.name}
-        )
-        following = next(waiting, None)
-        if following is not None:
-            _start_item(visit, state, effective, items, following, last)
-    return outputs
-
-
-def _start_item(visit: Visit, state: Map, effective: Payload, items: list[Any], index: int, previous: int) -> None:
-    fiber = visit.fiber
-    item = {"Index": index, "Value": items[index]}
-    child = fiber.fork(index, previous)
-    child.context = {"Map": {"Item": item}}
-    child.emit("MapIterationStarted", {"index": index, "name": state.name})
-    child.start(walk(child, state.processor, _selected(visit, state, effective, item)))
-
-
-def _selected(visit: Visit, state: Map, effective: Payload, item: dict[str, Any]) -> Payload:
-    """What an item's processor is given: ItemSelector's template, or the item itself."""
-    if state.item_selector is None:
-        return Payload(item["Value"])
-    visit.item = item
-    visit.next_attempt()
-    try:
-        if state.query_language == "JSONata":
-            return Payload(visit.evaluate_states(state.item_selector, {"input": effective.value}))
-        return Payload(visit.evaluate(state.item_selector, effective))
-    finally:
-        visit.item = None
-        visit.next_attempt()
 
 
 VISITS: dict[type[State], Callable[[Fiber, Any, Payload], Awaitable[Left]]] = {

@@ -23,19 +23,20 @@ class Visit:
     """A state being run: `input` as it came, `entered` the id of its StateEntered event, `before` the one before that.
 
     `token` is the task token while a Task asks, `retry_count` the number of retries so far (None where AWS does not
-    show it), `assigned` what the state will assign when it is left.
+    show it), `assigned` what the state will assign when it is left. A Parallel or Map has the `outputs` of its children
+    by index, and in `forked` those that have not given one yet; None before it has forked.
     """
 
     __slots__ = (
-        "_context", "_random", "assigned", "before", "entered", "entered_at", "fiber", "input", "item", "retry_count",
-        "state", "token",
+        "_context", "_random", "assigned", "before", "entered", "entered_at", "fiber", "forked", "input", "item",
+        "outputs", "retry_count", "state", "token",
     )  # fmt: skip
 
     def __init__(self, fiber: Fiber, state: State, input: Payload) -> None:
         self.fiber = fiber
         self.state = state
         self.before = fiber.previous
-        told = {"name": state.name, "input": input}
+        told: dict[str, Any] = {"name": state.name, "input": input}
         self.entered = fiber.emit(f"{state.type}StateEntered", told)
         # Read after the event was told: a ledger may have set both right.
         self.entered_at = fiber.loop.now
@@ -44,8 +45,18 @@ class Visit:
         self.token: str | None = None
         self.item: Mapping[str, Json] | None = None
         self.assigned: dict[str, Json] = {}
+        self.forked: dict[int, Fiber] | None = None
+        self.outputs: list[Payload | None] = []
         self._context: Json = None
         self._random: random.Random | None = None
+
+    def redriven(self, state: State) -> Visit:
+        """The visit as a redrive goes on with it: not entered again, with counters that begin anew."""
+        self.state = state
+        self.retry_count = self.token = self.item = None
+        self.assigned = {}
+        self._context = self._random = None
+        return self
 
     # --- the Scope protocol ---
 
@@ -75,7 +86,9 @@ class Visit:
     def random(self) -> random.Random:
         """Chance that depends on the seed and on this visit alone, so that branches do not disturb each other."""
         if self._random is None:
-            self._random = random.Random(f"{self.fiber.loop.execution.seed}/{self.fiber.path}/{self.entered}")
+            execution = self.fiber.loop.execution
+            redrive = f"/{execution.redrive_count}" if execution.redrive_count else ""
+            self._random = random.Random(f"{execution.seed}/{self.fiber.path}/{self.entered}{redrive}")
         return self._random
 
     def next_attempt(self) -> None:

@@ -1,0 +1,169 @@
+"""The work of a Parallel and a Map: children, the first of which to fail ends the others.
+
+A redriven state goes on with the children that it had: outputs are kept, the rest goes on from where each of them was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sfnrun.asl.model import Map, Parallel, StateMachine
+from sfnrun.engine import fields
+from sfnrun.engine.dataflow import FLOWS
+from sfnrun.engine.effects import Join
+from sfnrun.engine.loop import Fiber
+from sfnrun.engine.visit import Visit
+from sfnrun.payload import Payload
+
+__all__ = ["run_branches", "run_items"]
+
+
+async def run_branches(visit: Visit, effective: Payload) -> Payload:
+    """One attempt of a Parallel: the array of its branches' outputs. Raises the error of the first that fails."""
+    state, fiber = visit.state, visit.fiber
+    assert isinstance(state, Parallel)
+    if not _goes_on(visit, len(state.branches)):
+        given = FLOWS[state.query_language].arguments(visit, effective)
+        started = fiber.emit("ParallelStateStarted")
+        forked = _forks(visit, len(state.branches))
+        for index, branch in enumerate(state.branches):
+            child = forked[index] = fiber.fork(index, started)
+            child.start(branch, given)
+    else:
+        _revive_children(visit, state.branches.__getitem__)
+    while visit.forked:
+        child = await Join()
+        _raise_failure(fiber, child)
+        _keep(visit, child)
+        fiber.previous = child.previous
+    _succeeded(fiber, "ParallelStateSucceeded")
+    return _joined(visit)
+
+
+def _goes_on(visit: Visit, width: int) -> bool:
+    """Whether the state has forked before and is redriven, with as many children as it had."""
+    return visit.forked is not None and len(visit.outputs) == width
+
+
+def _forks(visit: Visit, width: int) -> dict[int, Fiber]:
+    visit.fiber.forks += 1
+    visit.outputs = [None] * width
+    visit.forked = {}
+    return visit.forked
+
+
+def _revive_children(visit: Visit, graph_of: Callable[[int], StateMachine]) -> None:
+    """Go on with the children that have not given their output; one that had ended well has only to be joined."""
+    fiber = visit.fiber
+    for index, child in (visit.forked or {}).items():
+        if child.output is not None:
+            fiber.ended.append(child)
+        else:
+            fiber.children[index] = child
+            child.revive(graph_of(index))
+
+
+def _keep(visit: Visit, child: Fiber) -> None:
+    assert visit.forked is not None
+    del visit.forked[child.index]
+    visit.outputs[child.index] = child.output
+
+
+def _joined(visit: Visit) -> Payload:
+    return Payload.joined([output for output in visit.outputs if output is not None])
+
+
+def _succeeded(fiber: Fiber, event: str) -> None:
+    """The state's exit points to where its success does, not to the success (recorded)."""
+    last = fiber.previous
+    fiber.emit(event)
+    fiber.previous = last
+
+
+def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
+    """If the child failed, abort its siblings and raise its error; every event of it points to the one that failed.
+
+    `name` is the Map's, whose items have events of their own.
+    """
+    if child.error is None:
+        return
+    failed = fiber.previous = child.previous
+    loop = fiber.loop
+    if name is not None:
+        loop.emit("MapIterationFailed", failed, child.path, {"index": child.index, "name": name})
+    child.abort_open_state(failed)
+    for sibling in list(fiber.children.values()):
+        if name is not None:
+            loop.emit("MapIterationAborted", failed, sibling.path, {"index": sibling.index, "name": name})
+        loop.abort(sibling, failed)
+    fiber.children = {}
+    fiber.ended.clear()
+    raise child.error
+
+
+async def run_items(visit: Visit, effective: Payload) -> Payload:
+    """One attempt of a Map: the array of its items' outputs. Raises the error of the first that fails."""
+    state, fiber = visit.state, visit.fiber
+    assert isinstance(state, Map)
+    concurrency = fields.integer(visit, state.max_concurrency, effective) or 0
+    if concurrency < 0:
+        raise visit.runtime_error("MaxConcurrency cannot be negative.")
+    items = fields.array(visit, state.items, effective)
+    ceiling = fiber.loop.limits.map_concurrency or len(items)
+    width = min(concurrency or ceiling, ceiling)
+    if not _goes_on(visit, len(items)):
+        fiber.emit("MapStateStarted", {"length": len(items)})
+        _forks(visit, len(items))
+    await _iterate(visit, state, effective, items, max(width, 1))
+    _succeeded(fiber, "MapStateSucceeded")
+    return _joined(visit)
+
+
+async def _iterate(visit: Visit, state: Map, effective: Payload, items: list[Any], width: int) -> None:
+    """Run all items that have no output yet, at most `width` at a time, each in the place that another left."""
+    fiber, forked = visit.fiber, visit.forked
+    assert forked is not None
+    begun = fiber.previous
+    waiting = iter([index for index, output in enumerate(visit.outputs) if output is None and index not in forked])
+    left = visit.outputs.count(None)
+    _revive_children(visit, lambda index: state.processor)
+    for _, index in zip(range(width - len(forked)), waiting, strict=False):
+        _start_item(visit, state, effective, items, index, begun)
+    for _ in range(left):
+        child: Fiber = await Join()
+        _raise_failure(fiber, child, state.name)
+        _keep(visit, child)
+        last = child.previous
+        fiber.previous = child.loop.emit(
+            "MapIterationSucceeded", last, child.path, {"index": child.index, "name": state.name}
+        )
+        following = next(waiting, None)
+        if following is not None:
+            _start_item(visit, state, effective, items, following, last)
+
+
+def _start_item(visit: Visit, state: Map, effective: Payload, items: list[Any], index: int, previous: int) -> None:
+    fiber = visit.fiber
+    item = {"Index": index, "Value": items[index]}
+    child = fiber.fork(index, previous)
+    child.context = {"Map": {"Item": item}}
+    child.emit("MapIterationStarted", {"index": index, "name": state.name})
+    child.start(state.processor, _selected(visit, state, effective, item))
+    assert visit.forked is not None
+    visit.forked[index] = child
+
+
+def _selected(visit: Visit, state: Map, effective: Payload, item: dict[str, Any]) -> Payload:
+    """What an item's processor is given: ItemSelector's template, or the item itself."""
+    if state.item_selector is None:
+        return Payload(item["Value"])
+    visit.item = item
+    visit.next_attempt()
+    try:
+        if state.query_language == "JSONata":
+            return Payload(visit.evaluate_states(state.item_selector, {"input": effective.value}))
+        return Payload(visit.evaluate(state.item_selector, effective))
+    finally:
+        visit.item = None
+        visit.next_attempt()
