@@ -74,6 +74,7 @@ class RealDriver:
         self._pool = Pool() if threads else None
         self._inbox: SimpleQueue[Arrived | BaseException] = SimpleQueue()
         self._told: deque[Arrived] = deque()
+        self._pauses: deque[Pause] = deque()
         self._asked: deque[tuple[Call, TaskHandler]] = deque()
         self._timers: list[Timer] = []
         self._count = 0
@@ -92,7 +93,7 @@ class RealDriver:
             self._time(effect.until, key, Slept())
             return
         if isinstance(effect, Pause):
-            self._told.append(Arrived(self.now(), key, self.step(effect)))
+            self._pauses.append(effect)  # asked when its turn comes: who quits before is not asked again
             return
         if effect.timeout_ms is not None:
             self._time(at + effect.timeout_ms, key, TimedOut())
@@ -146,6 +147,9 @@ class RealDriver:
 
     def _wait(self) -> Arrived | None:
         """What comes in next, or the first timer that goes off before that."""
+        if self._pauses:
+            pause = self._pauses.popleft()
+            return Arrived(self.now(), pause.key, self.step(pause))
         if self._asked:
             call, handler = self._asked.popleft()
             if call.key in self._open:

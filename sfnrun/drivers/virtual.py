@@ -50,6 +50,7 @@ class VirtualDriver:
         self.step = step
         self._heap: list[Due] = []
         self._told: deque[Answered] = deque()
+        self._pauses: deque[tuple[int, Pause]] = deque()
         self._count = 0
         self._open: set[str] = set()
         self._pool: Pool | None = None
@@ -62,7 +63,7 @@ class VirtualDriver:
             self._push(effect.until, key, Slept())
             return
         if isinstance(effect, Pause):
-            self._told.append(Answered(at, key, self.step(effect)))
+            self._pauses.append((at, effect))  # asked when its turn comes: who quits before is not asked again
             return
         if effect.request.resource.kind != "activity":  # which tells by whom it was taken, so has to be run first
             self._push(at, key, Started())
@@ -104,6 +105,9 @@ class VirtualDriver:
         while self._stopped is None:
             if self._told:
                 return self._told.popleft()
+            if self._pauses:
+                at, pause = self._pauses.popleft()
+                return Answered(at, pause.key, self.step(pause))
             if not self._heap:
                 raise SfnrunError(
                     "The execution waits for an answer that nothing will give.",
