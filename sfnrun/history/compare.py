@@ -13,7 +13,7 @@ from sfnrun.errors import Divergence
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal
 from sfnrun.history.record import Event, Listener, Note
-from sfnrun.payload import Json, Payload
+from sfnrun.payload import Json, Payload, dumps
 
 __all__ = ["Comparison"]
 
@@ -142,5 +142,5 @@ def _told(type: str, details: Mapping[str, Any]) -> str:
 
 
 def _cut(value: Json) -> str:
-    text = "nothing" if value is None else str(value)
+    text = "nothing" if value is None else value if isinstance(value, str) else dumps(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

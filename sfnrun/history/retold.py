@@ -21,7 +21,7 @@ def retell(recording: Recording, listener: Listener) -> None:
         if "event" in line:
             id += 1
             listener.event(event_of(line, id, began))
-        elif "note" in line:
+        elif "answer" not in line:  # which may have a member "note" of its own
             at = line["at"] + began
             listener.note(Note(line["note"], at, line["fiber"], line["state"], line["details"]))
 
