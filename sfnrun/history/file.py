@@ -22,7 +22,6 @@ from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 from msgspec import Struct
 
 from sfnrun.errors import HistoryError
@@ -280,7 +279,7 @@ def _foreign(path: Path, text: str) -> HistoryError:
 
 def _parsed(path: Path, number: int, text: str) -> dict[str, Json]:
     try:
-        line = loads(text) if number == 1 else _loads(text)
+        line = loads(text)
     except ValueError as error:
         if number == 1:
             raise _foreign(path, text) from None
@@ -288,13 +287,6 @@ def _parsed(path: Path, number: int, text: str) -> dict[str, Json]:
     if not isinstance(line, dict):
         raise HistoryError(f"The history {path} is damaged: line {number} is not an object.")
     return line
-
-
-def _loads(text: str) -> Json:
-    try:
-        return orjson.loads(text)
-    except ValueError:  # lone surrogates and nesting of a depth that it refuses, or what is no JSON at all
-        return loads(text)
 
 
 def _resolved(path: Path, raw_lines: list[str], values: dict[int, str]) -> Iterator[dict[str, Json]]:
