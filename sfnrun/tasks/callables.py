@@ -124,7 +124,7 @@ class _AsLambda:
         self._function = function
 
     def __call__(self, request: Request) -> Outcome:
-        from sfnrun.tasks.function_tasks import answer_around, context_for
+        from sfnrun.tasks.function_tasks import answer_around, context_for, outcome_of
 
         try:
             result = self._function(_event(request), context_for(request))
@@ -132,10 +132,11 @@ class _AsLambda:
             raise
         except Exception as error:
             raise _failure(error, request) from None
+        outcome = result if isinstance(result, Pending | Reply) else outcome_of(_response(result, request))
         # What comes back with a task token has no answer of Lambda's around it.
-        if not _is_invoke(request.resource) or request.token is not None or isinstance(result, Pending | Reply):
-            return result
-        return Payload(answer_around(Payload.from_python(result), request))
+        if not isinstance(outcome, Payload) or not _is_invoke(request.resource) or request.token is not None:
+            return outcome
+        return Payload(answer_around(outcome, request))
 
     def timed_out(self, request: Request) -> Failed:
         return Failed("States.Timeout")
@@ -151,6 +152,17 @@ def _event(request: Request) -> Json:
 
 def _is_invoke(resource: Resource) -> bool:
     return resource.kind == "service" and resource.service == "lambda"
+
+
+def _response(result: Any, request: Request) -> str:
+    """The result as Lambda's runtime writes it, blanks included."""
+    from sfnrun.tasks.function_error import FunctionError
+    from sfnrun.tasks.response import response_text
+
+    try:
+        return response_text(result, request.id)
+    except FunctionError as error:
+        raise error.as_task_failure(compact=request.resource.kind != "lambda") from None
 
 
 def _failure(error: Exception, request: Request) -> TaskFailed:

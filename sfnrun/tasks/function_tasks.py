@@ -15,7 +15,7 @@ from sfnrun.tasks.lambda_context import LambdaContext
 from sfnrun.tasks.lambda_runtime import Identity, LambdaFunction
 from sfnrun.tasks.names import function_arn, function_name, qualifier
 
-__all__ = ["ByArn", "ByInvoke", "ByService", "Outcome", "answer_around", "context_for", "not_found"]
+__all__ = ["ByArn", "ByInvoke", "ByService", "Outcome", "answer_around", "context_for", "not_found", "outcome_of"]
 
 Outcome = Json | Payload | Reply | Pending
 
@@ -39,7 +39,7 @@ class ByArn(_Invoking):
     def __call__(self, request: Request) -> Outcome:
         identity = _identity(request, self.function.name, request.resource.arn, None)
         try:
-            return _outcome(self.function.invoke(request.text, request, identity))
+            return outcome_of(self.function.invoke(request.text, request, identity))
         except FunctionError as error:
             raise error.as_task_failure(compact=False) from None
 
@@ -76,7 +76,7 @@ class ByInvoke(_Invoking):
 
     def _invoke(self, request: Request, identity: Identity, arguments: Any, *, is_event: bool) -> Outcome:
         try:
-            return _outcome(self.function.invoke(dumps(arguments.get("Payload", {})), request, identity))
+            return outcome_of(self.function.invoke(dumps(arguments.get("Payload", {})), request, identity))
         except FunctionError as error:
             if not is_event:
                 raise error.as_task_failure(compact=True) from None
@@ -99,7 +99,7 @@ class ByService(_Invoking):
     def __call__(self, request: Request) -> Outcome:
         identity = _identity(request, self.function.name, "", None)
         try:
-            return _outcome(self.function.invoke(request.text, request, identity, _of_task(request)))
+            return outcome_of(self.function.invoke(request.text, request, identity, _of_task(request)))
         except FunctionError as error:
             raise error.as_task_failure(compact=True) from None
 
@@ -215,7 +215,8 @@ def _client_context(text: Json, request: Request) -> Json:
         raise TaskFailed("Lambda.InvalidRequestContentException", cause) from None
 
 
-def _outcome(result: str | Pending | Reply) -> Outcome:
+def outcome_of(result: str | Pending | Reply) -> Outcome:
+    """What a function returned, its JSON text as a payload. Raises TaskFailed if it is no JSON."""
     if not isinstance(result, str):
         return result
     try:
