@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 
 from sfnrun.asl.parse import parse
 from sfnrun.asl.rules import check
-from sfnrun.asl.source import Source, load
+from sfnrun.asl.source import Source, from_text, load
 from sfnrun.errors import DefinitionError, Problem
 
 CORPUS = Path(__file__).resolve().parents[2] / "../shared/conformance/validation"
+RECORDINGS = CORPUS.parent / "aws_histories"
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"conformance data not found ({CORPUS})")
 
 # Verdicts of the corpus that we do not share, and why.
@@ -97,3 +100,20 @@ def test_what_is_valid_can_be_parsed(id: str) -> None:
     source, problems = read(CASES[id])
     if source and not source.unresolved and not is_refused(problems):
         parse(source)
+
+
+def executed() -> Iterator[tuple[str, str, str]]:
+    """Every definition that AWS ran in a recording: its case, its type and its text, each text once."""
+    seen: set[str] = set()
+    for path in sorted(RECORDINGS.glob("*.json.gz")):
+        for case in json.loads(gzip.decompress(path.read_bytes())):
+            text = json.dumps(case.get("definition"))
+            if case["kind"] == "execution" and text not in seen:
+                seen.add(text)
+                yield case["id"], case["type"], text
+
+
+def test_what_aws_has_run_is_not_refused() -> None:
+    for id, workflow_type, text in executed():
+        problems = check(from_text(text, id), workflow_type=workflow_type)
+        assert [str(problem) for problem in problems if problem.severity == "error"] == [], id

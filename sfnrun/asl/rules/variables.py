@@ -153,12 +153,12 @@ def variables_are_assigned(found: Found) -> Findings:
     yield from never_assigned(found)
 
 
-@rule("SFN-V06", on="scope", severity="warning")
+@rule("SFN-V06", on="scope")
 def inner_scopes_assign_their_own(scope: Scope) -> Findings:
-    """A branch or an iteration does not assign a name that a scope around it assigns.
+    """A branch or an iteration does not assign a name that a scope around it has assigned.
 
-    It may read such a variable, not change it. A distributed Map's child executions have variables of their own. This
-    is a warning, because AWS takes it where the outer scope assigns later (recorded).
+    It may read such a variable, not change it. Where the outer scope assigns it only after the Map or Parallel, AWS
+    takes it (recorded): a warning. A distributed Map's child executions have variables of their own.
 
     Example: `"Assign": {"total": 0}` before a Parallel, and `"Assign": {"total": 1}` in one of its branches
     """
@@ -166,8 +166,22 @@ def inner_scopes_assign_their_own(scope: Scope) -> Findings:
     for state in scope.states.values() if outer else ():
         for pointer, name in state.assigned:
             if name in outer:
+                severity: Severity = "error" if _may_have_a_value(scope, name) else "warning"
                 message = f"Variable '{name}' is already assigned in an outer scope"
-                yield Finding(pointer, message, "choose another name, and pass the value out as output", key=True)
+                hint = "choose another name, and pass the value out as output"
+                yield Finding(pointer, message, hint, key=True, severity=severity)
+
+
+def _may_have_a_value(scope: Scope, name: str) -> bool:
+    """Whether some way to the Map or Parallel that a scope stands in assigns a variable around it."""
+    for owner in scope.ancestors:
+        around = owner.scope
+        for state in around.states.values():
+            if any(name == assigned for _, assigned in state.assigned):
+                following = around.next_states(state)
+                if any(owner.name in around.reached_from(one) for one in following):
+                    return True
+    return False
 
 
 @rule("SFN-V07", on="reading", types=("path",), severity="warning", code="")
