@@ -87,5 +87,6 @@ def execution_of(recording: Recording) -> Execution:
         workflow_type=start["type"],
         region=start["region"],
         account=start["account"],
+        synchronous=start.get("synchronous", True),
         activities=None if start.get("activities") is None else frozenset(start["activities"]),
     )

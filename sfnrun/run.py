@@ -7,29 +7,23 @@ assert result.status == "SUCCEEDED"
 
 from __future__ import annotations
 
-import gc
 import random
 import re
-import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.asl.model import Machine
+from sfnrun.conduct import Clock, conduct, driver_for
 from sfnrun.config import Config
-from sfnrun.drivers.perform import HandlerFor, run_on
-from sfnrun.drivers.real import RealDriver
-from sfnrun.drivers.virtual import VirtualDriver
-from sfnrun.engine.effects import Pause, Resumed, Stopped
-from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, Status, interpret
+from sfnrun.engine.effects import Pause, Resumed
+from sfnrun.engine.execution import LIMITS, Execution
+from sfnrun.engine.interpret import Outcome, Status
 from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Kept, Told, together
@@ -43,13 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "Pause", "Result", "Resumed", "run"]
 
-Clock = Literal["virtual", "real"]
-
 # A seeded run under the virtual clock begins at a time of its own, so that it is the same run every time.
 SEEDED_START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-
-# So many new objects before the collector looks for cycles among them; 700 is Python's own.
-UNHURRIED = 100_000
 
 
 class Result(Struct, frozen=True, dict=True):
@@ -96,6 +85,7 @@ def run(
     test_case: str | None = None,
     clock: Clock = "virtual",
     workflow_type: WorkflowType = "STANDARD",
+    synchronous: bool = True,
     name: str | None = None,
     execution_arn: str | None = None,
     state_machine_name: str | None = None,
@@ -114,18 +104,21 @@ def run(
     interruptible: bool = False,
     stop_at: int | None = None,
     activities: Collection[str] | None = None,
+    fsync: bool = False,
 ) -> Result:
     """Run a state machine to its end and tell how it went.
 
     `input` is a JSON value, or a Payload, which keeps its text; None is `{}`. `tasks` is a callable that gets one
     Request and returns JSON or raises TaskFailed, or a mapping of state, function or resource names to such; without
     it, and for `config` (an sfnrun.yaml), Tasks are answered as that file says and by the `functions` folder.
-    `mock_config` is a MockConfigFile.json, whose `test_case` comes first.
+    `mock_config` is a MockConfigFile.json, whose `test_case` comes first. An EXPRESS execution is `synchronous` if it
+    is started as by StartSyncExecution.
 
     `seed` decides all randomness; with it and the virtual clock a run is the same every time. `start_time` is in
     milliseconds since 1970, and so is `stop_at`, when somebody calls StopExecution. `history` is a folder to record
-    in. `step` is asked before every state. `debug` runs handlers on this thread, without time limits. `interruptible`
-    makes Ctrl-C abort the execution. `activities` are the ARNs of those that exist; None: all that Tasks name.
+    in; with `fsync` each answer is on the disk before it counts. `step` is asked before every state. `debug` runs
+    handlers on this thread, without time limits. `interruptible` makes Ctrl-C abort the execution. `activities` are the
+    ARNs of those that exist; None: all that Tasks name.
 
     A failed execution is a Result, not an exception; DefinitionError, HandlerNotFound and other SfnrunErrors are
     raised before anything runs.
@@ -156,24 +149,39 @@ def run(
             start_time=start_time,
             seed=chance,
             workflow_type=workflow_type,
+            synchronous=synchronous,
             region=region,
             account=account,
             activities=None if activities is None else frozenset(activities),
         )
 
     handler_for = handlers(machine, settings, tasks, mock_config, test_case, machine_name)
-    execution, file = _recorded(machine, named, name, seed if seeded else None, history, limits, step is not None)
-    driver = _driver(clock, handler_for, step, debug)
+    how = {"clock": clock, **_how_answered(config, functions, mock_config, test_case)}
+
+    def begun(path: Path, execution: Execution) -> HistoryFile:
+        line = start_line(machine, execution, limits=limits, stepping=step is not None)
+        return HistoryFile(path, {**line, **how}, fsync=fsync)
+
+    chosen = name or _default_name(machine.name, seed if seeded else None)
+    execution, file = _recorded(named, chosen, name is not None, history, begun)
+    driver = driver_for(clock, handler_for, step, debug)
     kept = Kept() if keep_events else None
     told = None if listener is None else Told(listener)
     journal = together([journal for journal in (file, kept, told) if journal is not None])
     if stop_at is not None:
         driver.stop_at(stop_at)
     try:
-        with _unhurried_collector(), _interrupting(driver) if interruptible else nullcontext():
-            outcome = interpret(
-                machine, execution, driver, journal, LIMITS if limits else NO_LIMITS, stepping=step is not None
-            )
+        outcome = conduct(
+            machine,
+            execution,
+            driver,
+            journal,
+            limits=limits,
+            stepping=step is not None,
+            live=driver,
+            history=None if file is None else file.path,
+            interruptible=interruptible,
+        )
     finally:
         driver.close()
         if file is not None:
@@ -214,66 +222,37 @@ def result_of(execution: Execution, outcome: Outcome, events: list[Event], histo
     )
 
 
-def _driver(
-    clock: Clock, handler_for: HandlerFor, step: Callable[[Pause], Resumed] | None, debug: bool
-) -> VirtualDriver | RealDriver:
-    if clock == "virtual":
-        return VirtualDriver(handler_for, step or run_on)
-    return RealDriver(handler_for, step or run_on, threads=not debug)
-
-
-@contextmanager
-def _unhurried_collector() -> Iterator[None]:
-    """A run makes many small objects and no cycles of them; looking for cycles as often as usual costs a third."""
-    before = gc.get_threshold()
-    gc.set_threshold(UNHURRIED, *before[1:])
-    try:
-        yield
-    finally:
-        if before[0] != UNHURRIED:  # else another thread's run set it, and puts it back
-            gc.set_threshold(*before)
-
-
-@contextmanager
-def _interrupting(driver: VirtualDriver | RealDriver) -> Iterator[None]:
-    """Ctrl-C stops the execution as StopExecution would, so that its history has an end; a second one insists."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_interrupt(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        driver.stop(Stopped())
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _recorded(
-    machine: Machine,
     named: Callable[[str], Execution],
-    name: str | None,
-    seed: int | None,
+    chosen: str,
+    insisted: bool,
     folder: str | Path | None,
-    limits: bool,
-    stepping: bool,
+    begun: Callable[[Path, Execution], HistoryFile],
 ) -> tuple[Execution, HistoryFile | None]:
-    """The execution under its name, and its history file. A name that we make up gives way to one that is taken."""
-    chosen = name or _default_name(machine.name, seed)
+    """The execution under its name, and its history file. A name that we made up gives way to one that is taken."""
     for number in range(1, 10_000):
         execution = named(chosen if number == 1 else f"{chosen}-{number}")
         if folder is None:
             return execution, None
         path = Path(folder) / f"{execution.name}.jsonl"
         try:
-            return execution, HistoryFile(path, start_line(machine, execution, limits=limits, stepping=stepping))
+            return execution, begun(path, execution)
         except HistoryError:
-            if name is not None or not path.exists():
+            if insisted or not path.exists():
                 raise
     raise HistoryError(f"There are too many executions named {chosen} in {folder}.", "Give this one a --name.")
+
+
+def _how_answered(
+    config: Config | str | Path | None,
+    functions: str | Path | None,
+    mock_config: str | Path | None,
+    test_case: str | None,
+) -> dict[str, Json]:
+    """Who answers the Tasks, for whoever goes on with the execution."""
+    path = config.path if isinstance(config, Config) else config
+    given = {"config": path, "functions": functions, "mock_config": mock_config, "test_case": test_case}
+    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _default_name(machine: str, seed: int | None) -> str:
@@ -297,6 +276,7 @@ def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping
         "seed": execution.seed,
         "start_time": execution.start_time,
         "limits": limits,
+        "synchronous": execution.synchronous,
         "activities": None if execution.activities is None else sorted(execution.activities),
         "stepping": stepping,
         "input": execution.input.text,

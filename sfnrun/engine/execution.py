@@ -37,6 +37,7 @@ class Execution(Struct, frozen=True):
 
     `seed` decides all its randomness.
 
+    `synchronous` tells an EXPRESS execution that StartSyncExecution started from one that StartExecution did.
     `activities` are the ARNs of the activities that exist; None: every one that a Task names.
     """
 
@@ -49,6 +50,7 @@ class Execution(Struct, frozen=True):
     start_time: int
     seed: int = 0
     workflow_type: Literal["STANDARD", "EXPRESS"] = "STANDARD"
+    synchronous: bool = True
     region: str = "us-east-1"
     account: str = "123456789012"
     redrive_count: int = 0
@@ -67,8 +69,9 @@ class Execution(Struct, frozen=True):
         }
         if self.redrive_time is not None:
             members["RedriveTime"] = timestamp(self.redrive_time)
-        if self.workflow_type == "EXPRESS":  # as StartSyncExecution has it, which knows no redrive
-            members = {key: members[key] for key in ("Id", "Input", "Name", "RoleArn", "StartTime")}
+        if self.workflow_type == "EXPRESS":
+            shown = ("Id", "Input", "Name", "RoleArn", "StartTime")  # StartSyncExecution knows no redrive (recorded)
+            members = {name: members[name] for name in (shown if self.synchronous else (*shown, "RedriveCount"))}
         machine = {"Id": self.state_machine_arn, "Name": self.state_machine_name}
         return {"Execution": members, "StateMachine": machine}
 
