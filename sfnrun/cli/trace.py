@@ -143,19 +143,20 @@ def replay_(
     import sfnrun
     from sfnrun.cli.arguments import execution_file
     from sfnrun.cli.output import write_text
-    from sfnrun.cli.watching import Watch
+    from sfnrun.cli.watching import Watch, recorded_source
+    from sfnrun.history.file import read
     from sfnrun.view.pace import Paced, speed_of
 
     pace = speed_of(speed)
-    path = execution_file(name, _folder(history))
-    watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not step, real=False)
+    recording = read(execution_file(name, _folder(history)))
+    watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not step, real=False, replayed=True)
     listener = watch.listener
     if listener is not None and (pace is not None or step):
         listener = Paced(listener, pace, before=_pausing(watch) if step else None)
     replay = sfnrun.replay
     with watch:
-        result = replay(path, definition=definition, listener=listener)
-    watch.close(result)
+        result = replay(recording, definition=definition, listener=listener)
+    watch.close(result, recorded_source(recording) if definition is None else None)
     if result.output_text is not None:
         write_text(result.output_text)
 

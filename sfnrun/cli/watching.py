@@ -21,19 +21,27 @@ if TYPE_CHECKING:
     from sfnrun.view.closing import Ending, Place
     from sfnrun.view.story import Story
 
-__all__ = ["Watch", "ending_of", "place_of"]
+__all__ = ["Watch", "ending_of", "place_of", "recorded_source"]
 
 
 class Watch:
     """A trace on stderr around one execution; `listener` is None where nobody looks, which costs nothing."""
 
     def __init__(
-        self, *, quiet: bool = False, json: bool = False, verbose: bool = False, moving: bool = True, real: bool = True
+        self,
+        *,
+        quiet: bool = False,
+        json: bool = False,
+        verbose: bool = False,
+        moving: bool = True,
+        real: bool = True,
+        replayed: bool = False,
     ) -> None:
         self._began = self._took = 0.0
         self._json = json
         self._quiet = quiet
         self._virtual = not real
+        self._replayed = replayed
         self.trace: Trace
         self.story: Story | None = None
         self.listener: Listener | None = None
@@ -83,6 +91,7 @@ class Watch:
             took=self._took,
             simulated=result.stop_time - result.start_time,
             virtual=self._virtual,
+            replayed=self._replayed,
             states=story.states if story else 0,
             retries=story.retries if story else 0,
             hits=story.hits if story else 0,
@@ -94,12 +103,9 @@ class Watch:
 
 def ending_of(story: Story, recording: Recording) -> Ending:
     """How a recorded execution ended; it took what it took then."""
-    from sfnrun.asl.source import from_text
     from sfnrun.view.closing import Ending
 
     took = story.now - (story.began or story.now)
-    start = recording.start
-    source = from_text(start["definition"], start.get("file") or "<definition>", limits=False) if story.origin else None
     return Ending(
         status=story.status,
         error=story.error,
@@ -111,8 +117,16 @@ def ending_of(story: Story, recording: Recording) -> Ending:
         hits=story.hits,
         events=story.events,
         history=str(recording.path),
-        place=place_of(source, story.origin) if source else None,
+        place=place_of(recorded_source(recording), story.origin) if story.origin else None,
     )
+
+
+def recorded_source(recording: Recording) -> Source:
+    """The definition that was executed, as it was then."""
+    from sfnrun.asl.source import from_text
+
+    start = recording.start
+    return from_text(start["definition"], start.get("file") or "<definition>", limits=False)
 
 
 def place_of(source: Source, state: str | None) -> Place | None:

@@ -34,6 +34,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     took: float
     simulated: float
     virtual: bool = False
+    replayed: bool = False
     states: int = 0
     events: int = 0
     retries: int = 0
@@ -52,7 +53,9 @@ def closing(ending: Ending) -> Iterator[Line]:
         counted(ending.states, "state"),
         counted(ending.events, "event"),
     ]
-    if ending.virtual and ending.simulated >= max(1000, ending.took):
+    if ending.replayed:
+        parts[0] = f"{ending.status} as recorded, {duration(ending.simulated)} in {duration(ending.took)}"
+    elif ending.virtual and ending.simulated >= max(1000, ending.took):
         parts[0] = f"{ending.status}, simulated {duration(ending.simulated)} in {duration(ending.took)}"
     if ending.retries:
         parts.append(counted(ending.retries, "retry"))

@@ -157,6 +157,11 @@ def test_a_simulated_year():
     assert told == ["SUCCEEDED, simulated 1 y in 104 ms · 3 states · 8 events"]
 
 
+def test_a_replay_says_that_it_was_one():
+    told = ending(replayed=True, simulated=90_000.0, took=15.0)
+    assert told == ["SUCCEEDED as recorded, 1 min 30 s in 15 ms · 3 states · 8 events"]
+
+
 def test_a_failure_has_its_cause_above():
     told = ending(
         status="FAILED",
