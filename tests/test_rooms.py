@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "cache": FLOOR | {"engine.effects", "asl.model", "config"},
     "drivers": FLOOR | {"engine.effects"},
     "view": FLOOR | {"history"},
-    "cli": FLOOR | {"", "asl", "config", "history", "run", "view"},
+    "cli": FLOOR | {"", "asl", "config", "explain", "history", "imported", "run", "view"},
     "": FLOOR | {"asl", "engine.effects", "history"} | {file.stem for file in PACKAGE.glob("*.py")},
     "__main__": {"cli"},
 }

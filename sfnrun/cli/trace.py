@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sfnrun.cli.arguments import EXECUTIONS, complete_execution
+from sfnrun.cli import trace_export, trace_import
+from sfnrun.cli.recorded import Folder, Name, folder_of
 
 if TYPE_CHECKING:
     from sfnrun.cli.watching import Watch
@@ -28,23 +28,7 @@ class ShowFormat(StrEnum):
     AWS = "aws"
 
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME|last|FILE",
-        help="An execution by its name, the last one, or a history file.",
-        autocompletion=complete_execution,
-        show_default=False,
-    ),
-]
-Folder = Annotated[
-    str | None, typer.Option("--history", metavar="DIR", help="Histories.", show_default=str(EXECUTIONS))
-]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")]
-
-
-def _folder(given: str | None) -> Path:
-    return Path(given) if given is not None else EXECUTIONS
 
 
 @app.command("list", epilog="Example: [bold]sfnrun trace list[/bold]")
@@ -54,9 +38,9 @@ def list_(history: Folder = None) -> None:
     from sfnrun.cli.output import write_text
     from sfnrun.view.listing import listing
 
-    files = recorded(_folder(history))
+    files = recorded(folder_of(history))
     if not files:
-        print(f"no executions are recorded in {_folder(history)}", file=sys.stderr)
+        print(f"no executions are recorded in {folder_of(history)}", file=sys.stderr)
         return
     write_text("\n".join(listing(files)))
 
@@ -75,7 +59,7 @@ def show(
     from sfnrun.cli.output import write_text
     from sfnrun.history.file import read
 
-    recording = read(execution_file(name, _folder(history)))
+    recording = read(execution_file(name, folder_of(history)))
     write_text(_SHOWN[format](recording, verbose))
 
 
@@ -148,7 +132,7 @@ def replay_(
     from sfnrun.view.pace import Paced, speed_of
 
     pace = speed_of(speed)
-    recording = read(execution_file(name, _folder(history)))
+    recording = read(execution_file(name, folder_of(history)))
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not step, real=False, replayed=True)
     listener = watch.listener
     if listener is not None and (pace is not None or step):
@@ -165,3 +149,7 @@ def _pausing(watch: "Watch") -> "Callable[[Event], None]":
     from sfnrun.view.step import open_terminal, pausing
 
     return pausing(open_terminal(), watch.trace.write)
+
+
+app.command("import", epilog=trace_import.EXAMPLE)(trace_import.import_)
+app.command("export", epilog=trace_export.EXAMPLE)(trace_export.export)

@@ -71,8 +71,8 @@ def _told(visit: Visit) -> dict[str, Any]:
         "retries": visit.retries or None,
         "error": visit.error,
         "cause": _cut(visit.cause),
-        "input": _cut(visit.input and visit.input.text),
-        "output": _cut(visit.output and visit.output.text),
+        "input": _cut(visit.input.text if visit.input else None),
+        "output": _cut(visit.output.text if visit.output else None),
     }
     return {name: value for name, value in told.items() if value is not None}
 
