@@ -28,6 +28,7 @@ __all__ = [
     "has_placeholder",
     "is_placeholder",
     "objects",
+    "plain",
 ]
 
 Pointer = tuple[str | int, ...]
@@ -49,6 +50,11 @@ def is_placeholder(value: Json) -> bool:
 def has_placeholder(value: Json) -> bool:
     """Whether a string holds a placeholder anywhere, so that its text is not the final one."""
     return is_placeholder(value) or (isinstance(value, str) and "${" in value and bool(_PLACEHOLDER.search(value)))
+
+
+def plain(name: str) -> str:
+    """A name without case, blanks, hyphens and underscores."""
+    return "".join(name.split()).replace("-", "").replace("_", "").casefold()
 
 
 def objects(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, dict[str, Any]]]:
@@ -183,6 +189,38 @@ class Scope(Struct, eq=False, dict=True):
         for transition in state.transitions:
             if isinstance(transition.target, str) and transition.target in self.states:
                 yield self.states[transition.target]
+
+    @cached_property
+    def plain_names(self) -> dict[str, str]:
+        """The names of its states by what is left of them without case, blanks, hyphens and underscores."""
+        return {plain(name): name for name in self.states}
+
+    @cached_property
+    def names_inside(self) -> dict[str, State]:
+        """The names in the scopes just inside, with the Map or Parallel that they stand in."""
+        owners = self.states.values()
+        return {name: owner for owner in owners for inner in owner.scopes for name in inner.states}
+
+    @cached_property
+    def variables_inside(self) -> dict[str, State]:
+        """The variables that scopes inside assign, at any depth, with the Map or Parallel of the scope."""
+        found: dict[str, State] = {}
+        waiting: list[Scope] = [self]
+        while waiting:
+            for owner in waiting.pop().states.values():
+                for inner in owner.scopes:
+                    found.update(dict.fromkeys(inner.assigned, owner))
+                    waiting.append(inner)
+        return found
+
+    @cached_property
+    def dangling(self) -> list[Transition]:
+        """The transitions to names that no state of the scope has."""
+        return [way for state in self.states.values() for way in state.transitions if self.lacks(way.target)]
+
+    def lacks(self, target: Json) -> bool:
+        """Whether a name that is final is missing among the states."""
+        return isinstance(target, str) and target != "" and target not in self.states and not has_placeholder(target)
 
     @cached_property
     def assigned(self) -> frozenset[str]:

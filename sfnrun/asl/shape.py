@@ -154,6 +154,7 @@ def close_to(name: str, names: Iterable[str]) -> str | None:
     return _close(name, tuple(names)) if len(name) < 200 else None
 
 
+@cache
 def _fields(definition: str) -> tuple[str, ...]:
     node = schema()["definitions"].get(definition, {}) if definition else schema()
     return tuple(node.get("properties", ()))

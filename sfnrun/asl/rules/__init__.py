@@ -11,6 +11,8 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
+from msgspec.structs import replace
+
 from sfnrun.asl import shape
 from sfnrun.asl.outline import Outline
 from sfnrun.asl.rule import RULES, Finding, Findings, Rule
@@ -161,14 +163,10 @@ def _problem(source: Source, rule: Rule, finding: Finding) -> Problem:
         code=rule.code if finding.code is None else finding.code,
         severity=finding.severity or rule.severity,
         location=None if finding.location is None else location_text(finding.location),
+        fix=finding.fix,
     )
-    return problem if finding.located else _without_location(problem)
-
-
-def _without_location(problem: Problem) -> Problem:
-    """AWS gives no location for some; ours is kept, as the span."""
-    rule, message, severity, code, hint = problem.rule, problem.message, problem.severity, problem.code, problem.hint
-    return Problem(rule, message, severity, code, hint, None, problem.path, problem.span, problem.source_line)
+    # AWS gives no location for some; ours is kept, as the span.
+    return problem if finding.located else replace(problem, location=None)
 
 
 def _place(problem: Problem) -> tuple[int, int, str]:

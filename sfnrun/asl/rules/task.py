@@ -168,6 +168,8 @@ def placeholders_are_resolved(outline: Outline) -> Findings:
     Example: `"Resource": "${ChargeCardFunctionArn}"`
     """
     for placeholder in outline.source.unresolved if outline.source else ():
+        if outline.source and placeholder.name in outline.source.expected:
+            continue  # the template around it gives it a value
         field = next((step for step in reversed(placeholder.pointer) if isinstance(step, str)), "The definition")
         yield Finding(
             placeholder.pointer,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from sfnrun.asl.outline import Scope, State, has_placeholder
+from sfnrun.asl.outline import Scope, State, Transition, has_placeholder, plain
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.shape import Violation, close_to
 
 __all__: list[str] = []
 
 _MISSING = "MISSING_TRANSITION_TARGET"
+
+# Looking for a name like another one takes time for each state there is; with so many missing, it is no typo.
+MAX_SUGGESTIONS = 20
 
 
 @rule("SFN-G01", on="scope", code=_MISSING)
@@ -21,8 +22,8 @@ def start_exists(scope: Scope) -> Findings:
 
     Example: `{"StartAt": "Frist", "States": {"First": {...}}}`
     """
-    if scope.states and _is_missing(scope, scope.start):
-        yield _missing(scope, (*scope.pointer, "StartAt"), scope.start)
+    if scope.states and scope.lacks(scope.start):
+        yield _missing(scope, Transition((*scope.pointer, "StartAt"), scope.start))
 
 
 @rule("SFN-G02", on="scope", code=_MISSING)
@@ -33,47 +34,29 @@ def targets_exist(scope: Scope) -> Findings:
 
     Example: `"A": {"Type": "Pass", "Next": "Bb"}` beside a state "B"
     """
-    for pointer, target in _dangling(scope):
-        if not _is_near(scope, target) and not _elsewhere(scope, target):
-            yield _missing(scope, pointer, target)
+    for number, way in enumerate(scope.dangling):
+        if plain(way.target) not in scope.plain_names and not _elsewhere(scope, way.target):
+            yield _missing(scope, way, suggests=number < MAX_SUGGESTIONS)
 
 
-def _is_missing(scope: Scope, target: object) -> bool:
-    return isinstance(target, str) and target != "" and not has_placeholder(target) and target not in scope.states
-
-
-def _dangling(scope: Scope) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    for state in scope.states.values():
-        for way in state.transitions:
-            if _is_missing(scope, way.target):
-                yield way.pointer, way.target
-
-
-def _missing(scope: Scope, pointer: tuple[str | int, ...], target: str, why: str = "") -> Finding:
-    close = _is_near(scope, target) or close_to(target, scope.states)
-    return Finding(pointer, f"Missing 'Next' target: {target}", why or (f"did you mean '{close}'?" if close else ""))
-
-
-def _plain(name: str) -> str:
-    return "".join(name.split()).replace("-", "").replace("_", "").casefold()
-
-
-def _is_near(scope: Scope, target: str) -> str:
-    """The state whose name differs from `target` only by case, blanks, hyphens; "" if there is none."""
-    return next((name for name in scope.states if _plain(name) == _plain(target)), "")
+def _missing(scope: Scope, way: Transition, why: str = "", *, suggests: bool = True) -> Finding:
+    near = scope.plain_names.get(plain(way.target))
+    close = near or (close_to(way.target, scope.states) if suggests and not why else None)
+    hint = why or (f"did you mean '{close}'?" if close else "")
+    return Finding(way.pointer, f"Missing 'Next' target: {way.target}", hint)
 
 
 def _elsewhere(scope: Scope, target: str) -> str:
     """Where another scope has the state that is missing here, in words; "" if none has."""
+    if target in scope.names_inside:
+        owner = scope.names_inside[target]
+        return f"it stands inside the {owner.type} '{owner.name}'"
     for owner in scope.ancestors:
         if target in owner.scope.states:
             return f"it stands outside the {owner.type} '{owner.name}'"
         for number, sibling in enumerate(owner.scopes):
             if sibling is not scope and target in sibling.states:
                 return f"it stands in branch {number} of '{owner.name}'"
-    for state in scope.states.values():
-        if any(target in inner.states for inner in state.scopes):
-            return f"it stands inside the {state.type} '{state.name}'"
     return ""
 
 
@@ -140,18 +123,16 @@ def parallel_has_no_way_out(scope: Scope) -> Findings:
 
 
 def _across(scope: Scope, type_: str) -> Findings:
-    for pointer, target in _dangling(scope):
-        why = _elsewhere(scope, target)
-        if why and not _is_near(scope, target) and _border(scope, target) == type_:
-            yield _missing(scope, pointer, target, why)
+    for way in scope.dangling:
+        why = _elsewhere(scope, way.target)
+        if why and plain(way.target) not in scope.plain_names and _border(scope, way.target) == type_:
+            yield _missing(scope, way, why)
 
 
 def _border(scope: Scope, target: str) -> str:
     """The type of the state whose border the transition would cross."""
-    for state in scope.states.values():
-        if any(target in inner.states for inner in state.scopes):
-            return state.type
-    return scope.owner.type if scope.owner else ""
+    owner = scope.names_inside.get(target) or scope.owner
+    return owner.type if owner else ""
 
 
 @rule("SFN-G07", on="scope", severity="warning", code="")
@@ -166,7 +147,7 @@ def an_end_is_in_reach(scope: Scope) -> Findings:
         return
     ends = _states_that_end(scope)
     lost = [name for name in scope.states if name in scope.reachable and name not in ends]
-    if lost and not any(_dangling(scope)):
+    if lost and not scope.dangling:
         more = f" nor from {len(lost) - 1} more" if len(lost) > 1 else ""
         message = f'From "{lost[0]}" no terminal state can be reached{more}'
         yield Finding(scope.states[lost[0]].pointer, message, "give the loop a way out: a Choice, or a Catch", key=True)
@@ -223,6 +204,6 @@ def targets_are_spelt_as_the_state(scope: Scope) -> Findings:
 
     Example: `"Next": "done"` beside a state "Done"
     """
-    for pointer, target in _dangling(scope):
-        if _is_near(scope, target):
-            yield _missing(scope, pointer, target)
+    for way in scope.dangling:
+        if plain(way.target) in scope.plain_names:
+            yield _missing(scope, way)

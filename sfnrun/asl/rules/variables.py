@@ -108,15 +108,7 @@ def _hidden_inside(state: State, name: str) -> State | None:
     root = state.scope
     for owner in state.scope.ancestors:
         root = owner.scope
-    waiting = [root]
-    while waiting:
-        scope = waiting.pop()
-        for owner in scope.states.values():
-            for inner in owner.scopes:
-                if name in inner.assigned:
-                    return owner
-                waiting.append(inner)
-    return None
+    return root.variables_inside.get(name)
 
 
 def _reads(found: Found) -> Iterator[tuple[str, int, int]]:
