@@ -14,11 +14,11 @@ from pathlib import Path
 __all__ = ["code_files"]
 
 
-def code_files(handler: Path, roots: tuple[Path, ...]) -> Mapping[str, str]:
+def code_files(handler: Path, roots: tuple[Path, ...], home: Path) -> Mapping[str, str]:
     """Of each file that the handler's file leads to, its path and the first 16 digits of its SHA-256.
 
-    `roots` are the folders that modules are looked for in, the handler's own first; paths are relative to the first of
-    them that holds the file. A file that cannot be read counts as empty.
+    `roots` are the folders that modules are looked for in, after the handler's own. Paths within `home` are relative to
+    it. A file that cannot be read counts as empty.
     """
     handler = handler.resolve()
     folders = tuple(dict.fromkeys(folder.resolve() for folder in (handler.parent, *roots)))
@@ -27,7 +27,7 @@ def code_files(handler: Path, roots: tuple[Path, ...]) -> Mapping[str, str]:
     while waiting:
         file = waiting.pop()
         source = file.read_bytes() if file.is_file() else b""
-        hashes[_shown(file, roots)] = hashlib.sha256(source).hexdigest()[:16]
+        hashes[_shown(file, home.resolve())] = hashlib.sha256(source).hexdigest()[:16]
         for imported in _imported(source, file, folders):
             if imported not in seen:
                 seen.add(imported)
@@ -35,11 +35,8 @@ def code_files(handler: Path, roots: tuple[Path, ...]) -> Mapping[str, str]:
     return dict(sorted(hashes.items()))
 
 
-def _shown(file: Path, roots: tuple[Path, ...]) -> str:
-    for root in roots:
-        if file.is_relative_to(root.resolve()):
-            return file.relative_to(root.resolve()).as_posix()
-    return file.as_posix()
+def _shown(file: Path, home: Path) -> str:
+    return (file.relative_to(home) if file.is_relative_to(home) else file).as_posix()
 
 
 def _imported(source: bytes, file: Path, folders: tuple[Path, ...]) -> Iterator[Path]:

@@ -25,10 +25,12 @@ class Flight(Generic[T]):
     def mine(self) -> bool:
         return self._leader == threading.get_ident()
 
-    def wait(self) -> T | None:
-        """What the call brought; None if that cannot be shared, so ask yourself."""
-        with self._gate:
-            return self._result
+    def wait(self, seconds: float) -> T | None:
+        """What the call brought; None if that cannot be shared, or takes longer: then ask yourself."""
+        if not self._gate.acquire(timeout=seconds):
+            return None
+        self._gate.release()
+        return self._result
 
     def _land(self, result: T | None) -> None:
         self._result = result

@@ -101,11 +101,11 @@ class _Direct:
     time_limit: float | None = None
 
     def __init__(self, function: Callable[[Request], Any]) -> None:
-        self._function = function
+        self.function = function
 
     def __call__(self, request: Request) -> Outcome:
         try:
-            return self._function(request)
+            return self.function(request)
         except TaskFailed:
             raise
         except Exception as error:
@@ -121,13 +121,13 @@ class _AsLambda:
     time_limit: float | None = None
 
     def __init__(self, function: Callable[[Any, Any], Any]) -> None:
-        self._function = function
+        self.function = function
 
     def __call__(self, request: Request) -> Outcome:
         from sfnrun.tasks.function_tasks import answer_around, context_for, outcome_of
 
         try:
-            result = self._function(_event(request), context_for(request))
+            result = self.function(_event(request), context_for(request))
         except TaskFailed:
             raise
         except Exception as error:

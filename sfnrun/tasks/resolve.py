@@ -166,11 +166,14 @@ class _Later:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
 
+    def resolved(self, request: Request) -> TaskHandler:
+        return self._resolver.for_request(request)
+
     def __call__(self, request: Request) -> Outcome:
-        return self._resolver.for_request(request)(request)
+        return self.resolved(request)(request)
 
     def timed_out(self, request: Request) -> Failed:
-        return self._resolver.for_request(request).timed_out(request)
+        return self.resolved(request).timed_out(request)
 
 
 class _Nobody:

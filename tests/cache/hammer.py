@@ -4,7 +4,7 @@
     python -m tests.cache.hammer redis 6379 20000
 
 A worker asks and writes at random. Values are made from their keys, so that a wrong one shows. After each operation it
-says how many it has done, so that after a kill it is known how many may have gone uncounted: a worker writes its counters
+says how many it has done, so that after a kill it is known how many may have gone uncounted: a worker writes counters
 down by the batch.
 """
 

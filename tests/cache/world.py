@@ -11,32 +11,15 @@ from sfnrun.asl.model import Resource
 from sfnrun.cache.backend import Backend
 from sfnrun.cache.background import Background, at_once
 from sfnrun.cache.policies import Policies
-from sfnrun.cache.policy import NoKey
 from sfnrun.cache.store import Store
+from sfnrun.caching import compile_key
 from sfnrun.config import Config, load_config
 from sfnrun.engine.effects import PENDING, Failed, Reply, Request
-from sfnrun.errors import StatesError, TaskFailed
-from sfnrun.expr.jsonata import compile_jsonata
-from sfnrun.expr.jsonpath import PathError, compile_path
-from sfnrun.expr.scope import PlainScope
+from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
 from sfnrun.tasks.cached import Caching, cached
 
 START = 1_700_000_000_000
-
-
-def compile_key(text: str):
-    """A key as sfnrun.yaml writes it."""
-    jsonata = text.startswith("{%")
-    expression = compile_jsonata(text, "key") if jsonata else compile_path(text)
-
-    def select(payload):
-        try:
-            return expression.evaluate({"input": payload} if jsonata else payload, PlainScope())
-        except (PathError, StatesError) as error:
-            raise NoKey(str(error)) from error
-
-    return select
 
 
 def config_of(tasks: Mapping[str, Any], folder) -> Config:

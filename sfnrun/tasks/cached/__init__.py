@@ -15,13 +15,17 @@ from sfnrun.tasks.cached.writing import Writer
 
 __all__ = ["Cached", "Caching", "cached"]
 
+_A_LITTLE = 0.05
+
 
 def cached(handler_for: HandlerFor, caching: Caching) -> HandlerFor:
-    """The same handlers, those with a policy behind the cache."""
+    """The same handlers, those with a policy behind the cache; what a mock file answers is never kept."""
 
     def cached_for(request: Request) -> TaskHandler:
         handler, policy = handler_for(request), caching.policy_for(request)
-        return handler if policy is None else Cached(handler, policy, caching)
+        if policy is None or caching.code_of(handler, request) is None:
+            return handler
+        return Cached(handler, policy, caching)
 
     return cached_for
 
@@ -42,7 +46,8 @@ class Cached:
         return self._handler.timed_out(request)
 
     def overtime(self, request: Request) -> float:
-        return remaining(self._handler, request)
+        """Seconds that a call has left when its time limit is over: waiting for somebody else does not count."""
+        return _A_LITTLE if self._answer.waits else remaining(self._handler, request)
 
     def __call__(self, request: Request) -> Reply:
         """The answer with what the cache did in its note. A failure is in the Reply; it raises what only bugs raise."""

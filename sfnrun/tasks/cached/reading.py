@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from time import monotonic
 from typing import Any, NamedTuple
 
 from sfnrun.cache.entry import Entry
@@ -38,13 +39,15 @@ class Found(NamedTuple):
 class Reader:
     """Answers the requests of one Task; raises NoKey if what counts is not in the payload."""
 
-    __slots__ = ("_caching", "_handler", "_policy", "_store")
+    __slots__ = ("_caching", "_handler", "_policy", "_store", "waits")
 
     def __init__(self, handler: TaskHandler, policy: Policy, caching: Caching) -> None:
         self._handler = handler
         self._policy = policy
         self._caching = caching
         self._store = caching.store
+        self.waits = False
+        """Whether somebody else is waited for, whose time is not the handler's."""
 
     def __call__(self, request: Request) -> Reply:
         asked = self.asked(request)
@@ -59,7 +62,7 @@ class Reader:
         function = request.function_name
         if function is not None and request.resource.kind == "service":
             resource = f"{resource} {function}"
-        return Asked(request, key, question, resource, self._caching.code_of(self._handler, request))
+        return Asked(request, key, question, resource, self._caching.code_of(self._handler, request) or {})
 
     def _forced(self, asked: Asked) -> bool:
         caching = self._caching
@@ -139,12 +142,19 @@ class Reader:
                 return reply
             if flight.mine:
                 return self._ask_aside(asked, "it is asked by the very call that answers it")
-            shared = flight.wait()
+            self.waits = True
+            began = monotonic()
+            shared = flight.wait(self._caching.patience)
+            self.waits = False
             if shared is not None:
                 return self._joined(asked, shared)
+            if monotonic() - began >= self._caching.patience:
+                return self._ask_aside(asked, "another call takes too long")
 
     def _lead(self, asked: Asked, found: Found) -> Reply:
+        self.waits = True
         lease = self._caching.lease(asked.key, lambda: self._answer(asked, self._find(asked)))
+        self.waits = False
         if isinstance(lease, Reply):
             return lease
         try:

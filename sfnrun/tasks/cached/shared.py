@@ -33,15 +33,15 @@ KEY_SHOWN = 12
 class Caching(Struct):
     """What all cached tasks of an execution share.
 
-    `code_of` gives the files behind a handler with their hashes, the same mapping for the same handler. `now` is the
-    engine's time in milliseconds; None if a call takes none of it (the virtual clock), then a request's own time
+    `code_of` gives the files behind a handler with their hashes, None if what it answers is not to be kept. `now` is
+    the engine's time in milliseconds; None if a call takes none of it (the virtual clock), then a request's own time
     counts. `background` runs what nobody waits for. `refresh` are the states to ask anew, once for each key. `bypass`
     is why nothing is looked up or kept at all, if so.
     """
 
     store: Store
     policy_for: Callable[[Request], Policy | None]
-    code_of: Callable[[TaskHandler, Request], Code] = lambda handler, request: {}
+    code_of: Callable[[TaskHandler, Request], Code | None] = lambda handler, request: {}
     now: Callable[[], int] | None = None
     background: Callable[[str, Callable[[], None]], None] = at_once
     refresh: frozenset[str] = frozenset()
@@ -61,15 +61,17 @@ class Caching(Struct):
 
         One that has it for more than `patience` seconds is not waited for any longer.
         """
+        lease = self.store.lease(key)
         pause, waited = _FIRST_PAUSE, 0.0
-        while (lease := self.store.lease(key)) is None and waited < self.patience:
+        while lease is None and waited < self.patience:
             self.pause(pause)
             waited += pause
             pause = min(pause * 2, _LONGEST_PAUSE)
             answer = unless()
             if answer is not None:
                 return answer
-        return lease or NoLease()
+            lease = self.store.lease(key)
+        return NoLease() if lease is None else lease
 
     def call(self, handler: TaskHandler, request: Request) -> Called:
         """Ask the handler. Its failure is in the Reply; this raises what only bugs raise."""

@@ -15,13 +15,15 @@ __all__ = ["Writer"]
 class Writer:
     """Answers the requests of one Task; raises NoKey, before it asks, if the payload does not name what is written."""
 
-    __slots__ = ("_caching", "_handler", "_policy", "_store")
+    __slots__ = ("_caching", "_handler", "_policy", "_store", "waits")
 
     def __init__(self, handler: TaskHandler, policy: Policy, caching: Caching) -> None:
         self._handler = handler
         self._policy = policy
         self._caching = caching
         self._store = caching.store
+        self.waits = False
+        """Whether somebody else is waited for, whose time is not the handler's."""
 
     def __call__(self, request: Request) -> Reply:
         through = self._policy.writes
@@ -39,9 +41,12 @@ class Writer:
                 break
             if flight.mine:  # a write within the very write that it belongs to
                 return self._write(request, through, key)
-            flight.wait()
+            self.waits = True
+            flight.wait(self._caching.patience)
         try:
+            self.waits = True
             lease = self._caching.lease(turn)
+            self.waits = False
             assert not isinstance(lease, Reply)
             try:
                 return self._write(request, through, key)
