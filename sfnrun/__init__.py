@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from sfnrun.engine.effects import PENDING, Reply, Request
     from sfnrun.errors import DefinitionError, Divergence, Problem, SfnrunError, TaskFailed
     from sfnrun.payload import Payload
+    from sfnrun.redrive import redrive
     from sfnrun.replay import replay
+    from sfnrun.resume import resume
     from sfnrun.run import Result, run
+    from sfnrun.stop import stop
 
 __all__ = [
     "PENDING",
@@ -28,8 +31,11 @@ __all__ = [
     "TaskFailed",
     "__version__",
     "load",
+    "redrive",
     "replay",
+    "resume",
     "run",
+    "stop",
     "validate",
 ]
 
@@ -48,8 +54,11 @@ _HOMES = {
     "SfnrunError": "sfnrun.errors",
     "TaskFailed": "sfnrun.errors",
     "load": "sfnrun.asl.load",
+    "redrive": "sfnrun.redrive",
     "replay": "sfnrun.replay",
+    "resume": "sfnrun.resume",
     "run": "sfnrun.run",
+    "stop": "sfnrun.stop",
     "validate": "sfnrun.asl.load",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sfnrun.asl.load import Definition, load
@@ -9,16 +10,16 @@ from sfnrun.asl.model import Machine
 from sfnrun.asl.source import from_text
 from sfnrun.drivers.replay import Exhausted, ReplayDriver
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, interpret
+from sfnrun.engine.interpret import Outcome, Redrive, Redrives, interpret
 from sfnrun.engine.loop import Ledger
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Journal, Kept, Told, together
 from sfnrun.history.record import Event, Listener
-from sfnrun.payload import Payload
+from sfnrun.payload import Json, Payload
 from sfnrun.run import Result, result_of
 
-__all__ = ["replay"]
+__all__ = ["execution_of", "machines_of", "redrives_of", "replay"]
 
 
 def replay(
@@ -31,11 +32,11 @@ def replay(
     if not isinstance(recording, Recording):
         recording = read(Path(recording))
     start = recording.start
-    machine = load(recorded_definition(recording) if definition is None else definition, workflow_type=start["type"])
+    machines = machines_of(recording, definition)
     execution = execution_of(recording)
     kept = Kept()
     events: list[Event] = kept.events
-    ledger = _ledger(recording, machine)
+    ledger = _ledger(recording, machines[0])
     if ledger is None:
         journal: Journal = Comparison(recording, listener, events)
     else:
@@ -43,13 +44,14 @@ def replay(
     driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
     try:
         outcome = interpret(
-            machine,
+            machines[0],
             execution,
             driver,
             journal,
             LIMITS if start["limits"] else NO_LIMITS,
             stepping=start["stepping"],
             ledger=ledger,
+            redrives=redrives_of(driver, machines),
         )
     except Exhausted:
         outcome = Outcome("RUNNING", events[-1].at, len(events))
@@ -66,10 +68,38 @@ def _ledger(recording: Recording, machine: Machine) -> Ledger | None:
     return ledger.Ledger(ledger.entries(recording), states_using_chance(machine))
 
 
-def recorded_definition(recording: Recording) -> Definition:
-    """The definition as it was when it was recorded."""
+def machines_of(recording: Recording, definition: Definition | None = None) -> list[Machine]:
+    """The machine that an execution began with, and for each redrive the one that it went on with.
+
+    With a `definition` all of them are that one.
+    """
     start = recording.start
-    return from_text(start["definition"], start["file"], substitutions=start["substitutions"], limits=start["limits"])
+    limits = start["limits"]
+    if definition is not None:
+        machines = [load(definition, workflow_type=start["type"], limits=limits)]
+    else:
+        machines = [_recorded_machine(start, start)]
+    for line in recording.of_kind("answer"):
+        if line["answer"] == "Redriven":
+            changed = definition is None and "definition" in line
+            machines.append(_recorded_machine(line, start) if changed else machines[-1])
+    return machines
+
+
+def _recorded_machine(line: Mapping[str, Json], start: Mapping[str, Json]) -> Machine:
+    source = from_text(line["definition"], line["file"], substitutions=line["substitutions"], limits=start["limits"])
+    return load(source, workflow_type=start["type"], limits=start["limits"])
+
+
+def redrives_of(driver: ReplayDriver, machines: Sequence[Machine]) -> Redrives:
+    """The redrives that were recorded, in their order."""
+    following = iter(machines[1:])
+
+    def redrives(outcome: Outcome) -> Redrive | None:
+        answered = driver.redriven()
+        return None if answered is None else Redrive(answered, next(following))
+
+    return redrives
 
 
 def execution_of(recording: Recording) -> Execution:

@@ -1,0 +1,119 @@
+"""One execution is run by a driver, with what has to be seen to around it: Ctrl-C, requests to stop, the collector."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from sfnrun.asl.model import Machine
+from sfnrun.drivers.perform import HandlerFor, run_on
+from sfnrun.drivers.real import RealDriver
+from sfnrun.drivers.virtual import VirtualDriver
+from sfnrun.engine.effects import Driver, Pause, Resumed, Stopped
+from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
+from sfnrun.engine.interpret import Outcome, Redrives, interpret, never
+from sfnrun.engine.loop import Journal
+from sfnrun.history.stop_request import requested_stop, withdraw_stop
+
+__all__ = ["Clock", "LiveDriver", "conduct", "driver_for"]
+
+Clock = Literal["virtual", "real"]
+LiveDriver = VirtualDriver | RealDriver
+
+# So many new objects before the collector looks for cycles among them; 700 is Python's own.
+UNHURRIED = 100_000
+
+# How long somebody who asks for a stop may have to wait until the request is seen.
+SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def driver_for(
+    clock: Clock, handler_for: HandlerFor, step: Callable[[Pause], Resumed] | None, debug: bool
+) -> LiveDriver:
+    """The driver of a clock; `debug` runs handlers on this thread."""
+    if clock == "virtual":
+        return VirtualDriver(handler_for, step or run_on)
+    return RealDriver(handler_for, step or run_on, threads=not debug)
+
+
+def conduct(
+    machine: Machine,
+    execution: Execution,
+    driver: Driver,
+    journal: Journal,
+    *,
+    limits: bool,
+    stepping: bool = False,
+    live: LiveDriver | None = None,
+    history: Path | None = None,
+    interruptible: bool = False,
+    redrives: Redrives = never,
+) -> Outcome:
+    """Run an execution to its end.
+
+    `live` is the driver whose clock it is, and which is told to stop: on Ctrl-C if `interruptible`, and when somebody
+    asks for it beside the `history`.
+    """
+    with ExitStack() as around:
+        around.enter_context(_unhurried_collector())
+        if live is not None and interruptible:
+            around.enter_context(_interrupting(live))
+        if live is not None and history is not None:
+            around.enter_context(_stoppable(live, history))
+        bounds = LIMITS if limits else NO_LIMITS
+        return interpret(machine, execution, driver, journal, bounds, stepping=stepping, redrives=redrives)
+
+
+@contextmanager
+def _unhurried_collector() -> Iterator[None]:
+    """A run makes many small objects and no cycles of them; looking for cycles as often as usual costs a third."""
+    before = gc.get_threshold()
+    gc.set_threshold(UNHURRIED, *before[1:])
+    try:
+        yield
+    finally:
+        if before[0] != UNHURRIED:  # else another thread's run set it, and puts it back
+            gc.set_threshold(*before)
+
+
+@contextmanager
+def _interrupting(driver: LiveDriver) -> Iterator[None]:
+    """Ctrl-C stops the execution as StopExecution would, so that its history has an end; a second one insists."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        driver.stop(Stopped())
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _stoppable(driver: LiveDriver, history: Path) -> Iterator[None]:
+    """Whoever asks for it beside the history stops the execution, from any process."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            request = requested_stop(history)
+            if request is not None:
+                driver.stop(Stopped(*request))
+                return
+
+    threading.Thread(target=look, name="sfnrun-stop", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        withdraw_stop(history)

@@ -1,0 +1,159 @@
+"""Goes on with an execution that did not succeed, from the states that it did not leave, in the same history.
+
+AWS's rules: STANDARD executions that are FAILED, TIMED_OUT or ABORTED, for 14 days; counters of Retriers begin anew,
+branches and items that ended well are kept. Beyond AWS's: another definition, another state, another input.
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sfnrun.asl.load import Definition, load
+from sfnrun.asl.model import Machine
+from sfnrun.config import Config
+from sfnrun.engine.effects import Answered, Pause, Redriven, Resumed
+from sfnrun.engine.execution import DAY_MS, LIMITS
+from sfnrun.engine.interpret import STATUS_OF, Redrive
+from sfnrun.errors import UsageError
+from sfnrun.history.file import HistoryFile, Recording
+from sfnrun.history.record import Listener
+from sfnrun.payload import Json, Payload
+from sfnrun.replay import machines_of
+from sfnrun.resume import Answering, Showing, clock_of, go_on, latest, live_driver
+from sfnrun.run import Result
+
+if TYPE_CHECKING:
+    from sfnrun.tasks.callables import Tasks
+
+__all__ = ["redrive", "refusal"]
+
+REDRIVABLE_MS = 14 * DAY_MS
+
+
+def redrive(
+    execution: str | Path,
+    *,
+    definition: Definition | None = None,
+    state: str | None = None,
+    input: Json = None,
+    tasks: Tasks = None,
+    config: Config | str | Path | None = None,
+    functions: str | Path | None = None,
+    mock_config: str | Path | None = None,
+    test_case: str | None = None,
+    listener: Listener | None = None,
+    keep_events: bool = True,
+    step: Callable[[Pause], Resumed] | None = None,
+    debug: bool = False,
+    interruptible: bool = False,
+    fsync: bool = False,
+) -> Result:
+    """Redrive the execution that a history file records: from where it failed, with the handlers as they are now.
+
+    `definition` takes the place of the recorded one. `state` is the state of the machine's own graph to go on from; it
+    gets the input and the variables that it had when it was last entered. `input`, a JSON value or Payload, takes the
+    place of that input, or of the failed state's; then a Parallel or Map begins from its start. All of this is
+    recorded. The other options are those of `resume`.
+
+    Raises UsageError where AWS answers ExecutionNotRedrivable, and for a state or definition that does not fit.
+    """
+    answering = Answering(tasks, config, functions, mock_config, test_case, step, debug)
+    file, recording = HistoryFile.reopen(Path(execution), fsync=fsync)
+    with closing(file):
+        refused = refusal(recording)
+        if refused is not None:
+            raise refused
+        machines = machines_of(recording)
+        machine = machines[-1] if definition is None else _machine(definition, recording)
+        redriven = _redriven(recording, machine, state, input, changed=definition is not None)
+        order = Redrive(Answered(latest(recording), "", redriven), machine)
+        live = live_driver(recording, machine, answering)
+        return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), order)
+
+
+def refusal(recording: Recording, now: int | None = None) -> UsageError | None:
+    """Why an execution cannot be redriven; None if it can. `now` is in milliseconds since 1970."""
+    start, name = recording.start, recording.path.stem
+    if not recording.complete:
+        return UsageError(f"Execution is RUNNING and cannot be redriven: {name}", f"sfnrun resume {name}")
+    last = recording.lines[-1]
+    status = STATUS_OF.get(last["event"])
+    if status is None:
+        return UsageError(f"Execution is SUCCEEDED and cannot be redriven: {name}", "Run it again: sfnrun execute.")
+    if start["type"] != "STANDARD":
+        return UsageError(f"Execution is {start['type']}, and only STANDARD executions can be redriven: {name}")
+    if not start["limits"]:
+        return None
+    events = sum(1 for _ in recording.of_kind("event"))
+    if LIMITS.events is not None and events >= LIMITS.events - 1:
+        return UsageError(
+            f"Execution has {events:,} events and cannot be redriven: {name}", "The limit is 24,999; run it anew."
+        )
+    ended = start["start_time"] + last["at"]
+    if clock_of(recording) == "real" and (int(time.time() * 1000) if now is None else now) - ended > REDRIVABLE_MS:
+        return UsageError(f"Execution ended more than 14 days ago and cannot be redriven: {name}", "Run it anew.")
+    return None
+
+
+def _machine(definition: Definition, recording: Recording) -> Machine:
+    start = recording.start
+    return load(definition, substitutions=start["substitutions"], workflow_type=start["type"], limits=start["limits"])
+
+
+def _redriven(recording: Recording, machine: Machine, state: str | None, input: Json, *, changed: bool) -> Redriven:
+    """The order as it is recorded."""
+    redriven = Redriven()
+    if changed:
+        substitutions = dict(machine.substitutions)
+        redriven = Redriven(definition=machine.text, file=machine.file, substitutions=substitutions)
+    if state is None and input is None:
+        return redriven
+    entries = _entries(recording)
+    if state is None:
+        state = next(reversed(entries))
+    _check_state(state, machine)
+    entry = entries.get(state, Entry(None, {}))
+    payload = input if isinstance(input, Payload) else entry.input if input is None else Payload.from_python(input)
+    if payload is None:
+        raise UsageError(f"The execution was never in the state '{state}', so it has no input.", "Give it: --with FILE")
+    return redriven._replace(state=state, input=payload, variables=dict(entry.variables))
+
+
+def _check_state(state: str, machine: Machine) -> None:
+    states = machine.graph.states
+    if state not in states:
+        close = get_close_matches(state, states, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"its states: {', '.join(states)}"
+        raise UsageError(f"There is no state '{state}' in the machine's own graph.", hint)
+
+
+class Entry(NamedTuple):
+    """What a state had when it was last entered."""
+
+    input: Payload | None
+    variables: Mapping[str, Json]
+
+
+def _entries(recording: Recording) -> dict[str, Entry]:
+    """The last entry of every state of the machine's own graph, in the order of entering."""
+    found: dict[str, Entry] = {}
+    variables: Mapping[str, Json] = {}
+    for line in recording.lines:
+        if line.get("answer") == "Redriven" and "state" in line:
+            variables = line.get("variables") or {}
+        type = str(line.get("event", ""))
+        if line.get("fiber", ""):
+            continue
+        if type.endswith("StateEntered"):
+            found.pop(line["name"], None)
+            found[line["name"]] = Entry(Payload.parse(line["input"]), variables)
+        elif type.endswith("StateExited") and "assignedVariables" in line:
+            assigned = {name: Payload.parse(text).value for name, text in line["assignedVariables"].items()}
+            variables = {**variables, **assigned}
+    return found

@@ -1,0 +1,163 @@
+"""Goes on with an execution whose process died: its history is replayed up to its end, and the world answers the rest.
+
+What was answered is not asked again. A Task that was in flight is asked again under the same key and `Request.id`, a
+Wait keeps its end, retries keep their counts. What the crash took of the history is written now.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sfnrun.asl.model import Machine
+from sfnrun.conduct import Clock, LiveDriver, conduct, driver_for
+from sfnrun.config import Config
+from sfnrun.drivers.replay import ReplayDriver, Successor
+from sfnrun.engine.effects import Pause, Resumed
+from sfnrun.engine.interpret import Outcome, Redrive
+from sfnrun.errors import UsageError
+from sfnrun.history.compare import Comparison
+from sfnrun.history.file import HistoryFile, Recording
+from sfnrun.history.record import Event, Listener
+from sfnrun.replay import execution_of, machines_of, redrives_of
+from sfnrun.run import Result, result_of
+from sfnrun.world import configured, handlers
+
+if TYPE_CHECKING:
+    from sfnrun.tasks.callables import Tasks
+
+__all__ = ["Answering", "Showing", "clock_of", "go_on", "latest", "live_driver", "resume"]
+
+
+class Answering(NamedTuple):
+    """Who answers the Tasks from now on, as for `run`; what is left out is as it was recorded."""
+
+    tasks: Tasks = None
+    config: Config | str | Path | None = None
+    functions: str | Path | None = None
+    mock_config: str | Path | None = None
+    test_case: str | None = None
+    step: Callable[[Pause], Resumed] | None = None
+    debug: bool = False
+
+
+class Showing(NamedTuple):
+    """Who hears of it, as for `run`."""
+
+    listener: Listener | None = None
+    keep_events: bool = True
+    interruptible: bool = False
+
+
+def resume(
+    execution: str | Path,
+    *,
+    tasks: Tasks = None,
+    config: Config | str | Path | None = None,
+    functions: str | Path | None = None,
+    mock_config: str | Path | None = None,
+    test_case: str | None = None,
+    listener: Listener | None = None,
+    keep_events: bool = True,
+    step: Callable[[Pause], Resumed] | None = None,
+    debug: bool = False,
+    interruptible: bool = False,
+    fsync: bool = False,
+) -> Result:
+    """Go on with the execution that a history file records, to its end; its process must be dead.
+
+    The options are those of `run`; those that say who answers Tasks are as they were recorded unless given. Callables
+    cannot be recorded: give `tasks` again. The clock is the recorded one: the real one goes on now, the virtual one at
+    the last answer. The listener hears what happened before, too.
+
+    Raises UsageError for an execution that has ended, HistoryError if another process runs it or the history is
+    damaged, Divergence if the history does not come out of its definition.
+    """
+    answering = Answering(tasks, config, functions, mock_config, test_case, step, debug)
+    file, recording = HistoryFile.reopen(Path(execution), fsync=fsync)
+    with closing(file):
+        if recording.complete:
+            status = str(recording.lines[-1]["event"]).removeprefix("Execution")
+            hint = "" if status == "Succeeded" else f"Redrive it: sfnrun redrive {recording.path.stem}"
+            raise UsageError(f"The execution {recording.path.stem} has ended ({status}).", hint)
+        machines = machines_of(recording)
+        live = live_driver(recording, machines[-1], answering)
+        note_resumption(file, recording)
+        return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible))
+
+
+def note_resumption(file: HistoryFile, recording: Recording) -> None:
+    """Say in the history that another process goes on from here."""
+    from sfnrun import __version__
+
+    file.note("resumed", latest(recording), "", "", {"version": __version__})
+
+
+def live_driver(recording: Recording, machine: Machine, answering: Answering) -> LiveDriver:
+    """A driver with the recorded clock and handlers for the machine's Tasks. Raises HandlerNotFound."""
+    start = recording.start
+    given = {name: value for name, value in answering._asdict().items() if value is not None}
+    chosen: dict[str, Any] = {name: start.get(name) for name in ("config", "functions", "mock_config", "test_case")}
+    chosen.update({name: given[name] for name in chosen if name in given})
+    settings = configured(chosen["config"], machine, answering.tasks, chosen["functions"])
+    handler_for = handlers(
+        machine,
+        settings,
+        answering.tasks,
+        chosen["mock_config"],
+        chosen["test_case"],
+        start["state_machine_name"],
+    )
+    return driver_for(clock_of(recording), handler_for, answering.step, answering.debug)
+
+
+def clock_of(recording: Recording) -> Clock:
+    """The clock that an execution ran under."""
+    return "virtual" if recording.start.get("clock") == "virtual" else "real"
+
+
+def latest(recording: Recording) -> int:
+    """Where the execution's clock is now: the real one goes on, the virtual one stands at the last that happened."""
+    if clock_of(recording) == "real":
+        return int(time.time() * 1000)
+    happened = recording.lines[-1]["at"] if recording.lines else 0
+    return int(recording.start["start_time"] + happened)
+
+
+def go_on(
+    file: HistoryFile,
+    recording: Recording,
+    machines: Sequence[Machine],
+    then: Successor,
+    showing: Showing,
+    redrive: Redrive | None = None,
+) -> Result:
+    """Replay a recording, then go on with the driver and append to the file; `redrive` is for its end."""
+    execution = execution_of(recording)
+    events: list[Event] | None = [] if showing.keep_events else None
+    driver = ReplayDriver(recording.of_kind("answer"), execution.start_time, then)
+    recorded = redrives_of(driver, machines)
+    orders = [redrive] if redrive is not None else []
+
+    def redrives(outcome: Outcome) -> Redrive | None:
+        return recorded(outcome) or (orders.pop() if orders else None)
+
+    try:
+        outcome = conduct(
+            machines[0],
+            execution,
+            driver,
+            Comparison(recording, showing.listener, events, beyond=file),
+            limits=recording.start["limits"],
+            stepping=recording.start["stepping"],
+            live=then if isinstance(then, LiveDriver) else None,
+            history=file.path,
+            interruptible=showing.interruptible,
+            redrives=redrives,
+        )
+    finally:
+        driver.close()
+    return result_of(execution, outcome, events or [], file.path)
