@@ -18,7 +18,10 @@ def main() -> None:
     """Run the command line and leave the process with its exit code."""
     # While modules are imported there is no garbage, and looking for it takes a fifth of the start.
     gc.disable()
-    sys.exit(_run())
+    code = _run()
+    # The interpreter looks once more as it ends, at all that it is about to drop anyway: a tenth of a short run.
+    gc.freeze()
+    sys.exit(code)
 
 
 def _run() -> int:
