@@ -95,7 +95,9 @@ class Violation(Struct, frozen=True):
     @property
     def language(self) -> str:
         """The language whose fields were expected, or "" where that makes no difference."""
-        return next((language for language in _LANGUAGES if self.definition.startswith(language)), "")
+        if self.definition.startswith("JSONPath"):
+            return "JSONPath"
+        return "JSONata" if self.definition.startswith("JSONata") else ""
 
     @property
     def part(self) -> str:

@@ -168,7 +168,7 @@ def definition_is_not_too_long(outline: Outline) -> Findings:
 
     Example: a `Result` with a table of 900 KB.
     """
-    size = len(outline.source.text) if outline.source else 0
+    size = outline.source.length if outline.source else 0
     if size > MAX_SIZE * NEARLY:
         message = f"Definition is {size:,} characters long; the limit is {MAX_SIZE:,}"
         yield Finding((), message, severity="error" if size > MAX_SIZE else "warning")
@@ -186,11 +186,12 @@ def yaml_is_json(_: object) -> Findings:
 
 
 @rule("SFN-S15", on="source", severity="info", code="")
-def template_holds_a_machine(_: object) -> Findings:
-    """A CloudFormation or SAM template was given: the machines inside are checked.
+def template_holds_its_machine(_: object) -> Findings:
+    """A template holds the definition of its state machine, or names a file that does.
 
-    If the definition stands in another file (DefinitionUri), that file is to be given.
+    CloudFormation, SAM, CDK and Serverless templates are looked through, and the machines in them are checked. What
+    stands in S3, or is chosen by a condition, cannot be.
 
-    Example: `template.yaml` with `Resources/Order/Properties/Definition`.
+    Example: `DefinitionUri: s3://bucket/order.asl.json`
     """
     yield from ()

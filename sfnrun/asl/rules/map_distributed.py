@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sfnrun.asl.outline import State, has_placeholder, is_placeholder
+from sfnrun.asl.outline import Outline, State, has_placeholder, is_placeholder
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.map import is_inline
 from sfnrun.asl.shape import Violation, close_to
@@ -204,3 +204,20 @@ def other_fields_need_distributed(state: State) -> Findings:
         if name in state.value:
             message = f"'{name}' has no effect in an INLINE Map"
             yield Finding(state.at(name), message, key=True, severity="warning")
+
+
+@rule("SFN-M33", on="machine", code="DUPLICATE_LABEL_NAME")
+def labels_are_unique(outline: Outline) -> Findings:
+    """A `Label` is used once in the whole machine.
+
+    It names the Map Runs of its Map, so AWS refuses two of a name.
+
+    Example: `"Label": "orders"` in each of two Maps
+    """
+    seen: dict[str, str] = {}
+    for state in outline.states:
+        label = state.get("Label")
+        if state.type == "Map" and isinstance(label, str) and not has_placeholder(label):
+            if label in seen:
+                yield Finding(state.at("Label"), f"Duplicate Label: {label}", f"the other one is in '{seen[label]}'")
+            seen.setdefault(label, state.name)

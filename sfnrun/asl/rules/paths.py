@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sfnrun.asl.outline import State
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.rules.expressions import Found, looks_like_path
 from sfnrun.asl.shape import Violation
@@ -202,43 +199,3 @@ def templates_are_walked(found: Found) -> Findings:
     """
     if _is_no_expression(found) and found.depth > 1 and found.field != "Assign":
         yield in_template(found)
-
-
-@rule("SFN-D13", on="state", types=("Pass",), severity="warning", code="")
-def output_of_a_literal_is_there(state: State) -> Findings:
-    """A path into a literal that stands in the same state finds something.
-
-    OutputPath of a Pass whose Result is known, with `"ResultPath": "$"`, can be looked up now; if it finds nothing the
-    execution fails with States.Runtime.
-
-    Example: `{"Type": "Pass", "Result": {"a": 1}, "OutputPath": "$.b", "End": true}`
-    """
-    if state.is_jsonata or "Result" not in state.value or state.value.get("ResultPath", "$") != "$":
-        return
-    path = state.get("OutputPath")
-    missing = missing_in(state.get("Result"), path) if isinstance(path, str) else None
-    if missing is not None:
-        message = f"OutputPath finds nothing: Result has no {missing}"
-        yield Finding(state.at("OutputPath"), message, "the execution would fail with States.Runtime")
-
-
-def missing_in(document: Any, text: str) -> str | None:
-    """The part of a definite path that a known document lacks; None if it has all, or nobody can tell."""
-    from sfnrun.errors import ExpressionError
-    from sfnrun.expr.jsonpath import compile_path
-
-    try:
-        path = compile_path(text)
-    except ExpressionError:
-        return None  # SFN-D02 says so
-    if path.keys is None or path.root != "$":
-        return None
-    for number, key in enumerate(path.keys, 1):
-        inside = isinstance(document, dict) if isinstance(key, str) else isinstance(document, list)
-        try:
-            if not inside:
-                raise LookupError
-            document = document[key]
-        except LookupError:
-            return "$" + "".join(f".{k}" if isinstance(k, str) else f"[{k}]" for k in path.keys[:number])
-    return None
