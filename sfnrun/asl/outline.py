@@ -33,8 +33,9 @@ __all__ = [
 
 Pointer = tuple[str | int, ...]
 
-_PLACEHOLDER = re.compile(r"\$\{[^{}]+\}")
-_WHOLE = re.compile(r"\s*\$\{[^{}]+\}\s*")
+# Patterns are compiled when they are first needed: together they would take as long as reading a definition.
+_PLACEHOLDER = r"\$\{[^{}]+\}"
+_WHOLE = r"\s*\$\{[^{}]+\}\s*"
 
 TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map")
 WITHOUT_NEXT = frozenset({"Choice", "Succeed", "Fail"})
@@ -43,13 +44,13 @@ WITHOUT_NEXT = frozenset({"Choice", "Succeed", "Fail"})
 def is_placeholder(value: Json) -> bool:
     """Whether a value stands for another one that is not known yet: `"${Name}"`, or CloudFormation's `{"Ref": …}`."""
     if isinstance(value, str):
-        return "${" in value and _WHOLE.fullmatch(value) is not None
+        return "${" in value and re.fullmatch(_WHOLE, value) is not None
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref"))
 
 
 def has_placeholder(value: Json) -> bool:
     """Whether a string holds a placeholder anywhere, so that its text is not the final one."""
-    return is_placeholder(value) or (isinstance(value, str) and "${" in value and bool(_PLACEHOLDER.search(value)))
+    return is_placeholder(value) or (isinstance(value, str) and "${" in value and bool(re.search(_PLACEHOLDER, value)))
 
 
 def plain(name: str) -> str:

@@ -13,8 +13,8 @@ PATTERNS = ("sync", "sync:2", "waitForTaskToken")
 
 # Placeholders stand for a partition, a region, an account: their own colons must not be taken for the ARN's.
 _PART = r"(?:[^:$]|\$\{[^{}]*\}|\$(?!\{))*"
-_ARN = re.compile(rf"arn:({_PART}):({_PART}):({_PART}):({_PART}):(.+)", re.DOTALL)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?=\S)")
+_ARN = rf"(?s)arn:({_PART}):({_PART}):({_PART}):({_PART}):(.+)"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:(?=\S)"
 
 
 @lru_cache(maxsize=1024)
@@ -25,7 +25,7 @@ def read_resource(text: str) -> Resource | None:
     `…:aws-sdk:SERVICE:ACTION`; `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:VERSION]`;
     `arn:PARTITION:states:REGION:ACCOUNT:activity:NAME`.
     """
-    found = _ARN.fullmatch(text)
+    found = re.fullmatch(_ARN, text)
     if found is None:
         return None
     _, service, region, account, rest = found.groups()
@@ -46,11 +46,11 @@ def read_resource(text: str) -> Resource | None:
 
 
 # A name with a version, an alias or $LATEST; https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-_FUNCTION = re.compile(r"[A-Za-z0-9_-]+(:(\$LATEST|[A-Za-z0-9_-]+))?")
+_FUNCTION = r"[A-Za-z0-9_-]+(:(\$LATEST|[A-Za-z0-9_-]+))?"
 
 
 def _is_function(name: str) -> bool:
-    return "${" in name or _FUNCTION.fullmatch(name) is not None
+    return "${" in name or re.fullmatch(_FUNCTION, name) is not None
 
 
 def is_of_another_runner(value: object) -> bool:
@@ -58,7 +58,7 @@ def is_of_another_runner(value: object) -> bool:
 
     The specification asks for a URI, AWS for an ARN. What looks like a misspelt ARN is none of these.
     """
-    if not isinstance(value, str) or not _SCHEME.match(value):
+    if not isinstance(value, str) or not re.match(_SCHEME, value):
         return False
     scheme = value.partition(":")[0]
     if scheme == "arn":

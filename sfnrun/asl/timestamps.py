@@ -8,19 +8,19 @@ from sfnrun.expr.timestamp import instant_ms
 
 __all__ = ["fault_of"]
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_SPACED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
-_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
+_DATE = r"\d{4}-\d\d-\d\d"
+_SPACED = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+_WITHOUT_ZONE = r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?"
 
 
 def fault_of(text: str) -> str | None:
     """What is wrong with a timestamp, as a remedy ("" if that is all that can be said); None if it is right."""
     if instant_ms(text) is not None:
         return "write T and Z in upper case" if text != text.upper() else None
-    if _DATE.fullmatch(text):
+    if re.fullmatch(_DATE, text):
         return f"add a time: {text}T00:00:00Z"
-    if _SPACED.match(text):
+    if re.match(_SPACED, text):
         return f"put a T between date and time: {text.replace(' ', 'T', 1)}"
-    if _WITHOUT_ZONE.fullmatch(text):
+    if re.fullmatch(_WITHOUT_ZONE, text):
         return f"add Z, or an offset: {text}Z"
     return "it looks like 2030-01-31T09:00:00Z"

@@ -221,7 +221,7 @@ def path_operand_of_context(_: object) -> Findings:
     yield from ()
 
 
-_ESCAPE = re.compile(r"\\(?:[*\\]|(.|$))", re.DOTALL)
+_ESCAPE = r"(?s)\\(?:[*\\]|(.|$))"
 
 
 @rule("SFN-C15", on="state", types=("Choice",))
@@ -236,7 +236,7 @@ def pattern_escapes(state: State) -> Findings:
         pattern = rule_.get("StringMatches")
         if not isinstance(pattern, str) or has_placeholder(pattern):
             continue
-        for escape in _ESCAPE.finditer(pattern):
+        for escape in re.finditer(_ESCAPE, pattern):
             if escape[1] is not None:
                 place = (*pointer, "StringMatches")
                 hint = "write two backslashes for one; only * is a wildcard"

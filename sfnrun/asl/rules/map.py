@@ -145,7 +145,7 @@ def tolerated_or_its_path(violation: Violation) -> Findings:
     yield violation.found(hint="remove one of them")
 
 
-_NOT_IN_LABELS = re.compile(r"[\s?*<>{}\[\]:;,\\|^~$#%&`\"\x00-\x1f\x7f-\x9f]")
+_NOT_IN_LABELS = r"[\s?*<>{}\[\]:;,\\|^~$#%&`\"\x00-\x1f\x7f-\x9f]"
 
 
 @rule("SFN-M22", on="state", types=("Map",))
@@ -157,7 +157,7 @@ def label_is_plain(state: State) -> Findings:
     Example: `"Label": "my label"`
     """
     label = state.get("Label")
-    found = _NOT_IN_LABELS.search(label) if isinstance(label, str) and not has_placeholder(label) else None
+    found = re.search(_NOT_IN_LABELS, label) if isinstance(label, str) and not has_placeholder(label) else None
     if found:
         message = f"Label cannot contain {_shown(found[0])}"
         yield Finding(state.at("Label"), message, "use letters, digits, - and _", offset=found.start(), length=1)

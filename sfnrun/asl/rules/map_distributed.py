@@ -14,7 +14,7 @@ from sfnrun.asl.shape import Violation, close_to
 __all__: list[str] = []
 
 _READERS = ("getObject", "listObjectsV2")
-_RESOURCE = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:(aws-sdk:)?s3:(\w+)")
+_RESOURCE = r"arn:[^:]*:states:[^:]*:[^:]*:(aws-sdk:)?s3:(\w+)"
 
 
 def _only_distributed(state: State, names: tuple[str, ...]) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def _resource_action(value: object) -> str | None:
     """The S3 action of a reader's or writer's Resource; "" if it is something else, None if nobody can tell."""
     if not isinstance(value, str) or has_placeholder(value.rpartition("s3:")[2] if "s3:" in value else value):
         return None
-    found = _RESOURCE.fullmatch(value)
+    found = re.fullmatch(_RESOURCE, value)
     return found[2] if found else ""
 
 

@@ -10,8 +10,8 @@ from sfnrun.asl.rule import Finding, Findings, rule
 __all__: list[str] = []
 
 MAX_LENGTH = 80
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
-_PLAIN = re.compile(r"[0-9A-Za-z_-]*")
+_FORBIDDEN = r"[\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]"
+_PLAIN = r"[0-9A-Za-z_-]*"
 
 
 @rule("SFN-N01", on="machine", code="DUPLICATE_STATE_NAME")
@@ -75,7 +75,7 @@ def names_are_plain(scope: Scope) -> Findings:
     Example: "Charge card (retry)"
     """
     for name in _names(scope):
-        if not _PLAIN.fullmatch(name):
+        if not re.fullmatch(_PLAIN, name):
             message = "Name holds characters that some log queries need quoted"
             yield Finding((*scope.pointer, "States", name), message, key=True)
 
@@ -89,6 +89,6 @@ def names_have_no_control_characters(scope: Scope) -> Findings:
     Example: `"Charge\u0007"`
     """
     for name in _names(scope):
-        found = _FORBIDDEN.search(name)
+        found = None if name.isprintable() else re.search(_FORBIDDEN, name)
         if found:
             yield Finding((*scope.pointer, "States", name), f"State name holds U+{ord(found[0]):04X}", key=True)

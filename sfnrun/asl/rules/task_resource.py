@@ -146,8 +146,8 @@ def other_patterns_exist(state: State) -> Findings:
         yield _pattern_finding(state, *wrong)
 
 
-_SDK_SERVICE = re.compile(r"[a-z][a-z0-9]*")
-_SDK_ACTION = re.compile(r"[a-z][A-Za-z0-9]*")
+_SDK_SERVICE = r"[a-z][a-z0-9]*"
+_SDK_ACTION = r"[a-z][A-Za-z0-9]*"
 
 
 @rule("SFN-T06", on="state", types=("Task",))
@@ -167,10 +167,10 @@ def sdk_call_is_spelt_right(state: State) -> Findings:
         return
     service, action = resource.service.removeprefix("aws-sdk:"), resource.action
     message = _unrecognized(resource.arn)
-    if not _SDK_SERVICE.fullmatch(service):
+    if not re.fullmatch(_SDK_SERVICE, service):
         right = re.sub(r"[^a-z0-9]", "", service.lower())
         yield under(state, resource, f"{service}:{action}", message, f"'{service}' should be '{right}'")
-    elif not _SDK_ACTION.fullmatch(action):
+    elif not re.fullmatch(_SDK_ACTION, action):
         right = action[:1].lower() + re.sub(r"[^A-Za-z0-9]", "", action[1:])
         yield under(
             state,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +29,7 @@ def names_are_identifiers(state: State) -> Findings:
     """
     for pointer, name in state.assigned:
         if not name.isidentifier():
-            plain = "".join(c if c.isalnum() else "_" for c in unicodedata.normalize("NFC", name)).strip("_")
+            plain = "".join(c if c.isalnum() else "_" for c in name).strip("_")
             hint = f"did you mean '{plain}'?" if plain.isidentifier() else ""
             without = name.removeprefix("$")
             hint = "names are written without $ here" if without != name and without.isidentifier() else hint
