@@ -24,6 +24,7 @@ __all__ = [
     "DefinitionError",
     "Divergence",
     "ExpressionError",
+    "Fix",
     "HandlerNotFound",
     "HistoryError",
     "Problem",
@@ -47,11 +48,23 @@ class Span(Struct, frozen=True):
     end_column: int
 
 
+class Fix(Struct, frozen=True):
+    """A change that mends a Problem and nothing else: the member at `pointer` is renamed to `name`, removed, or added.
+
+    What is added is true: `End` is all that ever lacks.
+    """
+
+    kind: Literal["rename", "remove", "add"]
+    pointer: tuple[str | int, ...]
+    name: str = ""
+
+
 class Problem(Struct, frozen=True):
     """One thing that is wrong with a definition or a configuration file.
 
     `rule` is our stable id ("SFN-G02"), `code` AWS's diagnostic code ("MISSING_TRANSITION_TARGET"), `location` AWS's
-    pointer ("/States/A/Catch[0]/Next"). `source_line` is the text of `span.line`, for the caret.
+    pointer ("/States/A/Catch[0]/Next"). `source_line` is the text of `span.line`, for the caret. `fix` is what mends
+    it, if that is safe to do unseen.
     """
 
     rule: str
@@ -63,10 +76,11 @@ class Problem(Struct, frozen=True):
     path: str = ""
     span: Span | None = None
     source_line: str = ""
+    fix: Fix | None = None
 
     def __str__(self) -> str:
         where = f"{self.path}:{self.span.line}:{self.span.column}" if self.span else self.path
-        text = f"{where}: {self.severity} {self.rule}: {self.message}"
+        text = f"{where}: {self.severity} {self.rule}{self.code and f' {self.code}'}: {self.message}"
         if self.span and self.source_line:
             text += "\n" + caret(self.source_line, self.span)
         return text + (f"\n  help: {self.hint}" if self.hint else "")

@@ -8,7 +8,7 @@ from itertools import islice
 
 from sfnrun.asl.place import Place
 
-__all__ = ["json_span", "yaml_span"]
+__all__ = ["json_characters", "json_span", "yaml_characters", "yaml_span"]
 
 _JSON_CHARACTER = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)|[^\\]", re.DOTALL)
 _YAML_ESCAPE = re.compile(r"\\(?:x..|u....|U........|.)", re.DOTALL)
@@ -21,13 +21,17 @@ _Characters = Iterator[tuple[int, int]]
 
 def json_span(text: str, place: Place, offset: int, length: int) -> tuple[int, int] | None:
     """Start and end in the text of the characters from `offset` of the string at `place`; None if it has no such."""
-    characters = (found.span() for found in _JSON_CHARACTER.finditer(text, place.start + 1, place.end - 1))
-    return _span(characters, offset, length)
+    return _span(json_characters(text, place), offset, length)
+
+
+def json_characters(text: str, place: Place) -> _Characters:
+    """Start and end in the text of every character of the string at `place`."""
+    return (found.span() for found in _JSON_CHARACTER.finditer(text, place.start + 1, place.end - 1))
 
 
 def yaml_span(text: str, place: Place, offset: int, length: int, value: str) -> tuple[int, int] | None:
-    """The same in YAML, where `value` is the string."""
-    return _span(_yaml_characters(text, place, value), offset, length)
+    """`json_span` in YAML, where `value` is the string."""
+    return _span(yaml_characters(text, place, value), offset, length)
 
 
 def _span(characters: _Characters, offset: int, length: int) -> tuple[int, int] | None:
@@ -35,7 +39,8 @@ def _span(characters: _Characters, offset: int, length: int) -> tuple[int, int] 
     return (covered[0][0], covered[-1][1]) if covered else None
 
 
-def _yaml_characters(text: str, place: Place, value: str) -> _Characters:
+def yaml_characters(text: str, place: Place, value: str) -> _Characters:
+    """`json_characters` in YAML, where `value` is the string."""
     quote = text[place.start]
     header = _BLOCK_HEADER.match(text, place.start) if quote in "|>" else None
     at = header.end() if header else place.start + (quote in "\"'")

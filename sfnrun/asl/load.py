@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from sfnrun.asl.machines import machine_in
 from sfnrun.asl.model import Machine, Map, Parallel, State, StateMachine
 from sfnrun.asl.parse import parse
 from sfnrun.asl.source import Source, from_text, from_value, unresolved_problems
-from sfnrun.asl.source import load as load_source
 from sfnrun.asl.verdicts import is_known_clean, remember_clean
 from sfnrun.errors import DefinitionError, Problem, UsageError
 from sfnrun.payload import Json
@@ -50,11 +50,11 @@ def as_source(
         case Source():
             return definition
         case Path():
-            return load_source(definition, substitutions=substitutions, limits=limits)
+            return machine_in(str(definition), substitutions, limits=limits)
         case str() if definition.lstrip().startswith("{") or "\n" in definition:
             return from_text(definition, "<definition>", substitutions=substitutions, limits=limits)
         case str():
-            return load_source(definition, substitutions=substitutions, limits=limits)
+            return machine_in(definition, substitutions, limits=limits)
         case Mapping():
             return from_value(dict(definition), "<definition>")
     raise UsageError(f"A definition is a path, a text or a dict, not {type(definition).__name__}.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Protocol
 
 from sfnrun.errors import Span
 
-__all__ = ["Fault", "Lines", "Place", "find"]
+__all__ = ["Fault", "Lines", "LinesInside", "Place", "Rows", "find"]
 
 
 class Place:
@@ -47,6 +49,14 @@ def _child(place: Place, step: str | int) -> Place | None:
     return children[step]
 
 
+class Rows(Protocol):
+    """What makes lines and columns of the offsets in a text."""
+
+    def span(self, start: int, end: int) -> Span: ...
+
+    def line(self, number: int) -> str: ...
+
+
 class Lines:
     """The lines of a text, found once. Only a line feed ends a line; a carriage return before it is not shown."""
 
@@ -82,6 +92,33 @@ class Lines:
         start = self._starts[number - 1]
         end = self._text.find("\n", start)
         return self._text[start : end if end >= 0 else len(self._text)].rstrip("\r")
+
+
+class LinesInside:
+    """The lines around a text that stands as a string in another one: its offsets become lines of the other.
+
+    `characters` gives the start and end in the other text of each character; it is asked once, if at all.
+    """
+
+    def __init__(self, around: Lines, characters: Callable[[], list[tuple[int, int]]]) -> None:
+        self._around = around
+        self._find = characters
+
+    @cached_property
+    def _characters(self) -> list[tuple[int, int]]:
+        return self._find() or [(0, 0)]
+
+    def offsets(self, start: int, end: int) -> tuple[int, int]:
+        """Start and end in the other text."""
+        last = len(self._characters) - 1
+        first = self._characters[min(start, last)][0 if start <= last else 1]
+        return first, max(first, self._characters[min(end - 1, last)][1]) if end > start else first
+
+    def span(self, start: int, end: int) -> Span:
+        return self._around.span(*self.offsets(start, end))
+
+    def line(self, number: int) -> str:
+        return self._around.line(number)
 
 
 class Fault(Exception):

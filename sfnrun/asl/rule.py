@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from sfnrun.errors import Severity
+from sfnrun.errors import Fix, Severity
 
 __all__ = ["RULES", "Finding", "Findings", "Rule", "rule"]
 
@@ -36,7 +36,7 @@ class Finding(Struct, frozen=True):
     `pointer` is the value the caret stands under, or its key if `key`; `offset` and `length` narrow it to characters of
     a string value. `location` is AWS's pointer where that is another one (AWS names the object that lacks a field, or
     has one too many). `severity` and `code` override those of the rule; `located` False is a problem that AWS gives no
-    location for.
+    location for. `fix` is what mends it, where that is safe.
     """
 
     pointer: Pointer
@@ -49,6 +49,7 @@ class Finding(Struct, frozen=True):
     located: bool = True
     severity: Severity | None = None
     code: str | None = None
+    fix: Fix | None = None
 
 
 Findings = Iterator[Finding]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from sfnrun.asl import inside, json_text
 from sfnrun.asl.file_text import MAX_DEFINITION, read_text, too_long
-from sfnrun.asl.place import Fault, Lines, Place, find
+from sfnrun.asl.place import Fault, Lines, Place, Rows, find
 from sfnrun.asl.substitution import Placeholder, Pointer, Substitutions, Unusable, substitute
-from sfnrun.errors import DefinitionError, Problem, Severity, Span
+from sfnrun.errors import DefinitionError, Fix, Problem, Severity, Span
 from sfnrun.payload import Json, dumps, loads
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "Placeholder",
     "Pointer",
     "Source",
+    "fault_problem",
+    "format_of",
     "from_text",
     "from_value",
     "load",
@@ -48,19 +50,42 @@ class Source:
     `format` is "json" or "yaml". `substituted` are the names of substitutions that were used, `substitutions` the
     values that were given for them, `unresolved` the placeholders without a value. `text` is "" for a value that came
     without one.
+
+    Of a machine inside a template, `within` is the place of its definition there and `expected` the names of the
+    placeholders that are given values when it is deployed. `text` is the text of the whole template with `places`
+    those of the part, or else the string that the definition is, with `rows` the lines around it.
     """
 
-    def __init__(self, name: str, text: str, format: Format, value: Json, places: Place | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        format: Format,
+        value: Json,
+        places: Place | None = None,
+        *,
+        rows: Rows | None = None,
+        within: Pointer = (),
+        expected: frozenset[str] = frozenset(),
+    ) -> None:
         self.name = name
         self.text = text
         self.format = format
         self.value = value
+        self.within = within
+        self.expected = expected
         self.substitutions = Substitutions(None)
         self.unresolved: tuple[Placeholder, ...] = ()
         self._given_places = places
+        self._given_rows = rows
         # Strings by pointer, and keys by new name, as they stood before substitution.
         self._written: Mapping[Pointer, str] = {}
         self._renamed: Mapping[str, str] = {}
+
+    @property
+    def length(self) -> int:
+        """The characters of the definition; those of its JSON text where it is an object of a template."""
+        return len(dumps(self.value)) if self.within and self._given_rows is None else len(self.text)
 
     @property
     def substituted(self) -> tuple[str, ...]:
@@ -73,15 +98,15 @@ class Source:
             outcome = substitute(self.value, substitutions, mark, bare)
         except Unusable as error:
             hint = "put quotes around the placeholder, or give a number, true, false or null"
-            raise DefinitionError([self.problem("SFN-T16", str(error), error.pointer, hint=hint)]) from None
+            raise DefinitionError([self.problem("SFN-T16", str(error), error.pointer, hint=hint, code="")]) from None
         except ValueError as error:
             hint = "look at substitutions: in sfnrun.yaml and at --set"
-            raise DefinitionError([Problem("SFN-T16", str(error), hint=hint, path=self.name)]) from None
+            raise DefinitionError([Problem("SFN-T16", str(error), code="", hint=hint, path=self.name)]) from None
         self.unresolved, self._written, self._renamed = tuple(outcome.unresolved), outcome.written, outcome.renamed
 
     @cached_property
-    def _lines(self) -> Lines:
-        return Lines(self.text)
+    def _lines(self) -> Rows:
+        return self._given_rows or Lines(self.text)
 
     @cached_property
     def _places(self) -> Place:
@@ -151,6 +176,7 @@ class Source:
         code: str = "SCHEMA_VALIDATION_FAILED",
         severity: Severity = "error",
         location: str | None = None,
+        fix: Fix | None = None,
     ) -> Problem:
         """A Problem with what is at `pointer`: its key, or `length` characters of its string from `offset`.
 
@@ -163,7 +189,7 @@ class Source:
             span = self.locate_inside(pointer, offset, length)
         where = location_text(pointer) if location is None else location
         source_line = self._lines.line(span.line) if span else ""
-        return Problem(rule, message, severity, code, hint, where, self.name, span, source_line)
+        return Problem(rule, message, severity, code, hint, where, self.name, span, source_line, fix)
 
     def _nearest(self, pointer: Sequence[str | int]) -> Span | None:
         if not self.text:
@@ -187,7 +213,12 @@ def load(path: str | Path, *, substitutions: Mapping[str, Json] | None = None, l
     """
     name = str(path)
     text = read_text(name, limits=limits)
-    return from_text(text, name, _FORMATS.get(Path(name).suffix.lower()), substitutions, limits=limits)
+    return from_text(text, name, format_of(name), substitutions, limits=limits)
+
+
+def format_of(name: str) -> Format | None:
+    """What the extension of a file says; None if it says nothing."""
+    return _FORMATS.get(Path(name).suffix.lower())
 
 
 def from_text(
@@ -209,7 +240,7 @@ def from_text(
         read = _read_json if is_json else _read_yaml
         return read(name, text, Substitutions(substitutions))
     except Fault as fault:
-        raise DefinitionError([_problem(name, text, fault)]) from None
+        raise DefinitionError([fault_problem(name, text, fault)]) from None
 
 
 def from_value(value: Json, name: str = "<definition>", substitutions: Mapping[str, Json] | None = None) -> Source:
@@ -230,7 +261,7 @@ def _read_json(name: str, text: str, substitutions: Substitutions) -> Source:
     except ValueError:
         from sfnrun.asl.json_faults import faults
 
-        raise DefinitionError(_problem(name, text, fault) for fault in faults(text)) from None
+        raise DefinitionError(fault_problem(name, text, fault) for fault in faults(text)) from None
     if not isinstance(value, dict):
         raise _not_an_object(text)
     source = Source(name, text, "json", value)
@@ -283,15 +314,17 @@ def _unresolved_problem(source: Source, placeholder: Placeholder, severity: Seve
         offset=None if placeholder.is_key else placeholder.offset,
         length=len(placeholder.text),
         hint=f"{meant}give it one: --set {placeholder.name}=value, or substitutions: in sfnrun.yaml",
+        code="",
         severity=severity,
     )
 
 
-def _problem(name: str, text: str, fault: Fault) -> Problem:
-    """The Problem of a Fault, with the location that AWS's JSON parser would give."""
+def fault_problem(name: str, text: str, fault: Fault, rows: Rows | None = None) -> Problem:
+    """The Problem of a Fault, with the location that AWS's JSON parser would give; `rows` if it is not the lines'."""
     lines = Lines(text)
     offset = min(fault.offset, len(text))
     span = lines.span(offset, offset + fault.length)
+    shown = rows.span(offset, offset + fault.length) if rows else span
     is_syntax = fault.code == "INVALID_JSON_DESCRIPTION"
     excerpt = f'{text}"' if len(text) <= 500 else f'{text[:500]}"[truncated {len(text) - 500} chars]'
     return Problem(
@@ -301,8 +334,8 @@ def _problem(name: str, text: str, fault: Fault) -> Problem:
         hint=_printable(fault.hint),
         location=f'[Source: (String)"{excerpt}; line: {span.line}, column: {span.column}]' if is_syntax else "/",
         path=name,
-        span=span,
-        source_line=lines.line(span.line),
+        span=shown,
+        source_line=(rows or lines).line(shown.line),
     )
 
 
@@ -323,7 +356,7 @@ def _not_an_object(text: str) -> Fault:
 def _template_tag(value: dict[str, Json], tag: Tag) -> Fault:
     if isinstance(value.get("Resources"), dict):
         rule, message = "SFN-S15", "this is a CloudFormation template, not the definition of a state machine"
-        hint = "give the file that its DefinitionUri names"
+        hint = "give the template as a file, and the machines in it are found"
     else:
         rule, message = "SFN-S14", f"{tag.name} means something in a CloudFormation template only"
         hint = "write ${Name} and give it with --set Name=value"

@@ -32,6 +32,7 @@ _WORDS: dict[str, Json] = {
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_PROPERTIES = re.compile(r"(?:[!&]\S*\s+)*")
 _PLACEHOLDER = re.compile(r"\$\{[^{}\"\s]+\}")
 
 _CORE = "tag:yaml.org,2002:"
@@ -57,15 +58,15 @@ class Tag(Struct, frozen=True):
     end: int
 
 
-def decode(text: str) -> tuple[Json, Place, str, list[Tag]]:
+def decode(text: str, *, any_keys: bool = False) -> tuple[Json, Place, str, list[Tag]]:
     """The value, its places, the mark of unquoted placeholders ("" if none), and the CloudFormation tags in it.
 
     A tag comes back in its long form: `!GetAtt A.Arn` as `{"Fn::GetAtt": ["A", "Arn"]}`. Raises Fault if the text is no
-    YAML, or has something for which JSON has no value.
+    YAML, or has something for which JSON has no value; `any_keys` takes keys that look like numbers for strings.
     """
     import yaml  # costs 15 ms, and most definitions are JSON
 
-    reader = _Reader(text)
+    reader = _Reader(text, any_keys)
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             handle = _EVENTS.get(type(event).__name__)
@@ -113,12 +114,13 @@ class _Open(Struct):
 class _Reader:
     """Builds value and places from events, without recursion."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, any_keys: bool) -> None:
         self.value: Json = None
         self.place = Place(0, len(text))
         self.mark = ""
         self.tags: list[Tag] = []
         self._text = text
+        self._any_keys = any_keys
         self._documents = 0
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Json, Place, int]] = {}
@@ -134,7 +136,8 @@ class _Reader:
             raise self._refused("a key is a string, not a mapping or sequence", event, "put it in quotes", 1)
         if len(self._open) == MAX_DEPTH:
             raise self._refused(f"nested deeper than {MAX_DEPTH:,} levels", event, "AWS refuses this too", 1)
-        place = Place(event.start_mark.index, event.start_mark.index)
+        start = self._start(event)
+        place = Place(start, start)
         is_mapping = type(event).__name__ == "MappingStartEvent"
         place.children = {} if is_mapping else []
         tag = self._cloudformation_tag(event, frozenset({None, "!", _CORE + ("map" if is_mapping else "seq")}))
@@ -156,10 +159,18 @@ class _Reader:
             return
         tag = self._cloudformation_tag(event, _STRING_TAGS | _TYPED_TAGS.keys())
         value = _long_form(tag, self._scalar_value(event))
-        place = Place(event.start_mark.index, event.end_mark.index)
+        place = Place(self._start(event), event.end_mark.index)
         if event.anchor:
             self._anchors[event.anchor] = (value, place, 1)
         self._add(value, place, 1)
+
+    def _start(self, event: Any) -> int:
+        """Where a value itself begins: past its tag and anchor."""
+        start: int = event.start_mark.index
+        if event.tag is None and event.anchor is None:
+            return start
+        properties = _PROPERTIES.match(self._text, start, max(start, event.end_mark.index))
+        return properties.end() if properties else start
 
     def _scalar_value(self, event: Any) -> Json:
         is_plain = event.implicit[0] and event.tag is None
@@ -182,7 +193,7 @@ class _Reader:
         parent, name = self._open[-1], event.value
         start, end = event.start_mark.index, event.end_mark.index
         parent.is_merge = event.implicit[0] and name == "<<"
-        if event.implicit[0] and not _is_text(name):
+        if event.implicit[0] and not self._any_keys and not _is_text(name):
             hint = f'put it in quotes: "{name}"'
             raise self._refused(f"the key {name or 'of nothing'} is not a string", event, hint)
         if name in parent.keys and not parent.is_merge:

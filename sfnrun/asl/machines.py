@@ -1,0 +1,82 @@
+"""A file's machines: the one that it is, or those that a template declares; `template.yaml#Order` is one of these."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from sfnrun.asl.file_text import read_text
+from sfnrun.asl.source import Source, format_of, from_text
+from sfnrun.errors import DefinitionError, Problem, UsageError
+from sfnrun.payload import Json
+
+__all__ = ["Part", "machine_in", "machines_in", "split_name"]
+
+
+class Part(Struct, frozen=True):
+    """One machine of a file: its Source, or the Problems that keep it from being one.
+
+    `name` is its name in a template, "" for a file that is a definition; `path` the file that its Problems are in: that
+    of the template, or the one that holds the definition. `workflow_type` is "" where nothing says it.
+    """
+
+    name: str
+    path: str
+    source: Source | None
+    workflow_type: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """`template.yaml#Order` in two; a file may have a # in its name."""
+    path, mark, machine = name.rpartition("#")
+    return (path, machine) if mark and path and not os.path.lexists(name) else (name, "")
+
+
+def machines_in(
+    name: str, substitutions: Mapping[str, Json] | None = None, *, text: str | None = None, limits: bool = True
+) -> list[Part]:
+    """Every machine of a file, in the order in which they stand; of "-", of standard input.
+
+    `text` is that of the file, if it has been read. Raises DefinitionError if the file cannot be read at all.
+    """
+    path, wanted = split_name(name)
+    text = read_text(path, limits=limits) if text is None else text
+    parts = _templated(path, text, substitutions or {})
+    if parts is None:
+        parts = [Part("", path, from_text(text, path, format_of(path), substitutions, limits=limits))]
+    if not wanted:
+        return parts
+    return [part for part in parts if part.name == wanted] or _refuse(path, parts, f"there is no {wanted}")
+
+
+def _templated(path: str, text: str, substitutions: Mapping[str, Json]) -> list[Part] | None:
+    if "Resources" not in text and "resources" not in text and "stepFunctions" not in text:
+        return None
+    from sfnrun.asl import templates  # most files are definitions
+
+    return templates.parts(path, text, substitutions) if templates.may_be_template(text) else None
+
+
+def machine_in(name: str, substitutions: Mapping[str, Json] | None = None, *, limits: bool = True) -> Source:
+    """The one machine of a file. Raises DefinitionError, and UsageError if a template has several or none."""
+    parts = machines_in(name, substitutions, limits=limits)
+    if len(parts) != 1:
+        path, _ = split_name(name)
+        raise _choice(path, parts, f"it has {len(parts)} state machines" if parts else "it has no state machine")
+    (part,) = parts
+    if part.source is None:
+        raise DefinitionError(part.problems)
+    return part.source
+
+
+def _refuse(path: str, parts: list[Part], message: str) -> list[Part]:
+    raise _choice(path, parts, message)
+
+
+def _choice(path: str, parts: list[Part], message: str) -> UsageError:
+    names = [part.name for part in parts if part.name]
+    hint = f"name one: {', '.join(f'{path}#{name}' for name in names[:5])}" if names else "give the definition's file"
+    return UsageError(f"{path}: {message}", hint)
