@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 __all__ = ["app"]
 
-_COMMANDS = ("validate", "execute", "trace")
+_COMMANDS = ("validate", "execute", "resume", "redrive", "stop", "trace")
 
 
 class _Commands(TyperGroup):

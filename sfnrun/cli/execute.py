@@ -106,6 +106,10 @@ def execute(
         typer.Option(metavar="DIR", help="Histories.", show_default=".sfnrun/executions", rich_help_panel=_KEPT),
     ] = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="Keep no history.", rich_help_panel=_KEPT)] = False,
+    fsync: Annotated[
+        bool,
+        typer.Option("--fsync", help="Safe from power cuts, too: each answer is on the disk.", rich_help_panel=_KEPT),
+    ] = False,
 ) -> None:
     """Run a state machine; its output goes to stdout, alone."""
     import sfnrun
@@ -145,6 +149,7 @@ def execute(
             listener=watch.listener,
             keep_events=False,
             interruptible=True,
+            fsync=fsync,
         )
     watch.close(result, source)
     if result.output_text is not None:

@@ -1,13 +1,12 @@
 """`sfnrun trace`: recorded executions listed, shown and replayed; user code is never imported."""
 
-import sys
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sfnrun.cli import trace_export, trace_import
+from sfnrun.cli import trace_export, trace_import, trace_list
 from sfnrun.cli.recorded import Folder, Name, folder_of
 
 if TYPE_CHECKING:
@@ -31,18 +30,7 @@ class ShowFormat(StrEnum):
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")]
 
 
-@app.command("list", epilog="Example: [bold]sfnrun trace list[/bold]")
-def list_(history: Folder = None) -> None:
-    """List recorded executions, the newest first."""
-    from sfnrun.cli.arguments import recorded
-    from sfnrun.cli.output import write_text
-    from sfnrun.view.listing import listing
-
-    files = recorded(folder_of(history))
-    if not files:
-        print(f"no executions are recorded in {folder_of(history)}", file=sys.stderr)
-        return
-    write_text("\n".join(listing(files)))
+app.command("list", epilog=trace_list.EXAMPLE)(trace_list.list_)
 
 
 @app.command("show", epilog="Example: [bold]sfnrun trace show last --format aws | jq '.events[].type'[/bold]")

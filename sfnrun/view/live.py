@@ -18,7 +18,8 @@ from rich.text import Text
 
 from sfnrun.view.line import Line, segments
 from sfnrun.view.measures import cells, clean, counted, duration, fit
-from sfnrun.view.story import BIG_MAP, OpenState, Story
+from sfnrun.view.open_state import OpenState
+from sfnrun.view.story import BIG_MAP, Story
 
 __all__ = ["LiveTrace"]
 

@@ -15,16 +15,15 @@ from sfnrun.payload import Json, Payload, loads
 from sfnrun.view.changes import summary
 from sfnrun.view.line import Line
 from sfnrun.view.measures import clean, counted, duration
+from sfnrun.view.open_state import ENTERED, LeftOpen, OpenState
 
-__all__ = ["OpenState", "Story"]
+__all__ = ["Story"]
 
 # A Map with more items than this is a progress bar and its failures.
 BIG_MAP = 20
 _SHOWN_FAILURES = 10
 
-_TYPES = ("Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
-_ENTERED = {f"{name}StateEntered": name for name in _TYPES}
-_EXITED = {f"{name}StateExited" for name in _TYPES}
+_EXITED = {f"{name}StateExited" for name in ENTERED.values()}
 _FAILURES = {
     *(f"LambdaFunction{end}" for end in ("Failed", "TimedOut", "ScheduleFailed", "StartFailed")),
     *(f"Task{end}" for end in ("Failed", "TimedOut", "StartFailed", "SubmitFailed")),
@@ -33,31 +32,6 @@ _FAILURES = {
 }
 # AWS names the state of a States.Runtime error only in the text of its cause.
 _ENTERED_AT = re.compile(r"entered at the event id #(\d+)")
-
-
-class OpenState:
-    """A state that has been entered and not left: one for every running fiber."""
-
-    __slots__ = (
-        "at", "cached", "caught", "done", "error", "failed", "fiber", "id", "input", "name", "retries", "total", "type",
-        "until",
-    )  # fmt: skip
-
-    def __init__(self, event: Event) -> None:
-        self.name: str = event.details["name"]
-        self.type = _ENTERED[event.type]
-        self.at = event.at
-        self.fiber = event.fiber
-        self.id = event.id
-        self.input: Payload | None = event.details.get("input")
-        self.retries = 0
-        self.error: str | None = None
-        self.caught = False
-        self.cached = False
-        self.until: int | None = None
-        self.total: int | None = None
-        self.done = 0
-        self.failed = 0
 
 
 class Story:
@@ -74,6 +48,7 @@ class Story:
         self._labels: dict[str, tuple[str, ...] | None] = {"": ()}
         self._failures_shown = 0
         self._decided: dict[str, tuple[OpenState, Event]] = {}
+        self._left_open = LeftOpen()
         self.open: dict[str, OpenState] = {}
         self.states = self.retries = self.hits = self.events = 0
         self.began: int | None = None
@@ -83,7 +58,7 @@ class Story:
         self.error: str | None = None
         self.cause: str | None = None
         self._acts: dict[str, Callable[[Event], None]] = {
-            **dict.fromkeys(_ENTERED, self._entered),
+            **dict.fromkeys(ENTERED, self._entered),
             **dict.fromkeys(_EXITED, self._exited),
             **dict.fromkeys(_FAILURES, self._failed),
             **dict.fromkeys(("TaskScheduled", "LambdaFunctionScheduled", "ActivityScheduled"), self._asked),
@@ -97,6 +72,7 @@ class Story:
             "ExecutionFailed": self._ended,
             "ExecutionTimedOut": self._ended,
             "ExecutionAborted": self._ended,
+            "ExecutionRedriven": self._redriven,
         }
 
     # What happens
@@ -119,6 +95,7 @@ class Story:
     def _entered(self, event: Event) -> None:
         self.states += 1
         state = self.open[event.fiber] = OpenState(event)
+        self._left_open.forget_inside(event.fiber)
         if self._decided:
             self._say_decision(event.fiber, state.name)
 
@@ -171,6 +148,7 @@ class Story:
         if state is None:
             return
         state.until = None
+        self._left_open.forget_inside(event.fiber)
         if labels is not None:
             text = "" if state.total is None else counted(state.total, "item")
             self._say(Line("opened", labels, clean(state.name), state.type, text))
@@ -207,6 +185,11 @@ class Story:
         if self.open:
             self._close_all(event)
 
+    def _redriven(self, event: Event) -> None:
+        self.status, self.error, self.cause, self.origin = "RUNNING", None, None, None
+        self._say(Line("retry", text=f"redriven, redrive {event.details['redriveCount']}"))
+        self.open.update(self._left_open.take(event.at))
+
     # How states that do not exit come to an end
 
     def _close_all(self, event: Event) -> None:
@@ -234,6 +217,7 @@ class Story:
             self._say_closed(state, state.error or (error or "" if state.type == "Fail" else None))
 
     def _say_closed(self, state: OpenState, error: str | None) -> None:
+        self._left_open.keep(state)
         if error is not None:
             self.origin = self.origin or state.name
             self._pass_up(state, error)
