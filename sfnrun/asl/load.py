@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from sfnrun.asl.inspection import Wanted, inspect, problems_of
 from sfnrun.asl.machines import machine_in
 from sfnrun.asl.model import Machine, Map, Parallel, State, StateMachine
 from sfnrun.asl.parse import parse
 from sfnrun.asl.source import Source, from_text, from_value, unresolved_problems
-from sfnrun.asl.verdicts import is_known_clean, remember_clean
 from sfnrun.errors import DefinitionError, Problem, UsageError
 from sfnrun.payload import Json
 
@@ -26,12 +26,16 @@ def load(
     substitutions: Mapping[str, Json] | None = None,
     workflow_type: WorkflowType = "STANDARD",
     limits: bool = True,
+    ignore: Collection[str] = (),
 ) -> Machine:
-    """The Machine of a definition: a path, its text, or its JSON value. Raises DefinitionError with its Problems."""
+    """The Machine of a definition: a path, its text, or its JSON value. Raises DefinitionError with its Problems.
+
+    `ignore` are rules whose Problems do not count.
+    """
     if isinstance(definition, Machine):
         return definition
     source = as_source(definition, substitutions, limits=limits)
-    errors = [problem for problem in problems_of(source, workflow_type) if problem.severity == "error"]
+    errors = [problem for problem in problems_of(source, workflow_type, (), ignore) if problem.severity == "error"]
     errors += unresolved_problems(source)
     if errors:
         raise DefinitionError(errors)
@@ -51,7 +55,7 @@ def as_source(
             return definition
         case Path():
             return machine_in(str(definition), substitutions, limits=limits)
-        case str() if definition.lstrip().startswith("{") or "\n" in definition:
+        case str() if _is_text(definition):
             return from_text(definition, "<definition>", substitutions=substitutions, limits=limits)
         case str():
             return machine_in(definition, substitutions, limits=limits)
@@ -60,30 +64,32 @@ def as_source(
     raise UsageError(f"A definition is a path, a text or a dict, not {type(definition).__name__}.")
 
 
+def _is_text(definition: str) -> bool:
+    return definition.lstrip().startswith("{") or "\n" in definition
+
+
 def validate(
     definition: Definition,
     *,
     substitutions: Mapping[str, Json] | None = None,
-    workflow_type: WorkflowType = "STANDARD",
+    workflow_type: WorkflowType | None = None,
+    select: Collection[str] = (),
+    ignore: Collection[str] = (),
 ) -> list[Problem]:
-    """All Problems of a definition, in order of line; none is hidden by another. Nothing of the user's is run."""
+    """All Problems of a definition, in order of line; none is hidden by another. Nothing of the user's is run.
+
+    A path may be that of a CloudFormation, SAM, CDK or Serverless template: its machines are checked, as the
+    `workflow_type` that it says. `select` are the rules to check instead of those that are on by default, `ignore`
+    those to leave out: ids as "SFN-G02", or sections as "SFN-G".
+    """
+    if isinstance(definition, Path) or (isinstance(definition, str) and not _is_text(definition)):
+        wanted = Wanted(substitutions or {}, workflow_type or "", tuple(select), tuple(ignore))
+        return [problem for found in inspect(str(definition), wanted) for problem in found.problems]
     try:
         source = as_source(definition, substitutions)
     except DefinitionError as error:
         return list(error.problems)
-    return problems_of(source, workflow_type)
-
-
-def problems_of(source: Source, workflow_type: WorkflowType) -> list[Problem]:
-    """What the rules find. A definition that is known to be clean is not checked again."""
-    if is_known_clean(source, workflow_type):
-        return []
-    from sfnrun.asl.rules import check
-
-    problems = check(source, workflow_type=workflow_type)
-    if not problems:
-        remember_clean(source, workflow_type)
-    return problems
+    return problems_of(source, workflow_type or "STANDARD", select, ignore)
 
 
 def _unsupported(source: Source, graph: StateMachine) -> list[Problem]:

@@ -12,7 +12,7 @@ from sfnrun.asl.source import Source, format_of, from_text
 from sfnrun.errors import DefinitionError, Problem, UsageError
 from sfnrun.payload import Json
 
-__all__ = ["Part", "machine_in", "machines_in", "split_name"]
+__all__ = ["Part", "machine_in", "machines_in", "may_hold_template", "split_name"]
 
 
 class Part(Struct, frozen=True):
@@ -46,18 +46,23 @@ def machines_in(
     text = read_text(path, limits=limits) if text is None else text
     parts = _templated(path, text, substitutions or {})
     if parts is None:
-        parts = [Part("", path, from_text(text, path, format_of(path), substitutions, limits=limits))]
+        parts = [Part("", path, from_text(text, path, format_of(path, text), substitutions, limits=limits))]
     if not wanted:
         return parts
     return [part for part in parts if part.name == wanted] or _refuse(path, parts, f"there is no {wanted}")
 
 
 def _templated(path: str, text: str, substitutions: Mapping[str, Json]) -> list[Part] | None:
-    if "Resources" not in text and "resources" not in text and "stepFunctions" not in text:
+    if not may_hold_template(text):
         return None
     from sfnrun.asl import templates  # most files are definitions
 
     return templates.parts(path, text, substitutions) if templates.may_be_template(text) else None
+
+
+def may_hold_template(text: str) -> bool:
+    """Whether a text has a word that no template lacks, and few definitions have."""
+    return "esources" in text or "stepFunctions" in text
 
 
 def machine_in(name: str, substitutions: Mapping[str, Json] | None = None, *, limits: bool = True) -> Source:

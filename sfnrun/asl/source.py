@@ -213,12 +213,13 @@ def load(path: str | Path, *, substitutions: Mapping[str, Json] | None = None, l
     """
     name = str(path)
     text = read_text(name, limits=limits)
-    return from_text(text, name, format_of(name), substitutions, limits=limits)
+    return from_text(text, name, format_of(name, text), substitutions, limits=limits)
 
 
-def format_of(name: str) -> Format | None:
-    """What the extension of a file says; None if it says nothing."""
-    return _FORMATS.get(Path(name).suffix.lower())
+def format_of(name: str, text: str) -> Format:
+    """What the extension of a file says, else what its text looks like: JSON begins with `{` or `[`."""
+    by_name = _FORMATS.get(Path(name).suffix.lower())
+    return by_name or ("json" if text.lstrip()[:1] in ("{", "[") else "yaml")
 
 
 def from_text(

@@ -76,6 +76,11 @@ class Substitutions:
         """The values as they were given; none if no placeholder asked for one."""
         return self._values if self.used else {}
 
+    @property
+    def values(self) -> Mapping[str, Json]:
+        """The values as they were given, whether they were asked for or not."""
+        return self._values
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 

@@ -7,20 +7,45 @@ hash of all that it depends on; nothing is ever read from it. Where the folder c
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 
 from sfnrun import __version__
 from sfnrun.asl.source import Source
 from sfnrun.digest import sha256_hex
-from sfnrun.payload import dumps
+from sfnrun.payload import Json, dumps
 
-__all__ = ["is_known_clean", "remember_clean"]
+__all__ = ["is_known_clean", "remember_clean", "verdict", "verdict_on"]
 
 # So many are kept; the oldest half goes when there are more.
-MOST = 2000
+MOST = 5000
 
-# What decides a verdict besides the definition: a change of any rule is a change of one of these files.
-_CODE = ("rules", "shape.py", "schema.json", "outline.py", "source.py")
+Verdict = str
+
+
+def verdict(
+    text: str,
+    format: str,
+    given: Mapping[str, Json],
+    workflow_type: str,
+    select: Collection[str] = (),
+    ignore: Collection[str] = (),
+    within: tuple[str | int, ...] = (),
+) -> Verdict:
+    """The name of the verdict on a text; `given` are its substitutions, and none if it has no placeholders."""
+    about = [__version__, _rules_changed_at(), workflow_type, format, text, dict(given), within]
+    return sha256_hex(dumps([*about, sorted(select), sorted(ignore)]))
+
+
+def verdict_on(
+    source: Source, workflow_type: str, select: Collection[str] = (), ignore: Collection[str] = ()
+) -> Verdict | None:
+    """The name of the verdict on a Source; None if it has no text, as one built in Python."""
+    if not source.text:
+        return None
+    given = source.substitutions.values
+    return verdict(source.text, source.format, given, workflow_type, select, ignore, source.within)
 
 
 def _folder() -> Path:
@@ -29,36 +54,35 @@ def _folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "sfnrun" / "clean"
 
 
-def _name(source: Source, workflow_type: str) -> str:
-    about = [__version__, _rules_changed_at(), workflow_type, source.format, source.text, source.substitutions.given]
-    return sha256_hex(dumps(about))
-
-
-def _rules_changed_at() -> list[int]:
+@cache
+def _rules_changed_at() -> int:
     """When the rules were last changed, for those who work on them."""
-    here = Path(__file__).parent
-    return [os.stat(here / name).st_mtime_ns for name in _CODE]
+    here = os.path.dirname(__file__)
+    folders = (here, os.path.join(here, "rules"), os.path.join(here, "templates"))
+    entries = (entry for folder in folders for entry in os.scandir(folder))
+    return max(entry.stat().st_mtime_ns for entry in entries if entry.name.endswith((".py", ".json")))
 
 
-def is_known_clean(source: Source, workflow_type: str) -> bool:
-    """Whether this very text was checked before, by this version, and nothing was found."""
-    if not source.text:
+def is_known_clean(name: Verdict | None) -> bool:
+    """Whether this was checked before, by this version, and nothing was found."""
+    if name is None:
         return False
     try:
-        return (_folder() / _name(source, workflow_type)).exists()
+        return (_folder() / name).exists()
     except (OSError, RuntimeError):  # no home folder
         return False
 
 
-def remember_clean(source: Source, workflow_type: str) -> None:
+def remember_clean(name: Verdict | None) -> None:
     """Keep the verdict that nothing was found."""
-    if not source.text:
+    if name is None:
         return
     try:
         folder = _folder()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _name(source, workflow_type)).touch()
-        _cull(folder)
+        (folder / name).touch()
+        if name.startswith("00"):  # now and then
+            _cull(folder)
     except (OSError, RuntimeError):
         return
 

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent / "rules"
 HELLO = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
 
 # Rules that no small text can break.
-WITHOUT_FILE = {"SFN-S00", "SFN-S13", "SFN-S15"}
+WITHOUT_FILE = {"SFN-S00", "SFN-S13", "SFN-S15", "SFN-S16"}
 
 
 def fixtures() -> dict[str, dict[str, Any]]:

@@ -185,6 +185,17 @@ def yaml_is_json(_: object) -> Findings:
     yield from ()
 
 
+@rule("SFN-S16", on="source", severity="warning", code="")
+def comments_ignore_what_there_is(_: object) -> Findings:
+    """A comment `# sfnrun: ignore` names rules that exist.
+
+    Else it ignores nothing, and what it was meant for is told.
+
+    Example: `# sfnrun: ignore SFN-G99`
+    """
+    yield from ()
+
+
 @rule("SFN-S15", on="source", severity="info", code="")
 def template_holds_its_machine(_: object) -> Findings:
     """A template holds the definition of its state machine, or names a file that does.

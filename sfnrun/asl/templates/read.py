@@ -165,7 +165,8 @@ def _file(
     path = _path(template, machine)
     if not os.path.isfile(path):
         raise DefinitionError([_not_there(template, machine, path)])
-    source = from_text(read_text(path), path, format_of(path), substitutions)
+    text = read_text(path)
+    source = from_text(text, path, format_of(path, text), substitutions)
     source.expected = expected | _serverless_names(machine, source.text)
     return source
 
