@@ -167,8 +167,12 @@ def _choice(state: State, steps: Pointer, rule: dict[str, Any]) -> Iterator[Foun
         at, current = waiting.pop()
         yield from _path(state, "variable", (*at, "Variable"), current.get("Variable"))
         for name in current:
-            if name.endswith("Path") and name in operators():
+            if name not in operators():
+                continue
+            if name.endswith("Path"):
                 yield from _path(state, "operand", (*at, name), current[name])
+            elif name.startswith("String") and isinstance(current[name], str):
+                yield Found(state, "path", "constant", state.at(*at, name), current[name], name)
         for name in ("And", "Or"):
             waiting += objects(current.get(name), (*at, name))
         if isinstance(current.get("Not"), dict):

@@ -199,3 +199,17 @@ def templates_are_walked(found: Found) -> Findings:
     """
     if _is_no_expression(found) and found.depth > 1 and found.field != "Assign":
         yield in_template(found)
+
+
+@rule("SFN-D15", on="path", types=("constant",), severity="warning", code="NO_PATH")
+def paths_stand_under_path_fields(found: Found) -> Findings:
+    """A path stands in a field whose name ends in Path.
+
+    In `Error`, `Cause` and the String comparisons of a Choice it is a text like any other. (Result: SFN-P01.)
+
+    Example: `{"Variable": "$.a", "StringEquals": "$.b", "Next": "B"}`
+    """
+    if found.field != "Result" and looks_like_path(found.text):
+        message = f"The field '{found.field}' looks like a JSONPath but its name does not end with 'Path'"
+        hint = "" if found.field == "StringMatches" else f"write '{found.field}Path', if it is to be evaluated"
+        yield Finding(found.pointer, message, hint, key=True)
