@@ -147,7 +147,7 @@ class HistoryFile:
         text = payload.text
         if len(text) <= INLINE:
             return encode_basestring(text)
-        if text in self._known:
+        if self._known and text in self._known:  # hashing a large text takes its time
             payload.mark = (self, self._known[text])
             return str(payload.mark[1])
         self._values += 1
@@ -254,7 +254,7 @@ def _recording(path: Path, data: bytes, values: dict[int, str]) -> Recording:
     if not raw_lines:
         raise _foreign(path, last)
     start = _parsed(path, 1, raw_lines[0])
-    _check_start(path, start)
+    _check_start(path, start, raw_lines[0])
     return Recording(path, start, tuple(_resolved(path, raw_lines, values)))
 
 
@@ -262,10 +262,10 @@ def _missing(path: Path) -> HistoryError:
     return HistoryError(f"There is no history {path}.", "See `sfnrun trace list`.")
 
 
-def _check_start(path: Path, start: Mapping[str, Json]) -> None:
+def _check_start(path: Path, start: Mapping[str, Json], text: str) -> None:
     version = start.get("sfnrun")
     if not isinstance(version, int):
-        raise _foreign(path, "")
+        raise _foreign(path, text)
     if version > FORMAT:
         raise HistoryError(
             f"The history {path} has format {version}; this sfnrun reads up to {FORMAT}.", "Upgrade sfnrun."
