@@ -26,6 +26,7 @@ from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import Caching, cached
 from sfnrun.tasks.cached.behind import CodeBehind
+from sfnrun.tasks.names import same_function
 
 __all__ = ["CacheOptions", "RunCache", "compile_key", "open_cache"]
 
@@ -47,7 +48,7 @@ class RunCache:
 
     def __init__(self, config: Config, options: CacheOptions, say: Callable[[str], None]) -> None:
         everything = CacheRule() if options.everything else None
-        policies = Policies(config, compile_key, everything=everything, ttl_ms=options.ttl_ms)
+        policies = Policies(config, compile_key, everything=everything, ttl_ms=options.ttl_ms, spelled=same_function)
         home = config.path.parent if config.path else Path.cwd()
         self.store = Store(open_backend(config.cache), say)
         self._background = Background()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -24,7 +24,8 @@ class Policies:
     """The policy of every Task that has one.
 
     `everything` is the rule for Tasks that no rule speaks of (`--cache`), `ttl_ms` goes before all rules'
-    (`--cache-ttl`). Raises UsageError if a rule names a task whose answers are not kept, ExpressionError for a key.
+    (`--cache-ttl`). `spelled(function, names)` is the one of the names that means the function, if any does. Raises
+    UsageError if a rule names a task whose answers are not kept, ConfigError for a key that does not compile.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Policies:
         *,
         everything: CacheRule | None = None,
         ttl_ms: int | None = None,
+        spelled: Callable[[str, Iterable[str]], str | None] = lambda name, names: None,
     ) -> None:
         self._config = config
         self._compile = compile_key
         self._everything = everything
         self._ttl_ms = ttl_ms
+        self._spelled = spelled
         self._rules = {rule.key: rule.cache for rule in config.tasks if rule.cache is not None}
         self._watched = {
             target.task for rule in self._rules.values() for target in rule.invalidates if target.key is None
@@ -60,7 +63,15 @@ class Policies:
         except KeyError:
             return self._found.setdefault(asked, self._find(*asked))
 
+    def named(self, name: str) -> Policy:
+        """The policy of the rule of this name. Raises UsageError if there is none."""
+        if name not in self._policies:
+            raise UsageError(f"{name} has no cache rule.", f"Known are: {', '.join(self._policies) or 'none'}.")
+        return self._policies[name]
+
     def _find(self, state: str, function: str | None, resource: str) -> Policy | None:
+        if function is not None:
+            function = self._spelled(function, self._rules) or function
         rule = self._config.cache_rule(state, function, resource)
         if rule is not None:
             policy = self._policies.get(rule.key)

@@ -69,7 +69,9 @@ class _Node:
         """All keys on this node; slow, for listings."""
         with self.breaker:
             dump = _ask_all(self._server, b"lru_crawler metadump all")
-        return [unquote(line[4:].split(b" ", 1)[0].decode()) for line in dump if line.startswith(b"key=")]
+        # A key that was stored over meanwhile stands there twice.
+        names = dict.fromkeys(line[4:].split(b" ", 1)[0] for line in dump if line.startswith(b"key="))
+        return [unquote(name.decode()) for name in names]
 
     def close(self) -> None:
         self._calls.close()

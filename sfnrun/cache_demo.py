@@ -1,0 +1,256 @@
+"""The bundled caching example, run and explained as it goes; every figure is measured, none is written here."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from sfnrun.asl.load import load
+from sfnrun.cache.backend import Backend, Unavailable
+from sfnrun.cache.outcome import tell
+from sfnrun.caching import CacheOptions, RunCache
+from sfnrun.config import CacheSettings, Config, load_config
+from sfnrun.engine.effects import Request
+from sfnrun.errors import UsageError
+from sfnrun.history.record import Event, Note
+from sfnrun.run import run
+from sfnrun.world import handlers
+
+__all__ = ["cache_demo"]
+
+_EXAMPLE = "statemachines/caching.asl.yaml"
+_SEED = 1
+
+# What each state of the example is there to show.
+_LESSONS = {
+    "FirstRead": (
+        "A miss makes three trips",
+        "Lazy loading: look into the cache, ask the database, keep the answer. Only what is asked for is ever kept.",
+    ),
+    "SecondRead": (
+        "A hit makes one",
+        "The same question, the same code: the kept answer is given, the database is not asked.",
+    ),
+    "ReadAfterExpiry": (
+        "A TTL expires",
+        "The state machine has waited 61 s. Its clock is virtual, so that cost nothing, and the answer is too old.",
+    ),
+    "ChangeBehindTheCache": (
+        "A direct write to the database",
+        "This Task has no cache rule. The price changes, and what is kept of it does not.",
+    ),
+    "ReadTheOldPrice": (
+        "A stale read",
+        "The cache cannot know. With lazy loading the old price is given until its TTL is over.",
+    ),
+    "WriteThroughTheCache": (
+        "Write-through",
+        "The Task that writes also keeps its result under the key that the reading Task will ask for.",
+    ),
+    "ReadTheNewPrice": (
+        "A hit that is right",
+        "The reader sees what was written, and the database is not asked.",
+    ),
+}
+
+
+class Trip(NamedTuple):
+    """One thing that was waited for."""
+
+    name: str
+    ms: float
+
+
+class _Timed:
+    """A backend whose trips are timed."""
+
+    def __init__(self, backend: Backend, trips: list[Trip]) -> None:
+        self._backend = backend
+        self._trips = trips
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._backend, name)
+        if name not in _TRIPS:
+            return found
+
+        def timed(*arguments: Any) -> Any:
+            # To say in an empty place that an answer is on its way is to look once more: somebody may have been faster.
+            claims = name == "swap" and arguments[1] is None
+            with _timing(self._trips, _TRIPS["get" if claims else name]):
+                return found(*arguments)
+
+        return timed
+
+
+_TRIPS = {"get": "look into the cache", "put": "keep the answer", "swap": "keep the answer"}
+
+
+@contextmanager
+def _timing(trips: list[Trip], name: str) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    except Unavailable:
+        name += ", in vain"
+        raise
+    finally:
+        trips.append(Trip(name, (time.perf_counter() - began) * 1000))
+
+
+class _Teacher:
+    """Hears what happens, and explains it."""
+
+    def __init__(self, write: Callable[[str], None], trips: list[Trip]) -> None:
+        self._write = write
+        self._trips = trips
+        self._note: Note | None = None
+        self._state = ""
+        self.count = 0
+
+    def note(self, note: Note) -> None:
+        if note.kind == "cache":
+            self._note = note
+
+    def event(self, event: Event) -> None:
+        if event.type == "TaskStateEntered":
+            self._state, self._note = event.details["name"], None
+            self._trips.clear()
+        elif event.type == "LambdaFunctionSucceeded" and self._state in _LESSONS:
+            self._explain(event.details["output"].value)
+
+    def _explain(self, answer: Any) -> None:
+        self.count += 1
+        title, why = _LESSONS[self._state]
+        told = tell(self._note.details) if self._note else "no cache"
+        lines = ["", f"{self.count}. {title}", f"   {why}", f"   {self._state}: {told}"]
+        lines += [f"     {trip.name:<24}{trip.ms:>9.2f} ms" for trip in _merged(self._trips)]
+        lines += [f"     price {answer['price']}, from the database's call no. {answer['database_calls']}"]
+        for line in lines:
+            self._write(line)
+
+
+def _merged(trips: list[Trip]) -> list[Trip]:
+    """Trips to the same place that follow one another, as one."""
+    return [Trip(name, sum(trip.ms for trip in same)) for name, same in groupby(trips, lambda trip: trip.name)]
+
+
+def cache_demo(write: Callable[[str], None], backend: str | None = None) -> None:
+    """Run the example and explain it, line by line; `backend` as in sfnrun.yaml, else a folder that is thrown away."""
+    root = _root()
+    with tempfile.TemporaryDirectory() as folder, _price_table(Path(folder)):
+        config = load_config(root / "statemachines/sfnrun.yaml", root / "statemachines")
+        settings = CacheSettings(backend or "disk", Path(folder) / "cache")
+        write(f"A slow database, and a cache in front of it: {backend or 'a folder'}. {_EXAMPLE} is run.")
+        _lesson(write, root, replace(config, cache=settings))
+        write("")
+        write("8. A cache node that is dead")
+        write("   The same run, and nobody listens where the cache should be. No Task fails: all are misses.")
+        _dead_node(write, root, replace(config, cache=_nobody(Path(folder))))
+
+
+def _lesson(write: Callable[[str], None], root: Path, config: Config) -> None:
+    trips: list[Trip] = []
+    _execute(root, config, trips, _Teacher(write, trips), write)
+
+
+def _dead_node(write: Callable[[str], None], root: Path, config: Config) -> None:
+    trips: list[Trip] = []
+    outcomes: list[str] = []
+
+    class Counting:
+        def event(self, event: Event) -> None:
+            pass
+
+        def note(self, note: Note) -> None:
+            if note.kind == "cache":
+                outcomes.append(note.details["outcome"])
+
+    status = _execute(root, config, trips, Counting(), lambda line: write(f"   {line}"))
+    in_vain = [trip.ms for trip in trips if "in vain" in trip.name]
+    kinds = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes))
+    write(f"   {status}: {kinds}; {len(in_vain)} trips in vain took {sum(in_vain):.2f} ms in all")
+
+
+def _execute(root: Path, config: Config, trips: list[Trip], listener: Any, say: Callable[[str], None]) -> str:
+    cache = RunCache(config, CacheOptions(), say)
+    cache.store.backend = _Timed(cache.store.backend, trips)
+    cache.store.generation("")  # opens the place, which is no part of a lesson
+    trips.clear()
+    definition = root / _EXAMPLE
+    handler_for = cache.around(_timed_handlers(handlers(load(definition), config), trips))
+    try:
+        result = run(
+            definition,
+            {"sku": "green-tea", "price": 18},
+            tasks=lambda request: handler_for(request)(request),
+            listener=listener,
+            seed=_SEED,
+            keep_events=False,
+        )
+    finally:
+        cache.close()
+    return result.status
+
+
+def _timed_handlers(handler_for: Any, trips: list[Trip]) -> Any:
+    """The same handlers, their time among the trips."""
+
+    def timed_for(request: Request) -> Any:
+        return _TimedHandler(handler_for(request), trips)
+
+    return timed_for
+
+
+class _TimedHandler:
+    def __init__(self, handler: Any, trips: list[Trip]) -> None:
+        self.handler = handler
+        self.time_limit = handler.time_limit
+        self.timed_out = handler.timed_out
+        self._trips = trips
+
+    def __call__(self, request: Request) -> Any:
+        with _timing(self._trips, "ask the database"):
+            return self.handler(request)
+
+
+def _root() -> Path:
+    """Where the example is: in the package if it was installed, beside it in the repository."""
+    package = Path(__file__).parent
+    for root in (package / "examples", package.parent):
+        if (root / _EXAMPLE).is_file():
+            return root
+    raise UsageError("The example is not installed.", f"It is {_EXAMPLE} in the repository.")
+
+
+@contextmanager
+def _price_table(folder: Path) -> Iterator[None]:
+    before = os.environ.get("PRICE_TABLE")
+    os.environ["PRICE_TABLE"] = str(folder / "prices.db")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PRICE_TABLE"]
+        else:
+            os.environ["PRICE_TABLE"] = before
+
+
+def _nobody(folder: Path) -> CacheSettings:
+    """A server that is not there; without a library to ask one, a folder that cannot be."""
+    if find_spec("redis") is None:
+        blocked = folder / "blocked"
+        blocked.write_text("no folder")
+        return CacheSettings("disk", blocked / "cache")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return CacheSettings(f"redis://127.0.0.1:{probe.getsockname()[1]}")

@@ -1,0 +1,143 @@
+"""What can be done with a cache from outside a run: look into it, clear it, carry it elsewhere, fill it beforehand."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sfnrun.asl.model import Resource
+from sfnrun.cache.backend import Unavailable
+from sfnrun.cache.backends import open_backend
+from sfnrun.cache.entry import Entry
+from sfnrun.cache.inventory import Inventory
+from sfnrun.cache.key import key_of, question_of, readable
+from sfnrun.cache.policies import Policies
+from sfnrun.cache.policy import NoKey, Policy, expiry, keep_seconds
+from sfnrun.cache.store import Store
+from sfnrun.caching import compile_key
+from sfnrun.config import Config
+from sfnrun.engine.effects import Pending, Reply, Request
+from sfnrun.errors import TaskFailed, UsageError
+from sfnrun.payload import Json, Payload, loads
+from sfnrun.tasks.cached.behind import CodeBehind
+from sfnrun.tasks.names import function_arn
+from sfnrun.tasks.resolve import Resolver
+
+__all__ = ["Warmed", "inventory", "now_ms", "warm"]
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 by the clock on the wall, which entries of runs under the real clock are judged by."""
+    return int(time.time() * 1000)
+
+
+@contextmanager
+def inventory(config: Config) -> Iterator[Inventory]:
+    """The cache that the settings name, for looking into it. Raises UsageError where it is out of reach."""
+    with _store(config) as store:
+        yield Inventory(store)
+
+
+@contextmanager
+def _store(config: Config) -> Iterator[Store]:
+    store = Store(open_backend(config.cache))
+    try:
+        yield store
+    except Unavailable as error:
+        raise UsageError(f"the cache is out of reach: {error}", "`cache:` in sfnrun.yaml says where it is") from error
+    finally:
+        store.close()
+
+
+class Warmed(NamedTuple):
+    """What came of warming: entries that were given with their value, handlers that were asked, and failed."""
+
+    given: int = 0
+    asked: int = 0
+    failed: int = 0
+
+
+def warm(config: Config, lines: Iterable[str]) -> Warmed:
+    """Fill the cache before it is asked, from lines `{"task": "GetPrice", "payload": {…}, "value": …}`.
+
+    `task` is the name of a rule in sfnrun.yaml. Without a `value` the handler of the state or function of that name is
+    asked. Raises UsageError for a line that says something else.
+    """
+    warmer = _Warmer(config)
+    with _store(config) as store:
+        outcomes = [warmer.keep(store, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return Warmed(outcomes.count("given"), outcomes.count("asked"), outcomes.count("failed"))
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    task: str
+    payload: msgspec.Raw
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Warmer:
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._policies = Policies(config, compile_key)
+        self._resolver = Resolver(config)
+        self._code_behind = CodeBehind(config.path.parent if config.path else Path.cwd())
+
+    def keep(self, store: Store, number: int, text: str) -> str:
+        """Keep the answer that a line speaks of; "given", "asked" or "failed"."""
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+            policy = self._policies.named(line.task)
+            payload = Payload(loads(bytes(line.payload).decode()))
+            question = question_of(policy, payload.value)
+        except (ValueError, NoKey) as error:
+            raise UsageError(f"line {number}: {error}", '{"task": "GetPrice", "payload": {…}, "value": …}') from error
+        if isinstance(line.value, msgspec.Raw):
+            self._store(store, policy, question, bytes(line.value).decode(), None, 0)
+            return "given"
+        return self._ask(store, policy, question, payload)
+
+    def _ask(self, store: Store, policy: Policy, question: Json, payload: Payload) -> str:
+        name = policy.task
+        region, account = self._config.region or "us-east-1", self._config.account or "123456789012"
+        resource = Resource(function_arn(name, region, account), "lambda", "lambda", name=name)
+        handler = self._resolver.find(name, name, resource)
+        if handler is None:
+            raise UsageError(f"nobody answers {name}", "give the line a value, or the task a handler")
+        request = Request("warm", "warm", name, resource, payload, 0, None, {}, at=now_ms())
+        began = time.perf_counter()
+        try:
+            result = handler(request)
+        except TaskFailed:
+            return "failed"
+        output = result.output if isinstance(result, Reply) else result
+        if isinstance(output, Pending) or (isinstance(result, Reply) and result.failure is not None):
+            return "failed"
+        took = round((time.perf_counter() - began) * 1000)
+        value = output if isinstance(output, Payload) else Payload.from_python(output)
+        self._store(store, policy, question, value.text, self._code_behind(handler, request), took)
+        return "asked"
+
+    def _store(self, store: Store, policy: Policy, question: Json, text: str, code: object, took_ms: int) -> None:
+        at, key = now_ms(), key_of(policy, question, os.environ)
+        entry = Entry(
+            "value",
+            policy.task,
+            policy.task,
+            at,
+            at,
+            expiry(policy, key, at),
+            took_ms,
+            policy.version,
+            dict(code) if isinstance(code, dict) else None,
+            generation=(store.generation(policy.task) or "") if policy.watched else "",
+            question=readable(question, policy.redact),
+            by="warm",
+        )
+        if not store.put(key, entry, text, keep_seconds(policy)):
+            raise Unavailable(f"{store.backend.label} keeps nothing")

@@ -1,0 +1,232 @@
+"""What can be done with a cache from outside: figures, lists that keep secrets, clearing, carrying, warming, a demo."""
+
+import json
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+import sfnrun
+from sfnrun.cache.inventory import Inventory
+from sfnrun.cache_demo import cache_demo
+from sfnrun.cache_tools import inventory, now_ms, warm
+from sfnrun.cli.cache import app
+from sfnrun.config import load_config
+from sfnrun.errors import UsageError
+
+from .world import World
+
+RULES = {
+    "GetPrice": {"ttl": "60s", "key": ["sku"]},
+    "PutPrice": {"writes": "GetPrice", "key": ["sku"]},
+    "GetStock": {"ttl": "10s", "redact": ["token"]},
+}
+
+
+@pytest.fixture
+def world(place, tmp_path) -> World:
+    return World(place.backend, tmp_path, RULES, takes_ms=1500, database={"a": 5, "b": 6})
+
+
+def test_figures_by_task(world):
+    world.price("a")
+    world.now += 1500
+    world.price("a")
+    world.price("b")
+    world.ask("PutPrice", {"sku": "a", "price": 7})
+    world.ask("GetStock", {"sku": "a"})
+    world.now += 10_000
+    stats = Inventory(world.store).stats(world.now)
+    found = {task.task: task for task in stats.tasks}
+    price = found["GetPrice"]
+    assert (price.entries, price.hits, price.misses, price.saved_ms) == (2, 1, 2, 1500)
+    assert price.hit_rate == pytest.approx(1 / 3)
+    assert price.oldest_ms == 8500
+    assert found["PutPrice"].stores == 1
+    assert found["PutPrice"].hit_rate is None
+    assert (stats.label, stats.faults) == (world.backend.label, 0)
+    assert price.bytes > 200
+
+
+def test_lists_keep_secrets(world):
+    world.ask("GetStock", {"sku": "a", "token": "sesame", "more": [{"token": "sesame"}]})
+    world.now += 1500 + 10_000
+    world.price("a")
+    world.now += 1500
+    entries = Inventory(world.store).entries(world.now)
+    assert [line.task for line in entries] == ["GetPrice", "GetStock"]
+    assert entries[1].question == '{"more":[{"token":"•••"}],"sku":"a","token":"•••"}'
+    assert entries[1].expires_in_ms == -1500
+    assert entries[0].expires_in_ms == 60_000
+    assert [line.task for line in Inventory(world.store).entries(world.now, "GetStock")] == ["GetStock"]
+
+
+def test_show_masks_unless_asked(world):
+    world.price("a")
+    key = world.ask("GetPrice", {"sku": "a"}).note["key"]
+    found = Inventory(world.store)
+    assert found.show(key).value == {"sku": "•••", "price": "•••"}
+    assert found.show(key[:6], reveal=True).value == {"sku": "a", "price": 5}
+    with pytest.raises(UsageError, match="no entry has a key that begins with 'x'"):
+        found.show("x")
+    world.price("b")
+    with pytest.raises(UsageError, match="2 entries"):
+        found.show("")
+
+
+def test_clear_one_task_what_expired_or_all(world):
+    for _ in range(2):
+        world.price("a")
+        world.ask("GetStock", {"sku": "a"})
+        world.now += 1500
+    found = Inventory(world.store)
+    assert found.clear(expired_at=world.now) == 0
+    world.now += 10_000
+    assert found.clear(expired_at=world.now) == 1
+    assert [line.task for line in found.entries(world.now)] == ["GetPrice"]
+    assert found.clear(task="GetStock") == 0
+    assert found.clear(task="GetPrice") == 1
+    world.price("a")
+    assert found.clear() == 1
+    world.store.flush()
+    assert found.entries(world.now) == []
+    assert world.ask("GetPrice", {"sku": "a"}).note["outcome"] == "miss"
+
+
+def test_what_is_exported_can_be_imported_elsewhere(world, tmp_path, place_of):
+    world.database["a"] = "ä\n\u2028 1.0"
+    world.price("a")
+    world.price("b")
+    lines = list(Inventory(world.store).export())
+    other = World(place_of("memory").backend, tmp_path, RULES, now=world.now + 1500)
+    assert Inventory(other.store).import_lines(lines) == 2
+    assert other.price("a") == world.database["a"]
+    assert other.price("b") == 6
+    assert other.calls == {}
+
+
+@pytest.mark.parametrize("line", ["nonsense", "{}", '{"key":"../x","entry":{},"text":"1"}'])
+def test_a_foreign_import_is_refused_as_a_whole(world, line):
+    world.price("a")
+    lines = [*Inventory(world.store).export(), line]
+    Inventory(world.store).clear()
+    with pytest.raises(UsageError, match="line 2 is no exported entry"):
+        Inventory(world.store).import_lines(lines)
+    assert Inventory(world.store).entries(world.now) == []
+
+
+# -- from the command line -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with a function, an sfnrun.yaml and a machine."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions/get_price.py").write_text(
+        "calls = []\n\ndef handler(event, context):\n    calls.append(1)\n"
+        "    if event['sku'] == 'bad':\n        raise ValueError('bad')\n"
+        "    return {'price': 5, 'calls': len(calls)}\n"
+    )
+    (tmp_path / "sfnrun.yaml").write_text("tasks: {GetPrice: {cache: {ttl: 1h, key: [sku]}}}\n")
+    return tmp_path
+
+
+def sfn_cache(*arguments: str, stdin: str | None = None):
+    return CliRunner().invoke(app, arguments, input=stdin)
+
+
+def test_warm_and_look(project):
+    (project / "prices.jsonl").write_text(
+        '{"task": "GetPrice", "payload": {"sku": "a"}}\n\n'
+        '{"task": "GetPrice", "payload": {"sku": "b"}, "value": 1.50}\n'
+    )
+    assert sfn_cache("warm", "prices.jsonl").stderr == "1 given, 1 asked, 0 failed\n"
+    listed = sfn_cache("list").stdout.splitlines()
+    assert listed[0].split() == ["key", "task", "age", "expires", "in", "took", "bytes", "asked"]
+    assert [line.split()[-1] for line in listed[1:]] == ['{"sku":"b"}', '{"sku":"a"}']
+    entries = json.loads(sfn_cache("list", "GetPrice", "--json").stdout)
+    assert json.loads(sfn_cache("show", entries[0]["key"]).stdout)["value"] == "•••"
+    assert json.loads(sfn_cache("show", entries[0]["key"], "--reveal").stdout)["value"] == 1.5
+    stats = json.loads(sfn_cache("stats", "--json").stdout)
+    assert (stats["tasks"][0]["task"], stats["tasks"][0]["entries"]) == ("GetPrice", 2)
+    table = sfn_cache("stats").stdout.splitlines()
+    assert table[1].split()[:3] == ["GetPrice", "-", "0"]
+    exported = sfn_cache("export").stdout
+    assert sfn_cache("clear", "--state", "GetPrice").stderr == "2 entries removed\n"
+    assert sfn_cache("list").stderr == "nothing is kept\n"
+    assert sfn_cache("import", "-", stdin=exported).stderr == "2 entries kept\n"
+    assert sfn_cache("clear", "--expired").stderr == "0 entries removed\n"
+    assert sfn_cache("clear", "--all").stderr == "2 entries removed\n"
+
+
+def test_warmed_answers_are_hits(project):
+    config = load_config(None, project)
+    warmed = warm(
+        config, ['{"task": "GetPrice", "payload": {"sku": "a"}}', '{"task":"GetPrice","payload":{"sku":"bad"}}']
+    )
+    assert warmed == (0, 1, 1)
+    with inventory(config) as found:
+        (line,) = found.entries(now_ms())
+        assert line.question == '{"sku":"a"}'
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("x", "line 1"),
+        ('{"task": "GetPrice"}', "payload"),
+        ('{"task": "Other", "payload": {}}', "no cache rule"),
+        ('{"task": "GetPrice", "payload": {}}', "no member 'sku'"),
+        ('{"task": "GetPrice", "payload": {}, "colour": 1}', "colour"),
+    ],
+)
+def test_lines_that_warm_nothing(project, line, says):
+    with pytest.raises(UsageError, match=says):
+        warm(load_config(None, project), [line])
+
+
+def test_clear_wants_to_know_what(project):
+    assert isinstance(sfn_cache("clear").exception, UsageError)
+    assert isinstance(sfn_cache("clear", "--all", "--expired").exception, UsageError)
+
+
+def test_a_cache_out_of_reach_is_told(project):
+    (project / "sfnrun.yaml").write_text("cache: {backend: 'redis://127.0.0.1:1'}\n")
+    failed = sfn_cache("stats").exception
+    assert isinstance(failed, UsageError)
+    assert failed.message.startswith("the cache is out of reach: redis 127.0.0.1:1")
+
+
+# -- the example -----------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_measures_what_it_says():
+    lines: list[str] = []
+    cache_demo(lines.append)
+    text = "\n".join(lines)
+    for told in (
+        "FirstRead: MISS (first time)",
+        "SecondRead: HIT age 0ms, expires in 1m, saved 1",
+        "ReadAfterExpiry: MISS (expired 1s ago)",
+        "ChangeBehindTheCache: no cache",
+        "ReadTheOldPrice: HIT",
+        "WriteThroughTheCache: STORE for GetPrice",
+        "price 14, from the database's call no. 2",
+        "price 18, from the database's call no. 4",
+        "the cache is out of reach",
+        "SUCCEEDED: 5 miss, 1 store;",
+    ):
+        assert told in text, text
+    assert text.index("no. 1") < text.index("no. 2")
+    assert "PRICE_TABLE" not in os.environ
+
+
+def test_the_example_runs_without_a_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRICE_TABLE", str(tmp_path / "prices.db"))
+    result = sfnrun.run("statemachines/caching.asl.yaml", {"sku": "tea-cup", "price": 11}, functions="functions")
+    assert result.status == "SUCCEEDED"
+    assert {name: answer["price"] for name, answer in result.output.items() if isinstance(answer, dict)} == {
+        "first": 9, "second": 9, "after_expiry": 9, "changed": 10, "old": result.output["old"]["price"], "written": 11,
+        "new": 11,
+    }  # fmt: skip
