@@ -31,14 +31,14 @@ class Wanted(Struct, frozen=True):
 
 
 class Inspection(Struct, frozen=True):
-    """What was found in a file, by line. `sources` are the machines in it that could be read.
+    """What was found in a file, by line. `machines` are those in it that could be read, each with what it has wrong.
 
     `is_readable` is False if there is nothing that could have been checked: no such file, a folder, no permission.
     """
 
     path: str
     problems: tuple[Problem, ...] = ()
-    sources: tuple[Source, ...] = ()
+    machines: tuple[tuple[Source, tuple[Problem, ...]], ...] = ()
     is_readable: bool = True
 
 
@@ -66,28 +66,32 @@ def _is_clean(path: str, text: str, wanted: Wanted) -> bool:
 
 
 def _of_parts(path: str, text: str, parts: list[Part], wanted: Wanted) -> Iterator[Inspection]:
-    problems: dict[str, list[Problem]] = {path: []}
-    sources: dict[str, list[Source]] = {path: []}
-    texts = {path: text} if format_of(path, text) == "yaml" else {}
+    texts = {path: text}
+    found: dict[str, list[Problem]] = {path: []}
+    machines: dict[str, list[tuple[Source, tuple[Problem, ...]]]] = {path: []}
     for part in parts:
-        found = list(part.problems)
+        problems = list(part.problems)
         if part.source is not None:
+            texts.setdefault(part.path, part.source.text)
             workflow_type = wanted.workflow_type or part.workflow_type or "STANDARD"
-            found += _checked(part.source, workflow_type, wanted.select, wanted.ignore)
-            sources.setdefault(part.path, []).append(part.source)
-            if part.path != path and part.source.format == "yaml":
-                texts[part.path] = part.source.text
-        for problem in found:
-            problems.setdefault(problem.path, []).append(problem)
-    for file in dict.fromkeys((*problems, *sources)):
-        kept = suppressed(problems.get(file, ()), {file: texts[file]} if file in texts else {})
-        yield _inspection(file, kept, sources.get(file, ()))
+            problems += _checked(part.source, workflow_type, wanted.select, wanted.ignore)
+            machines.setdefault(part.path, []).append((part.source, tuple(problems)))
+        for problem in problems:
+            found.setdefault(problem.path, []).append(problem)
+    for file in dict.fromkeys((*found, *machines)):
+        is_yaml = file in texts and format_of(file, texts[file]) == "yaml"
+        kept = suppressed(found.get(file, ()), {file: texts[file]} if is_yaml else {})
+        yield _inspection(file, kept, machines.get(file, ()))
 
 
-def _inspection(path: str, problems: Collection[Problem], sources: Collection[Source] = ()) -> Inspection:
-    in_order = sorted(dict.fromkeys(problems), key=_place)
+def _inspection(
+    path: str,
+    problems: Collection[Problem],
+    machines: Collection[tuple[Source, tuple[Problem, ...]]] = (),
+) -> Inspection:
+    in_order = tuple(sorted(dict.fromkeys(problems), key=_place))
     is_readable = all(problem.rule != "SFN-S00" for problem in problems)
-    return Inspection(path, tuple(in_order), tuple(sources), is_readable)
+    return Inspection(path, in_order, tuple(machines), is_readable)
 
 
 def _place(problem: Problem) -> tuple[int, int, str]:

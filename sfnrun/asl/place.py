@@ -50,7 +50,10 @@ def _child(place: Place, step: str | int) -> Place | None:
 
 
 class Rows(Protocol):
-    """What makes lines and columns of the offsets in a text."""
+    """What makes lines and columns of the offsets in a text; `text` is what the lines are of."""
+
+    @property
+    def text(self) -> str: ...
 
     def span(self, start: int, end: int) -> Span: ...
 
@@ -61,7 +64,7 @@ class Lines:
     """The lines of a text, found once. Only a line feed ends a line; a carriage return before it is not shown."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
         self._shown: dict[int, str] = {}
         self._starts = [0]
         at = text.find("\n")
@@ -90,19 +93,30 @@ class Lines:
         if not 1 <= number <= len(self._starts):
             return ""
         start = self._starts[number - 1]
-        end = self._text.find("\n", start)
-        return self._text[start : end if end >= 0 else len(self._text)].rstrip("\r")
+        end = self.text.find("\n", start)
+        return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
 
 
 class LinesInside:
     """The lines around a text that stands as a string in another one: its offsets become lines of the other.
 
-    `characters` gives the start and end in the other text of each character; it is asked once, if at all.
+    `characters` gives the start and end in the other text of each character; it is asked once, if at all. `write` is
+    how a text is written there, escaped or indented; None if nothing can be put in.
     """
 
-    def __init__(self, around: Lines, characters: Callable[[], list[tuple[int, int]]]) -> None:
+    def __init__(
+        self,
+        around: Lines,
+        characters: Callable[[], list[tuple[int, int]]],
+        write: Callable[[str], str] | None = None,
+    ) -> None:
         self._around = around
         self._find = characters
+        self.write = write
+
+    @property
+    def text(self) -> str:
+        return self._around.text
 
     @cached_property
     def _characters(self) -> list[tuple[int, int]]:

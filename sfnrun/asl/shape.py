@@ -22,7 +22,9 @@ from msgspec.structs import replace
 
 from sfnrun.asl.outline import TYPES, is_placeholder
 from sfnrun.asl.rule import Finding, Pointer
+from sfnrun.asl.typo import only_meant
 from sfnrun.asl.unsupported import rule_of_other_language, rule_of_unsupported
+from sfnrun.errors import Fix
 from sfnrun.payload import Json
 
 if TYPE_CHECKING:
@@ -121,20 +123,30 @@ class Violation(Struct, frozen=True):
         if on_field:
             given |= {"pointer": (*self.pointer, self.field), "location": self.pointer}
         given["key"] = on_field or self.keyword in ("required", "none")
+        given["fix"] = self._fix()
         return Finding(**{**given, **changes})
+
+    def _fix(self) -> Fix | None:
+        """A misspelt field is renamed if there is one name only that it can mean, and nothing is called so yet."""
+        if self.keyword != "additionalProperties" or self.is_of_other_language:
+            return None
+        meant = only_meant(self.field, self.known_fields)
+        return Fix("rename", (*self.pointer, self.field), meant) if meant and meant not in self.value else None
 
     def _hint(self) -> str:
         if self.keyword == "enum" and isinstance(self.value, str):
             return _did_you_mean(close_to(self.value, self.limit))
         if self.keyword == "additionalProperties":
             return _did_you_mean(close_to(self.field, self.known_fields))
-        if self.keyword in ("type", "pattern") and isinstance(self.value, str) and self.is_quoted:
+        if self.keyword in ("type", "pattern") and self.is_quoted:
             return f"write {self.value}, without quotes"
         return ""
 
     @property
     def is_quoted(self) -> bool:
         """Whether a string only has quotes too many."""
+        if not isinstance(self.value, str):
+            return False
         if self.limit == "Boolean":
             return self.value in ("true", "false")
         return self.limit in ("Integer", "Number") and re.fullmatch(r"-?\d{1,15}(\.\d+)?", self.value) is not None
@@ -344,4 +356,4 @@ def _language_is_unknown(violation: Violation, document: Json) -> bool:
     for step in violation.pointer:
         nodes.append(nodes[-1][step])
     states = [node for node in nodes if isinstance(node, dict) and "QueryLanguage" in node]
-    return bool(states) and states[-1]["QueryLanguage"] not in _LANGUAGES
+    return bool(states) and states[-1]["QueryLanguage"] not in tuple(_LANGUAGES)

@@ -105,14 +105,16 @@ class Source:
         self.unresolved, self._written, self._renamed = tuple(outcome.unresolved), outcome.written, outcome.renamed
 
     @cached_property
-    def _lines(self) -> Rows:
+    def rows(self) -> Rows:
+        """The lines of the file that the text stands in."""
         return self._given_rows or Lines(self.text)
 
     @cached_property
     def _places(self) -> Place:
         return self._given_places or json_text.places(self.text)
 
-    def _find(self, pointer: Sequence[str | int]) -> tuple[Place, int]:
+    def find(self, pointer: Sequence[str | int]) -> tuple[Place, int]:
+        """The place in `text` of the value at `pointer`, or of what is nearest around it, and how many steps it has."""
         if self._renamed:
             pointer = [self._renamed.get(step, step) if isinstance(step, str) else step for step in pointer]
         return find(self._places, pointer)
@@ -124,10 +126,10 @@ class Source:
         """
         if not self.text:
             return None
-        place, found = self._find(pointer)
+        place, found = self.find(pointer)
         if found < len(pointer) and place.children is not None:
             return None
-        return self._key_span(place) if key and place.key_start >= 0 else self._lines.span(place.start, place.end)
+        return self._key_span(place) if key and place.key_start >= 0 else self.rows.span(place.start, place.end)
 
     def locate_inside(self, pointer: Sequence[str | int], offset: int, length: int = 1) -> Span | None:
         """Where `length` characters from `offset` of the string at `pointer` stand.
@@ -136,12 +138,12 @@ class Source:
         """
         if not self.text:
             return None
-        place, found = self._find(pointer)
+        place, found = self.find(pointer)
         if found < len(pointer) or place.children is not None:
             return self.locate(pointer)
         found_span = self._span_inside(tuple(pointer), place, offset, length)
         start, end = found_span or (place.start, place.end)
-        return self._lines.span(start, min(end, place.end))
+        return self.rows.span(start, min(end, place.end))
 
     def _span_inside(self, pointer: Pointer, place: Place, offset: int, length: int) -> tuple[int, int] | None:
         written = self._written.get(pointer)
@@ -161,7 +163,7 @@ class Source:
         return value
 
     def _key_span(self, place: Place) -> Span:
-        return self._lines.span(place.key_start, place.key_end)
+        return self.rows.span(place.key_start, place.key_end)
 
     def problem(
         self,
@@ -188,14 +190,14 @@ class Source:
         else:
             span = self.locate_inside(pointer, offset, length)
         where = location_text(pointer) if location is None else location
-        source_line = self._lines.line(span.line) if span else ""
+        source_line = self.rows.line(span.line) if span else ""
         return Problem(rule, message, severity, code, hint, where, self.name, span, source_line, fix)
 
     def _nearest(self, pointer: Sequence[str | int]) -> Span | None:
         if not self.text:
             return None
-        place, _ = self._find(pointer)
-        return self._key_span(place) if place.key_start >= 0 else self._lines.span(place.start, place.start + 1)
+        place, _ = self.find(pointer)
+        return self._key_span(place) if place.key_start >= 0 else self.rows.span(place.start, place.start + 1)
 
     def __repr__(self) -> str:
         return f"Source({self.name!r}, {self.format})"

@@ -9,6 +9,7 @@ from sfnrun.asl.outline import State, is_placeholder
 from sfnrun.asl.resource import is_of_another_runner
 from sfnrun.asl.rule import Finding, Findings, rule
 from sfnrun.asl.shape import Violation
+from sfnrun.errors import Fix
 
 __all__: list[str] = []
 
@@ -53,7 +54,7 @@ def fields_are_known(violation: Violation) -> Findings:
     found = violation.found()
     resource = violation.value.get("Resource")
     foreign = is_of_another_runner(resource) and "://" in resource and not found.hint
-    yield violation.found(severity="warning" if foreign else None)
+    yield violation.found(severity="warning", fix=None) if foreign else violation.found()
 
 
 @rule("SFN-F04", on="shape")
@@ -64,7 +65,8 @@ def state_goes_on_or_ends(violation: Violation) -> Findings:
 
     Example: `"A": {"Type": "Pass"}`
     """
-    yield violation.found(hint='add "Next": "name of a state", or "End": true')
+    fix = Fix("add", (*violation.pointer, "End"), "End")
+    yield violation.found(hint='add "Next": "name of a state", or "End": true', fix=fix)
 
 
 @rule("SFN-F05", on="shape")
@@ -76,7 +78,8 @@ def next_and_end_exclude_each_other(violation: Violation) -> Findings:
     Example: `"A": {"Type": "Pass", "Next": "B", "End": true}`
     """
     superfluous = violation.value.get("End") is False
-    yield violation.found(hint='remove "End": false' if superfluous else "remove one of them")
+    fix = Fix("remove", (*violation.pointer, "End")) if superfluous else None
+    yield violation.found(hint='remove "End": false' if superfluous else "remove one of them", fix=fix)
 
 
 @rule("SFN-F06", on="shape")

@@ -18,7 +18,7 @@ from sfnrun.asl.substitution import Substitutions
 from sfnrun.asl.templates.find import Declared, declared, is_template
 from sfnrun.asl.templates.render import Piece, is_function, render, resolve
 from sfnrun.errors import DefinitionError, Problem
-from sfnrun.payload import Json, loads
+from sfnrun.payload import Json, dumps, loads
 
 __all__ = ["parts"]
 
@@ -121,7 +121,9 @@ def _string(
     place, _ = find(template.place, machine.pointer)
     rendered = render(machine.node, place)
     text = rendered.text
-    rows = LinesInside(template.lines, partial(_characters, template, rendered.pieces))
+    rows = LinesInside(
+        template.lines, partial(_characters, template, rendered.pieces), _writer(template, rendered.pieces[0].place)
+    )
     values = {**rendered.values, **substitutions}
     try:
         value, mark = _decode_json(text)
@@ -157,6 +159,21 @@ def _characters(template: _Template, pieces: list[Piece]) -> list[tuple[int, int
         else:
             found += inside.yaml_characters(template.text, place, piece.text)
     return found
+
+
+def _writer(template: _Template, place: Place) -> Callable[[str], str] | None:
+    """How a text is written into the string at `place`; None if that takes more than to put it there."""
+    style = template.text[place.start : place.start + 1]
+    if style == '"':
+        return lambda text: dumps(text)[1:-1]
+    if style == "'":
+        return lambda text: text.replace("'", "''")
+    if style == "|":
+        line = template.text.find("\n", place.start) + 1
+        first = template.text[line : place.end].lstrip("\n")
+        indent = first[: len(first) - len(first.lstrip(" "))]
+        return lambda text: text.replace("\n", f"\n{indent}")
+    return None
 
 
 def _file(

@@ -1,0 +1,34 @@
+"""Which name was meant by a misspelt one, where there can be no doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["only_meant"]
+
+_LONGEST = 60
+
+
+def only_meant(name: str, names: Iterable[str]) -> str | None:
+    """The only one of `names` that is a slip away: other letter case, or two letters (of short names one) wrong."""
+    if len(name) > _LONGEST:
+        return None
+    slips = 1 if len(name) < 6 else 2
+    near = [known for known in names if abs(len(known) - len(name)) <= slips and _slips(name, known) <= slips]
+    return near[0] if len(near) == 1 else None
+
+
+def _slips(one: str, other: str) -> int:
+    """Letters to change, add, drop or swap with their neighbour (optimal string alignment); case costs nothing."""
+    one, other = one.lower(), other.lower()
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        last, row = row, [i]
+        for j, known in enumerate(other, 1):
+            cost = min(last[j] + 1, row[-1] + 1, last[j - 1] + (letter != known))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == known:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before = last
+    return row[-1]
