@@ -1,18 +1,15 @@
 """`sfnrun trace`: recorded executions listed, shown and replayed; user code is never imported."""
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfnrun.cli import trace_export, trace_import, trace_list
+from sfnrun.cli import trace_diff, trace_export, trace_import, trace_list, trace_why
 from sfnrun.cli.recorded import Folder, Name, folder_of
 
 if TYPE_CHECKING:
-    from sfnrun.cli.watching import Watch
     from sfnrun.history.file import Recording
-    from sfnrun.history.record import Event
 
 __all__ = ["app"]
 
@@ -40,15 +37,25 @@ def show(
         ShowFormat.TEXT
     ),
     verbose: Verbose = False,
+    state: Annotated[
+        str | None, typer.Option("--state", "-s", metavar="S", help="The data of this state at every stage.")
+    ] = None,
+    visit: trace_why.Visited = None,
+    attempt: trace_why.Attempt = None,
+    item: trace_why.Item = None,
     history: Folder = None,
 ) -> None:
-    """Show what happened in an execution."""
+    """Show what happened in an execution, or with --state what happened to the data in one state."""
     from sfnrun.cli.arguments import execution_file
     from sfnrun.cli.output import write_text
     from sfnrun.history.file import read
 
     recording = read(execution_file(name, folder_of(history)))
-    write_text(_SHOWN[format](recording, verbose))
+    if state is None:
+        write_text(_SHOWN[format](recording, verbose))
+        return
+    json = format is not ShowFormat.TEXT
+    write_text(trace_why.shown_state(recording, state, visit=visit, attempt=attempt, item=item, json=json))
 
 
 def _shown_as_text(recording: "Recording", verbose: bool) -> str:
@@ -83,14 +90,9 @@ def _shown_as_json(recording: "Recording", verbose: bool) -> str:
 def _shown_as_aws(recording: "Recording", verbose: bool) -> str:
     import json
 
-    from sfnrun.history.project import aws_event
-    from sfnrun.history.retold import events
+    from sfnrun.history.exports.aws import aws_document
 
-    told: list[dict[str, Any]] = []
-    for event in events(recording):
-        projected = aws_event(event)
-        told.append({**projected, "timestamp": projected["timestamp"].isoformat()})
-    return json.dumps({"events": told}, indent=4, ensure_ascii=False)
+    return json.dumps(aws_document(recording), indent=4, ensure_ascii=False)
 
 
 _SHOWN = {ShowFormat.TEXT: _shown_as_text, ShowFormat.JSON: _shown_as_json, ShowFormat.AWS: _shown_as_aws}
@@ -102,7 +104,9 @@ def replay_(
     speed: Annotated[
         str, typer.Option(metavar="N|max", help="So many times as fast as it was; max does not wait.")
     ] = "max",
-    step: Annotated[bool, typer.Option("--step", help="Stop before every state.")] = False,
+    step: Annotated[
+        bool, typer.Option("--step", help="Walk through it at a terminal, forwards and backwards.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but a divergence.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
     verbose: Verbose = False,
@@ -115,16 +119,20 @@ def replay_(
     import sfnrun
     from sfnrun.cli.arguments import execution_file
     from sfnrun.cli.output import write_text
+    from sfnrun.cli.trace_step import step_through
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.history.file import read
     from sfnrun.view.pace import Paced, speed_of
 
     pace = speed_of(speed)
     recording = read(execution_file(name, folder_of(history)))
-    watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not step, real=False, replayed=True)
+    if step:
+        step_through(recording, definition)
+        return
+    watch = Watch(quiet=quiet, json=json, verbose=verbose, real=False, replayed=True)
     listener = watch.listener
-    if listener is not None and (pace is not None or step):
-        listener = Paced(listener, pace, before=_pausing(watch) if step else None)
+    if listener is not None and pace is not None:
+        listener = Paced(listener, pace)
     replay = sfnrun.replay
     with watch:
         result = replay(recording, definition=definition, listener=listener)
@@ -133,11 +141,7 @@ def replay_(
         write_text(result.output_text)
 
 
-def _pausing(watch: "Watch") -> "Callable[[Event], None]":
-    from sfnrun.view.step import open_terminal, pausing
-
-    return pausing(open_terminal(), watch.trace.write)
-
-
+app.command("why", epilog=trace_why.EXAMPLE)(trace_why.why)
+app.command("diff", epilog=trace_diff.EXAMPLE)(trace_diff.diff)
 app.command("import", epilog=trace_import.EXAMPLE)(trace_import.import_)
 app.command("export", epilog=trace_export.EXAMPLE)(trace_export.export)

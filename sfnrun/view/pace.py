@@ -12,7 +12,7 @@ __all__ = ["Paced", "speed_of"]
 
 
 class Paced:
-    """A Listener in front of another one: `speed` 10 is ten times as fast as it was, `before` hears of states first."""
+    """A Listener in front of another one: `speed` 10 is ten times as fast as it was."""
 
     def __init__(
         self,
@@ -20,18 +20,14 @@ class Paced:
         speed: float | None,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        before: Callable[[Event], None] | None = None,
     ) -> None:
         self._listener = listener
         self._speed = speed
         self._sleep = sleep
-        self._before = before
         self._at: int | None = None
 
     def event(self, event: Event) -> None:
         self._wait_until(event.at)
-        if self._before is not None and event.type.endswith("StateEntered"):
-            self._before(event)
         self._listener.event(event)
 
     def note(self, note: Note) -> None:

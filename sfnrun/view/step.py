@@ -15,11 +15,10 @@ from collections.abc import Callable
 from typing import IO, Literal, NamedTuple, Protocol
 
 from sfnrun.errors import UsageError
-from sfnrun.history.record import Event
 from sfnrun.payload import Payload
 from sfnrun.view.measures import clean
 
-__all__ = ["StepChoice", "StepView", "Stepper", "edit_in_editor", "open_terminal", "pausing"]
+__all__ = ["StepChoice", "StepView", "Stepper", "edit_in_editor", "open_terminal"]
 
 
 class StepView(Protocol):
@@ -111,23 +110,6 @@ def open_terminal() -> IO[str]:
         raise UsageError(
             "--step asks a person, and there is no terminal to ask on", "leave --step out, or run it in a terminal"
         ) from None
-
-
-def pausing(terminal: IO[str], write: Callable[[str], object]) -> Callable[[Event], None]:
-    """For a replay: show each state before it is told, and wait for Enter. "c" goes on without, "q" stops."""
-    going_on = False
-
-    def pause(event: Event) -> None:
-        nonlocal going_on
-        if going_on:
-            return
-        write(f"● {clean(event.details['name'])}  [Enter] next  c continue  q quit > ")
-        key = terminal.readline().strip().lower()[:1]
-        going_on = key == "c"
-        if key == "q":
-            raise KeyboardInterrupt
-
-    return pause
 
 
 def edit_in_editor(text: str) -> str:

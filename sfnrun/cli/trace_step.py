@@ -1,0 +1,51 @@
+"""`sfnrun trace replay --step`: the execution is replayed at once, then a person walks through it, both ways."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sfnrun.history.file import Recording
+    from sfnrun.history.record import Event, Note
+
+__all__ = ["step_through"]
+
+
+def step_through(recording: Recording, definition: str | None) -> None:
+    """Walk through the events of a replay, up to where it diverged. Raises that Divergence when the person is done."""
+    import sfnrun
+    from sfnrun.errors import Divergence
+    from sfnrun.view.step import open_terminal
+    from sfnrun.view.travel import Travel
+
+    heard, diverged, ending = _Heard(), None, []
+    replay = sfnrun.replay
+    terminal = open_terminal()
+    try:
+        replay(recording, definition=definition, listener=heard)
+    except Divergence as divergence:
+        diverged = divergence
+        ending = [divergence.message, f"recorded  {divergence.recorded}", f"now       {divergence.now}"]
+
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    if heard.events:
+        Travel(heard.events, terminal.readline, write, ending)()
+    if diverged is not None:
+        raise diverged
+
+
+class _Heard:
+    """Keeps the events of a replay."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+
+    def note(self, note: Note) -> None:
+        """Notes are not walked through."""

@@ -1,0 +1,94 @@
+"""`sfnrun trace why` and `trace show --state`: one visit of a state, explained."""
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sfnrun.cli.recorded import Folder, Name, folder_of
+
+if TYPE_CHECKING:
+    from sfnrun.history.account import Account
+    from sfnrun.history.file import Recording
+    from sfnrun.view.line import Line
+
+__all__ = ["EXAMPLE", "Attempt", "Item", "Visited", "shown_state", "why"]
+
+EXAMPLE = "Example: [bold]sfnrun trace why last --state ChargeCard[/bold]"
+
+Visited = Annotated[
+    int | None,
+    typer.Option("--visit", metavar="N", help="Which visit of it, from 1.", show_default="the worst, else the last"),
+]
+Attempt = Annotated[
+    int | None,
+    typer.Option("--attempt", metavar="N", help="Which attempt of the visit, from 1.", show_default="the last"),
+]
+Item = Annotated[
+    str | None,
+    typer.Option("--item", metavar="I", help="In which Map item or branch, from 0 (2/0: the item 0 inside item 2)."),
+]
+
+
+class WhyFormat(StrEnum):
+    """What `trace why` writes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def why(
+    name: Name = "last",
+    state: Annotated[
+        str | None, typer.Option("--state", "-s", metavar="S", help="The state.", show_default="the one that failed")
+    ] = None,
+    visit: Visited = None,
+    item: Item = None,
+    format: Annotated[WhyFormat, typer.Option(help="For people, or as one JSON object.")] = WhyFormat.TEXT,
+    history: Folder = None,
+) -> None:
+    """Say why a state went as it did: the rule that matched, retries and their delays, Catchers, the cache."""
+    from sfnrun.cli.arguments import execution_file
+    from sfnrun.cli.output import write_text
+    from sfnrun.explain import explain
+    from sfnrun.history.file import read
+    from sfnrun.view.account import account_as_json
+    from sfnrun.view.account import why as told
+
+    recording = read(execution_file(name, folder_of(history)))
+    account = explain(recording, state or _failed_state(recording), visit=visit, item=item)
+    write_text(account_as_json(account) if format is WhyFormat.JSON else _text(account, told))
+
+
+def _failed_state(recording: "Recording") -> str:
+    from sfnrun.errors import UsageError
+    from sfnrun.history.visits import visits_of
+
+    failed = [visit for visit in visits_of(recording) if visit.outcome == "failed"]
+    if not failed:
+        raise UsageError("no state of this execution failed", "say which one: --state NAME")
+    return failed[-1].name
+
+
+def shown_state(
+    recording: "Recording", state: str, *, visit: int | None, attempt: int | None, item: str | None, json: bool
+) -> str:
+    """The data of a visit at every stage, as text or JSON."""
+    from sfnrun.explain import explain
+    from sfnrun.view.account import account_as_json, stages
+
+    account = explain(recording, state, visit=visit, attempt=attempt, item=item)
+    return account_as_json(account) if json else _text(account, stages)
+
+
+def _text(account: "Account", told: "Callable[[Account], Iterator[Line]]") -> str:
+    import io
+
+    from sfnrun.view.plain import PlainTrace
+
+    text = io.StringIO()
+    trace = PlainTrace(text, encoding="utf-8")
+    for line in told(account):
+        trace.say(line)
+    return text.getvalue().rstrip("\n")

@@ -1,0 +1,204 @@
+"""Why a visit went as it did: rules that matched or not, retries with their arithmetic, Catchers, and the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sfnrun.asl.model import Choice, Retrier, State, Wait
+from sfnrun.cache.outcome import tell
+from sfnrun.engine.execution import timestamp
+from sfnrun.explain.observe import Finding, RuleSeen, VisitSeen
+from sfnrun.explain.rules import rule_text
+from sfnrun.history.account import Reason
+from sfnrun.history.record import Note
+from sfnrun.history.visits import Visit
+from sfnrun.payload import dumps, loads
+
+__all__ = ["reasons_of"]
+
+
+def reasons_of(state: State, own: Mapping[str, Any], visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
+    """The reasons in the order in which things were decided; none for a state that decides nothing."""
+    if isinstance(state, Choice):
+        yield from _choice(state, own, visit, seen)
+    if isinstance(state, Wait):
+        yield from _wait(state, seen)
+    yield from (_cache(note) for note in seen.notes if note.kind == "cache")
+    yield from _failures(state, visit, seen)
+
+
+# --- Choice ---
+
+
+def _choice(state: Choice, own: Mapping[str, Any], visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
+    rules = own["Choices"]
+    for told in seen.rules:
+        yield _rule(state, rules[told.place], told)
+    matched = any(told.outcome for told in seen.rules)
+    for index in range(len(seen.rules), len(rules)):
+        yield Reason("faint", f"rule {index + 1} was not looked at: {rule_text(state, rules[index])}")
+    if not matched and all(told.outcome is False for told in seen.rules):
+        if state.default is None:
+            yield Reason("failed", "no rule matched, and there is no Default")
+        else:
+            yield Reason("done", f"no rule matched, so Default leads to {state.default}")
+
+
+def _rule(state: Choice, rule: Mapping[str, Any], told: RuleSeen) -> Reason:
+    number, text = told.place + 1, rule_text(state, rule)
+    findings = tuple(_finding(finding) for finding in told.findings)
+    if told.outcome is None:
+        return Reason("failed", f"rule {number} failed: {text}", (*findings, told.error or ""))
+    if told.outcome:
+        return Reason("done", f"rule {number} matched, it leads to {rule['Next']}: {text}", findings)
+    return Reason("aborted", f"rule {number} did not match: {text}", findings)
+
+
+def _finding(finding: Finding) -> str:
+    text, outcome, held = finding
+    if outcome is None:
+        return f"{text} is {held}"
+    return f"{text}: {'yes' if outcome else 'no'}, {text.partition(' ')[0]} is {held}"
+
+
+# --- Wait ---
+
+
+def _wait(state: Wait, seen: VisitSeen) -> Iterator[Reason]:
+    for note in seen.notes:
+        if note.kind == "wait":
+            until, field = note.details["until"], state.seconds or state.timestamp
+            given = [told for told in seen.attempts[-1].evaluated if field is not None and told.field == field.name]
+            value = given[-1].value if given else (field.literal if field is not None else None)
+            what = f"{field.name} is {dumps(value)}" if field is not None else ""
+            if given:
+                what += f" ({given[-1].text})"
+            yield Reason("text", f"it waits {_seconds(until - note.at)}, until {timestamp(until)}", (what,))
+
+
+# --- the cache ---
+
+
+def _cache(note: Note) -> Reason:
+    details = note.details
+    about = [f"{name} {details[name]}" for name in ("task", "key") if details.get(name)]
+    mark = "done" if details.get("outcome") == "hit" else "text"
+    return Reason(mark, f"the cache: {tell(details)}", (", ".join(about),) if about else ())
+
+
+# --- failures: Retry, then Catch ---
+
+
+def _failures(state: State, visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
+    used = [0] * len(state.retry)
+    for number, attempt in enumerate(seen.attempts, 1):
+        retried = number < len(seen.attempts)
+        if attempt.error is None and attempt.cause is None and (retried or visit.outcome != "failed"):
+            continue
+        error = attempt.error or visit.error
+        whole = f"attempt {number} failed with {error or 'no error name'}"
+        yield Reason("failed", whole, tuple(_cause(attempt.cause or visit.cause)))
+        if retried:
+            yield from _retried(state, error, used, [note for note in seen.notes if note.kind == "retry"][number - 1])
+        else:
+            yield from _given_up(state, error, used, visit)
+
+
+def _cause(cause: str | None) -> Iterator[str]:
+    """What a cause says in one line; of the error of a Lambda function its message."""
+    if not cause:
+        return
+    try:
+        value = loads(cause) if cause.startswith("{") else None
+    except ValueError:
+        value = None
+    message = value.get("errorMessage") if isinstance(value, dict) else None
+    lines = (message if isinstance(message, str) else cause).splitlines() or [""]
+    yield lines[0] if len(lines) == 1 else f"{lines[0]} …"
+
+
+def _retried(state: State, error: str | None, used: list[int], note: Note) -> Iterator[Reason]:
+    index = note.details["retrier"]
+    for earlier in range(index):
+        why_not = _why_not(state.retry[earlier].error_equals, error)
+        yield Reason("aborted", f"retrier {earlier + 1} does not take it", (why_not,))
+    used[index] += 1
+    retrier, delay = state.retry[index], note.details["delay_ms"]
+    text = f"retrier {index + 1} takes it: retry {used[index]} of {retrier.max_attempts}, after {_seconds(delay)}"
+    yield Reason("retry", text, (_why(retrier.error_equals, error), *_arithmetic(retrier, used[index], delay)))
+
+
+def _arithmetic(retrier: Retrier, use: int, delay_ms: int) -> Iterator[str]:
+    power = f"{retrier.backoff_rate:g}^{use - 1}"
+    try:
+        grown = retrier.interval_seconds * retrier.backoff_rate ** (use - 1)
+    except OverflowError:
+        grown = float("inf")
+    text = f"IntervalSeconds {retrier.interval_seconds:g} * BackoffRate {power} = {grown:g} s"
+    if retrier.max_delay_seconds is not None:
+        capped = min(grown, retrier.max_delay_seconds)
+        text += f", at most MaxDelaySeconds {retrier.max_delay_seconds:g}: {capped:g} s"
+    if retrier.full_jitter:
+        text += f", FULL jitter draws from 0 to that: {_seconds(delay_ms)}"
+    yield text
+
+
+def _given_up(state: State, error: str | None, used: list[int], visit: Visit) -> Iterator[Reason]:
+    if state.type not in ("Task", "Parallel", "Map"):
+        return
+    if visit.outcome == "failed" and error in ("States.Runtime", None):
+        yield Reason("failed", f"{error or 'it'} is never retried and never caught")
+        return
+    for index, retrier in enumerate(state.retry):
+        if _takes(retrier.error_equals, error):
+            text = (
+                f"retrier {index + 1} takes it, but its attempts are used up ({used[index]} of {retrier.max_attempts})"
+            )
+            later = "; later retriers are not asked" if index + 1 < len(state.retry) else ""
+            yield Reason("aborted", text + later, (_why(retrier.error_equals, error),))
+            break
+        yield Reason("aborted", f"retrier {index + 1} does not take it", (_why_not(retrier.error_equals, error),))
+    yield from _caught(state, error, visit)
+
+
+def _caught(state: State, error: str | None, visit: Visit) -> Iterator[Reason]:
+    for index, catcher in enumerate(state.catch):
+        if visit.outcome == "caught" and _takes(catcher.error_equals, error):
+            text = f"catcher {index + 1} takes it and leads to {catcher.next}"
+            yield Reason("caught", text, (_why(catcher.error_equals, error),))
+            return
+        yield Reason("aborted", f"catcher {index + 1} does not take it", (_why_not(catcher.error_equals, error),))
+    what = "no Catcher takes it" if state.catch else "there is no Catch"
+    yield Reason("failed", f"{what}, so the failure goes on")
+
+
+def _takes(names: tuple[str, ...], error: str | None) -> bool:
+    return any(_reason_to_take(name, error) for name in names)
+
+
+def _why(names: tuple[str, ...], error: str | None) -> str:
+    return next((why for name in names if (why := _reason_to_take(name, error))), "")
+
+
+def _reason_to_take(name: str, error: str | None) -> str:
+    if name == error:
+        return f"ErrorEquals names {error}"
+    if name == "States.ALL":
+        return "States.ALL takes every error but States.Runtime"
+    if name == "States.TaskFailed" and error != "States.Timeout":
+        return "States.TaskFailed takes every error but States.Timeout"
+    if name == "States.HeartbeatTimeout" and error == "States.Timeout":
+        return "a missed heartbeat shows as States.Timeout, and States.HeartbeatTimeout takes it"
+    return ""
+
+
+def _why_not(names: tuple[str, ...], error: str | None) -> str:
+    listed = ", ".join(names)
+    if "States.TaskFailed" in names and error == "States.Timeout":
+        return f"ErrorEquals is {listed}, and States.TaskFailed does not take States.Timeout"
+    return f"ErrorEquals is {listed}, not {error}"
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:g} s"
