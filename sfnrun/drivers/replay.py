@@ -131,8 +131,10 @@ class ReplayDriver:
             )
         if isinstance(answered.answer, Started | Submitted):
             asked.told.add(type(answered.answer))
-        else:
+        if not isinstance(answered.answer, Submitted):
             del self._open[key]
+        if isinstance(answered.answer, Started):
+            self._open[key] = asked  # a task is run when it is started, so it is handed over after what was begun before
         return answered
 
     def _hand_over(self, then: Successor) -> None:
