@@ -134,7 +134,7 @@ class ReplayDriver:
         if not isinstance(answered.answer, Submitted):
             del self._open[key]
         if isinstance(answered.answer, Started):
-            self._open[key] = asked  # a task is run when it is started, so it is handed over after what was begun before
+            self._open[key] = asked  # its task was run then, after what was begun before
         return answered
 
     def _hand_over(self, then: Successor) -> None:
