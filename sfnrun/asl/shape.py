@@ -239,9 +239,8 @@ def _of_inherited_language(violation: Violation, document: Json) -> Violation:
 
 def _read(error: ValidationError, document: Json) -> Iterator[Violation]:
     path = tuple(error.schema_path)
-    pointer = tuple(error.instance_path)
     keyword = str(path[-1])
-    value = _at(document, pointer)
+    pointer, value = _place_of(error, document)
     if is_placeholder(value):
         return  # nobody knows yet what will stand there
     node = _at(schema(), path[:-1])
@@ -302,6 +301,22 @@ def _limit(node: Mapping[str, Any], keyword: str) -> Json:
         return node.get(keyword)
     types = node["type"]
     return _TYPES[types if isinstance(types, str) else types[0]]
+
+
+def _place_of(error: ValidationError, document: Json) -> tuple[Pointer, Json]:
+    """Where an error stands, and the value there. The library leaves empty keys out of its paths; they are put back."""
+    pointer: list[str | int] = []
+    node = document
+    for step in error.instance_path:
+        while isinstance(node, dict) and step not in node and "" in node:
+            pointer.append("")
+            node = node[""]
+        pointer.append(step)
+        node = node[step]
+    while isinstance(node, dict) and "" in node and node != error.instance:
+        pointer.append("")
+        node = node[""]
+    return tuple(pointer), node
 
 
 def _at(document: Json, pointer: Iterable[str | int]) -> Any:
