@@ -249,10 +249,13 @@ class Graph:
         state |= self.maybe(MaxConcurrency=st.integers(1, 3))
         if jsonata_:
             state["Items"] = self.draw(st.sampled_from([jsonata("$states.context.Execution.Input.items"), [1, 2, 3]]))
-            state |= self.maybe(ItemSelector=st.just({"v": jsonata("$states.context.Map.Item.Value")}))
+            value = "$states.context.Map.Item.Value"
+            selectors = [{"v": jsonata(value)}, {"v": jsonata(f"$number({value})")}]
         else:
             state["ItemsPath"] = self.draw(st.sampled_from(["$$.Execution.Input.items", "$.items", "$"]))
-            state |= self.maybe(ItemSelector=st.just({"v.$": "$$.Map.Item.Value", "i.$": "$$.Map.Item.Index"}))
+            value = "$$.Map.Item.Value"
+            selectors = [{"v.$": value, "i.$": "$$.Map.Item.Index"}, {"v.$": f"States.MathAdd({value}, 1)"}]
+        state |= self.maybe(ItemSelector=st.sampled_from(selectors))
         return {**state, **self.persistence(index)}
 
 

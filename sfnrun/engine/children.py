@@ -14,6 +14,7 @@ from sfnrun.engine.dataflow import FLOWS
 from sfnrun.engine.effects import Join
 from sfnrun.engine.loop import Fiber
 from sfnrun.engine.visit import Visit
+from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
 
 __all__ = ["run_branches", "run_items"]
@@ -149,7 +150,13 @@ def _start_item(visit: Visit, state: Map, effective: Payload, items: list[Any], 
     child = fiber.fork(index, previous)
     child.context = {"Map": {"Item": item}}
     child.emit("MapIterationStarted", {"index": index, "name": state.name})
-    child.start(state.processor, _selected(visit, state, effective, item))
+    try:
+        child.start(state.processor, _selected(visit, state, effective, item))
+    except StatesError as error:  # the item fails before it has begun
+        del fiber.children[index]
+        child.error = error
+        child.previous = max(child.previous, fiber.previous)  # an EvaluationFailed, where there is one
+        _raise_failure(fiber, child, state.name)
     assert visit.forked is not None
     visit.forked[index] = child
 
