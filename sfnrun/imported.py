@@ -7,7 +7,9 @@ next event says, and what happens otherwise than on AWS is a Divergence. What co
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,8 @@ def import_execution(
         _check_all_happened(ledger)
     except Divergence as divergence:
         raise _not_of_this_definition(divergence) from None
-    _write(HistoryFile(path, _start(machine, told, history)), history, ledger, driver.given, notes.notes)
+    with closing(HistoryFile(path, _start(machine, told, history))) as file:
+        _write(file, history, ledger, driver.given, notes.notes)
     return path
 
 
@@ -189,28 +192,23 @@ def _write(
     file: HistoryFile, history: AwsHistory, ledger: Ledger, given: list[Given], notes: list[tuple[int, Note]]
 ) -> None:
     """Events in AWS's order; before each the answers that it tells of, after each what was noted of it."""
-    answers, remarks = iter(given), sorted(notes, key=lambda one: one[0])
-    answer, after = next(answers, None), 0
+    answers, remarks = deque(given), deque(sorted(notes, key=lambda one: one[0]))
     for entry in ledger.entries:
-        while answer is not None and answer.event <= entry.id:
-            file.answer(answer.answered)
-            answer = next(answers, None)
+        while answers and answers[0].event <= entry.id:
+            file.answer(answers.popleft().answered)
         event = Event(entry.id, entry.previous, entry.at, entry.type, entry.fiber or "", _details(entry))
-        file.event(*event[:5], {**event.details, **verbatim(event, entry.original, history.form, history.time)})
-        while after < len(remarks) and remarks[after][0] <= entry.id:
-            file.note(*remarks[after][1])
-            after += 1
-    file.close()
+        members = {**event.details, **verbatim(event, entry.original, history.form, history.time)}
+        file.event(event.id, event.previous, event.at, event.type, event.fiber, members)
+        while remarks and remarks[0][0] <= entry.id:
+            file.note(*remarks.popleft()[1])
 
 
 def _details(entry: Entry) -> dict[str, Any]:
-    """AWS's details as our events have them: payloads as Payloads, and nothing that every event has."""
-    details: dict[str, Any] = {}
-    for name, value in entry.details.items():
-        if name in ("input", "output", "parameters") and isinstance(value, str):
-            details[name] = Payload.parse(value)
-        elif name == "assignedVariables":
-            details[name] = {variable: Payload.parse(text) for variable, text in value.items()}
-        elif name not in ("inputDetails", "outputDetails", "assignedVariablesDetails"):
-            details[name] = value
-    return details
+    """What happened, and what AWS says besides of its own events (versions, workers)."""
+    besides = {name: value for name, value in entry.details.items() if name not in _OF_PAYLOADS}
+    return {**besides, **entry.happened}
+
+
+_OF_PAYLOADS = frozenset({
+    "input", "output", "parameters", "assignedVariables", "inputDetails", "outputDetails", "assignedVariablesDetails",
+})  # fmt: skip

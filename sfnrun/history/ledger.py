@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
+import msgspec
 
 from sfnrun.errors import Divergence
 from sfnrun.history.agreement import agreed
@@ -22,10 +22,11 @@ from sfnrun.payload import Json, Payload
 __all__ = ["Entry", "Ledger", "entries"]
 
 
-class Entry(Struct, eq=False):
+class Entry(msgspec.Struct, eq=False):
     """A recorded event. `details` are AWS's, payloads as JSON text; `fiber` is None until the event has happened again.
 
-    `original` is the event as AWS has it, `known` the fiber if the recording tells it.
+    `original` is the event as AWS has it, `known` the fiber if the recording tells it. `happened` are the details with
+    which it happened again, payloads as Payloads: there too where AWS left them out.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Entry(Struct, eq=False):
     original: Mapping[str, Json] | None = None
     known: str | None = None
     fiber: str | None = None
+    happened: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def mark(self) -> tuple[str, Json, Json]:
@@ -112,7 +114,7 @@ class Ledger:
         else:
             maker = self._state.get(fiber)
         self._settle(entry, type, fiber, details, maker in self._by_chance)
-        entry.fiber = fiber
+        entry.fiber, entry.happened = fiber, details
         self._booked += 1
         self.last[fiber] = entry.id
         return entry.id, entry.at

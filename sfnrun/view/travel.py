@@ -123,10 +123,9 @@ class Travel:
         """The entry of the state that an event happens in; none for those of the execution itself."""
         if event.type.startswith("Execution"):
             return None
-        for earlier in reversed(self._events[: self._at]):
-            if earlier.fiber == event.fiber and earlier.type.endswith("StateEntered"):
-                return earlier
-        return None
+        before = self._events[: self._at + 1]
+        inside = (each for each in reversed(before) if each.fiber == event.fiber and each.type.endswith("StateEntered"))
+        return next(inside, None)
 
     def _data(self, _: str) -> bool:
         for name, value in self._events[self._at].details.items():
