@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "tasks": FLOOR | {"engine.effects", "asl.model", "asl.source", "config", "cache"},
     "cache": FLOOR | {"engine.effects", "asl.model", "config"},
     "drivers": FLOOR | {"engine.effects"},
-    "view": FLOOR | {"history"},
+    "view": FLOOR | {"__version__", "history"},
     "cli": FLOOR | {"", "asl", "config", "explain", "history", "imported", "run", "view"},
     "explain": FLOOR | {"asl", "cache.outcome", "engine", "expr", "history", "replay"},
     "": FLOOR | {"asl", "engine.effects", "history"} | {file.stem for file in PACKAGE.glob("*.py")},

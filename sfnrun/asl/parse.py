@@ -69,9 +69,9 @@ def parse(source: Source) -> Machine:
         query_language=language,
         timeout_seconds=node.get("TimeoutSeconds"),
         comment=node.get("Comment", ""),
-        name=_name_of(source.name),
-        text=source.text or dumps(node),
-        sha256=sha256_hex(source.text or dumps(node)),
+        name=_name_of(source),
+        text=source.definition or dumps(node),
+        sha256=sha256_hex(source.definition or dumps(node)),
         file=source.name,
         substitutions=source.substitutions.given,
     )
@@ -82,9 +82,11 @@ def parse(source: Source) -> Machine:
     return machine
 
 
-def _name_of(path: str) -> str:
-    """The name that a machine has from its file: `order.asl.yaml` is "order"."""
-    name = PurePath(path).name.split(".")[0]
+def _name_of(source: Source) -> str:
+    """The name that a machine has in its template, else from its file: `order.asl.yaml` is "order"."""
+    if source.within:
+        return str(source.within[source.within.index("Properties") - 1 if "Properties" in source.within else 2])
+    name = PurePath(source.name).name.split(".")[0]
     return name if name and not name.startswith(("-", "<")) else "StateMachine"
 
 

@@ -82,10 +82,10 @@ class Source:
         self._written: Mapping[Pointer, str] = {}
         self._renamed: Mapping[str, str] = {}
 
-    @property
-    def length(self) -> int:
-        """The characters of the definition; those of its JSON text where it is an object of a template."""
-        return len(dumps(self.value)) if self.within and self._given_rows is None else len(self.text)
+    @cached_property
+    def definition(self) -> str:
+        """The text of the definition alone: JSON of our own where it is an object in a template."""
+        return dumps(self.value) if self.within and self._given_rows is None else self.text
 
     @property
     def substituted(self) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def execute(
 ) -> None:
     """Run a state machine; its output goes to stdout, alone."""
     import sfnrun
-    from sfnrun.asl.source import load as load_source
+    from sfnrun.asl.machines import machine_in
     from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
     from sfnrun.cli.output import write_result
     from sfnrun.cli.watching import Watch
@@ -123,10 +123,8 @@ def execute(
         raise UsageError("--mock-config and --test-case go together", "give both, or neither")
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not (step or debug), real=clock is Clock.REAL)
     settings = load_config(None if config is None else Path(config), Path(definition).parent)
-    source = load_source(
-        definition, substitutions={**settings.substitutions, **substitutions(set_)}, limits=not no_limits
-    )
-    machine = sfnrun.load(source, workflow_type=workflow_type.value, limits=not no_limits)
+    source = machine_in(definition, {**settings.substitutions, **substitutions(set_)}, limits=not no_limits)
+    machine = sfnrun.load(source, workflow_type=workflow_type.value, limits=not no_limits, ignore=settings.ignore)
     payload = read_input(input_)
     stepper = _stepper(watch) if step else None
     run = sfnrun.run

@@ -113,7 +113,7 @@ def rules_named(names: Collection[str]) -> set[str]:
             close = shape.close_to(id, RULES)
             raise UsageError(
                 f"there is no rule {name}",
-                f"did you mean {close}?" if close else "sfnrun validate --explain lists them",
+                f"did you mean {close}?" if close else "sfnrun validate --explain all lists them",
             )
         found |= meant
     return found

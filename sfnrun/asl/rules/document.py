@@ -168,7 +168,7 @@ def definition_is_not_too_long(outline: Outline) -> Findings:
 
     Example: a `Result` with a table of 900 KB.
     """
-    size = outline.source.length if outline.source else 0
+    size = len(outline.source.definition) if outline.source else 0
     if size > MAX_SIZE * NEARLY:
         message = f"Definition is {size:,} characters long; the limit is {MAX_SIZE:,}"
         yield Finding((), message, severity="error" if size > MAX_SIZE else "warning")

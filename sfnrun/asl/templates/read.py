@@ -22,6 +22,14 @@ from sfnrun.payload import Json, dumps, loads
 
 __all__ = ["parts"]
 
+# What a deployment knows and a template does not: enough to read ARNs by. --set AWS::Region=… says otherwise.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
+_PSEUDO_PARAMETERS = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::URLSuffix": "amazonaws.com",
+}
 _NAMES = re.compile(r"\$\{!?([^{}]+)\}")
 
 
@@ -89,7 +97,7 @@ def _part(template: _Template, machine: Declared, substitutions: Mapping[str, Js
     expected = frozenset(machine.substitutions)
     path = _path(template, machine) if machine.form == "file" else template.name
     try:
-        source = read(template, machine, {**known, **substitutions}, expected)
+        source = read(template, machine, {**_PSEUDO_PARAMETERS, **known, **substitutions}, expected)
     except DefinitionError as error:
         return Part(machine.name, path, None, machine.workflow_type, error.problems)
     return Part(machine.name, path, source, machine.workflow_type)

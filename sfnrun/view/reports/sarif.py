@@ -1,0 +1,95 @@
+"""Problems as SARIF 2.1.0, which code scanning of GitHub, GitLab and Azure reads.
+
+A projection of what SARIF can say, no library: one run, the rules that were broken with their documentation, and one
+result for each problem. https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from sfnrun import __version__
+from sfnrun.errors import Problem, Span
+from sfnrun.view.reports.checked import Checked, Described
+
+__all__ = ["report"]
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+
+
+def report(files: Sequence[Checked]) -> str:
+    """A log of one run, indented."""
+    results = [(file, problem) for file in files for problem in file.problems]
+    indices: dict[str, int] = {}
+    for _, problem in results:
+        indices.setdefault(problem.rule, len(indices))
+    describe = files[0].describe if files else lambda rule: None
+    run = {
+        "tool": {
+            "driver": {
+                "name": "sfnrun",
+                "version": __version__,
+                "informationUri": "https://github.com/sfnrun/sfnrun",
+                "rules": [_rule(id, describe(id)) for id in indices],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(file, problem, indices[problem.rule]) for file, problem in results],
+    }
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return msgspec.json.format(msgspec.json.encode(log), indent=2).decode()
+
+
+def _rule(id: str, described: Described | None) -> dict[str, Any]:
+    if described is None:
+        return {"id": id}
+    plain = described.text.replace("`", "")
+    return {
+        "id": id,
+        "shortDescription": {"text": described.title.replace("`", "")},
+        "fullDescription": {"text": plain},
+        "help": {"text": plain, "markdown": described.text},
+        "defaultConfiguration": {"level": _LEVELS[described.severity]},
+    }
+
+
+def _result(file: Checked, problem: Problem, index: int) -> dict[str, Any]:
+    text = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
+    return {
+        "ruleId": problem.rule,
+        "ruleIndex": index,
+        "level": "error" if file.fails(problem) else _LEVELS[problem.severity],
+        "message": {"text": text},
+        "locations": [_location(file, problem)],
+    }
+
+
+def _location(file: Checked, problem: Problem) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(file.path)}}
+    if problem.span:
+        place["region"] = _region(problem.span)
+    location: dict[str, Any] = {"physicalLocation": place}
+    if problem.location:
+        location["logicalLocations"] = [{"fullyQualifiedName": problem.location}]
+    return location
+
+
+def _region(span: Span) -> dict[str, int]:
+    return {
+        "startLine": span.line,
+        "startColumn": span.column,
+        "endLine": span.end_line,
+        "endColumn": span.end_column,
+    }
+
+
+def _uri(path: str) -> str:
+    """A path as given is relative to where the tool ran, which is how code scanning wants it."""
+    pure = PurePath(path)
+    return pure.as_uri() if pure.is_absolute() else quote(pure.as_posix())
