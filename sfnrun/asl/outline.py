@@ -42,15 +42,13 @@ WITHOUT_NEXT = frozenset({"Choice", "Succeed", "Fail"})
 
 
 def is_placeholder(value: Json) -> bool:
-    """Whether a value stands for another one that is not known yet: `"${Name}"`, or CloudFormation's `{"Ref": …}`."""
-    if isinstance(value, str):
-        return "${" in value and re.fullmatch(_WHOLE, value) is not None
-    return isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref"))
+    """Whether a value stands for another one that is not known yet: `"${Name}"`."""
+    return isinstance(value, str) and "${" in value and re.fullmatch(_WHOLE, value) is not None
 
 
 def has_placeholder(value: Json) -> bool:
     """Whether a string holds a placeholder anywhere, so that its text is not the final one."""
-    return is_placeholder(value) or (isinstance(value, str) and "${" in value and bool(re.search(_PLACEHOLDER, value)))
+    return isinstance(value, str) and "${" in value and re.search(_PLACEHOLDER, value) is not None
 
 
 def plain(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sfnrun.asl.parse import parse
 from sfnrun.asl.rules import check
 from sfnrun.asl.shape import schema
 from sfnrun.asl.source import from_text
@@ -84,10 +85,13 @@ def test_spoiled_definitions(seed: int) -> None:
             spoil(value, rng)
         text = json.dumps(value, indent=1)
         try:
-            problems = check(from_text(text), workflow_type=rng.choice(["STANDARD", "EXPRESS"]))
+            source = from_text(text)
         except DefinitionError:
             continue
+        problems = check(source, workflow_type=rng.choice(["STANDARD", "EXPRESS"]))
         lines = text.split("\n")
         for problem in problems:
             assert problem.span
             assert problem.source_line == lines[problem.span.line - 1]
+        if not source.unresolved and not any(problem.severity == "error" for problem in problems):
+            parse(source)  # what the rules accept can be run
