@@ -1,4 +1,4 @@
-"""Recorded histories of the service go through the import and back; figures: `python tests/conformance/histories.py`."""
+"""Recorded histories go through the import and back; figures: `python tests/conformance/histories.py`."""
 
 from pathlib import Path
 
