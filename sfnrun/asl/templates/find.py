@@ -67,7 +67,7 @@ def is_template(value: Json) -> bool:
     """Whether a document is a template and no definition."""
     if not isinstance(value, dict) or "StartAt" in value or "States" in value:
         return False
-    return any(isinstance(value.get(key), dict) for key in ("Resources", "resources", "stepFunctions"))
+    return any(isinstance(value.get(key), dict | list) for key in ("Resources", "resources", "stepFunctions"))
 
 
 def declared(value: Mapping[str, Any]) -> Iterator[Declared]:
