@@ -1,6 +1,7 @@
 """Pictures of the path that an execution took."""
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_way_leads_down():
 def test_boxes_do_not_overlap():
     edges = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "e"), ("c", "e"), ("d", "e"), ("a", "e")]
     places = sorted(boxes_of(edges, "abcde").values(), key=lambda place: (place[1], place[0]))
-    for (x, y), (other_x, other_y) in zip(places, places[1:], strict=False):
+    for (x, y), (other_x, other_y) in pairwise(places):
         assert y + 30 <= other_y or x + 60 <= other_x
 
 
@@ -90,7 +91,7 @@ def test_what_nothing_leads_to_is_placed_as_well():
 
 def test_a_thousand_states_in_a_row_need_no_stack():
     names = [f"s{number}" for number in range(1000)]
-    layout = layered(dict.fromkeys(names, (60.0, 30.0)), list(zip(names, names[1:], strict=False)), "s0")
+    layout = layered(dict.fromkeys(names, (60.0, 30.0)), list(pairwise(names)), "s0")
     assert layout.boxes["s999"].y > layout.boxes["s998"].y
 
 
