@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sfnrun.asl.load import Definition, load
+from sfnrun.asl.load import Definition, every_state, load
 from sfnrun.asl.model import Machine
 from sfnrun.asl.source import from_text
-from sfnrun.drivers.replay import Exhausted, ReplayDriver
+from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Redrive, Redrives, interpret
 from sfnrun.engine.loop import Ledger
@@ -19,7 +19,7 @@ from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
 from sfnrun.run import Result, result_of
 
-__all__ = ["execution_of", "machines_of", "redrives_of", "replay"]
+__all__ = ["execution_of", "machines_of", "redrives_of", "replay", "replay_driver", "states_of"]
 
 
 def replay(
@@ -38,10 +38,12 @@ def replay(
     events: list[Event] = kept.events
     ledger = _ledger(recording, machines[0])
     if ledger is None:
-        journal: Journal = Comparison(recording, listener, events)
+        comparison = Comparison(recording, listener, events, states=states_of(machines))
+        journal: Journal = comparison
+        driver = replay_driver(recording, comparison)
     else:
         journal = together([kept] if listener is None else [kept, Told(listener)])
-    driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
+        driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
     try:
         outcome = interpret(
             machines[0],
@@ -53,9 +55,28 @@ def replay(
             ledger=ledger,
             redrives=redrives_of(driver, machines),
         )
+        if ledger is None:
+            comparison.end()
     except Exhausted:
         outcome = Outcome("RUNNING", events[-1].at, len(events))
     return result_of(execution, outcome, events, recording.path)
+
+
+def states_of(machines: Sequence[Machine]) -> frozenset[str]:
+    """The names of all states of all of them."""
+    return frozenset(state.name for machine in machines for state in every_state(machine.graph))
+
+
+def replay_driver(recording: Recording, comparison: Comparison, then: Successor | None = None) -> ReplayDriver:
+    """The driver that gives a recording's answers, and knows where the comparison is."""
+    start = recording.start
+    return ReplayDriver(
+        recording.of_kind("answer"),
+        start["start_time"],
+        then,
+        state_of=comparison.state_of,
+        punctual=start.get("clock") == "virtual",
+    )
 
 
 def _ledger(recording: Recording, machine: Machine) -> Ledger | None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sfnrun.asl.model import Machine
 from sfnrun.conduct import Clock, LiveDriver, conduct, driver_for
 from sfnrun.config import Config
-from sfnrun.drivers.replay import ReplayDriver, Successor
+from sfnrun.drivers.replay import Successor
 from sfnrun.engine.effects import Pause, Resumed
 from sfnrun.engine.interpret import Outcome, Redrive
 from sfnrun.errors import UsageError
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.history.record import Event, Listener
-from sfnrun.replay import execution_of, machines_of, redrives_of
+from sfnrun.replay import execution_of, machines_of, redrives_of, replay_driver, states_of
 from sfnrun.run import Result, result_of
 from sfnrun.world import configured, handlers
 
@@ -138,7 +138,8 @@ def go_on(
     """Replay a recording, then go on with the driver and append to the file; `redrive` is for its end."""
     execution = execution_of(recording)
     events: list[Event] | None = [] if showing.keep_events else None
-    driver = ReplayDriver(recording.of_kind("answer"), execution.start_time, then)
+    comparison = Comparison(recording, showing.listener, events, beyond=file, states=states_of(machines))
+    driver = replay_driver(recording, comparison, then)
     recorded = redrives_of(driver, machines)
     orders = [redrive] if redrive is not None else []
 
@@ -150,7 +151,7 @@ def go_on(
             machines[0],
             execution,
             driver,
-            Comparison(recording, showing.listener, events, beyond=file),
+            comparison,
             limits=recording.start["limits"],
             stepping=recording.start["stepping"],
             live=then if isinstance(then, LiveDriver) else None,

@@ -6,7 +6,7 @@ No handler is called, or even looked for, as long as there are recorded answers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from sfnrun.engine import effects
@@ -30,6 +30,10 @@ ANSWERS: dict[str, type[Answer]] = {
         effects.TimedOut,
     )
 }
+
+
+def nowhere(fiber: str) -> None:
+    """Nobody knows what state a fiber is in."""
 
 
 class Exhausted(Exception):
@@ -68,11 +72,22 @@ class Open(NamedTuple):
 class ReplayDriver:
     """Gives recorded answers, then hands the open effects to `then`, which gives all that follow.
 
-    Raises Divergence for an answer that nobody asked for. Where there are no more answers, and nobody to go on, raises
-    Exhausted.
+    Raises Divergence for an answer that nobody asked for, or that came before it was asked for; `state_of` tells the
+    state of a fiber for that. `punctual`: a sleep ends at its time and no later, as under the virtual clock; None: the
+    times are those of another interpreter. Raises Exhausted where there are no more answers, and nobody goes on.
     """
 
-    def __init__(self, answers: Iterable[Mapping[str, Json]], start_time: int, then: Successor | None = None) -> None:
+    def __init__(
+        self,
+        answers: Iterable[Mapping[str, Json]],
+        start_time: int,
+        then: Successor | None = None,
+        *,
+        state_of: Callable[[str], str | None] = nowhere,
+        punctual: bool | None = None,
+    ) -> None:
+        self._state_of = state_of
+        self._punctual = punctual
         self._answers = deque(answers)
         self._start_time = start_time
         self._open: dict[str, Open] = {}
@@ -123,12 +138,14 @@ class ReplayDriver:
         asked = self._open.get(key)
         if asked is None:
             waiting = ", ".join(sorted(self._open)) or "nothing"
-            raise Divergence(
-                f"The recording has an answer ({line['answer']}) that is not asked for now.",
-                state=None,
-                recorded=f"{line['answer']} for {key}",
-                now=f"waiting for {waiting}",
+            raise self._divergence(
+                key,
+                "The recording has an answer that is not asked for now.",
+                f"{line['answer']} for {key}",
+                f"waiting for {waiting}",
             )
+        if isinstance(asked.effect, Sleep) and self._punctual is not None:
+            self._check_sleep(asked.effect, answered.at)
         if isinstance(answered.answer, Started | Submitted):
             asked.told.add(type(answered.answer))
         if not isinstance(answered.answer, Submitted):
@@ -136,6 +153,18 @@ class ReplayDriver:
         if isinstance(answered.answer, Started):
             self._open[key] = asked  # its task was run then, after what was begun before
         return answered
+
+    def _check_sleep(self, sleep: Sleep, woken: int) -> None:
+        if sleep.until > woken or (self._punctual and sleep.until < woken):
+            recorded, now = (
+                f"sleeps until {at - self._start_time:,} ms after the start" for at in (woken, sleep.until)
+            )
+            raise self._divergence(sleep.key, "It sleeps for another time now.", recorded, now)
+
+    def _divergence(self, key: str, what: str, recorded: str, now: str) -> Divergence:
+        state = self._state_of(key.rpartition(":")[0])
+        where = f"In state '{state}': " if state else ""
+        return Divergence(where + what, state=state, recorded=recorded, now=now)
 
     def _hand_over(self, then: Successor) -> None:
         self._handed_over = True

@@ -6,10 +6,11 @@ another journal: the file itself if the execution is being resumed, else nowhere
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sfnrun.errors import Divergence
+from sfnrun.history.agreement import agreed
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal
 from sfnrun.history.record import Event, Listener, Note
@@ -19,7 +20,6 @@ __all__ = ["Comparison"]
 
 # Members of an event line that are not details of the event.
 _ENVELOPE = frozenset({"event", "at", "previous", "fiber", "aws"})
-_SHOWN = 2000
 
 # Notes that do not come from the engine, so do not come again: they are told where they were.
 _ASIDE = frozenset({"log", "resumed"})
@@ -28,8 +28,10 @@ _ASIDE = frozenset({"log", "resumed"})
 class Comparison:
     """A journal that compares what happens now with what was recorded, and tells a listener of it all the same.
 
-    Times are not compared: they follow from the answers. `beyond` is for what comes after the recording; without it
-    that is a Divergence if the recording is complete. `state` is the last state that was entered or left.
+    Times are not compared: they follow from the answers. Neither is the order of members in JSON, which means nothing.
+    `beyond` is for what comes after the recording; without it that is a Divergence if the recording is complete.
+    `states` are the names that the definition has now: where another state is entered it tells a renamed state from
+    one that goes elsewhere.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Comparison:
         listener: Listener | None = None,
         kept: list[Event] | None = None,
         beyond: Journal | None = None,
+        states: Collection[str] | None = None,
     ) -> None:
         self._recorded = iter([line for line in recording.lines if "answer" not in line])
         self._answers = sum("answer" in line for line in recording.lines)
@@ -46,19 +49,24 @@ class Comparison:
         self._listener = listener
         self._kept = kept
         self._beyond = beyond
+        self._states = states
         self._start_time: int = recording.start["start_time"]
-        self.state: str | None = None
+        # By fiber: the state that it is in, and the one that it left last.
+        self._open: dict[str, str] = {}
+        self._left: dict[str, str] = {}
 
     def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
-        if "index" not in details:
-            self.state = details.get("name", self.state)
         line = self._next_event()
         if line is not None:
             self._compare(line, type, fiber, details)
         elif self._beyond is not None:
             self._beyond.event(id, previous, at, type, fiber, details)
         elif self._complete:
-            raise self._divergence("nothing more", type, "The recording ends here, and the replay goes on.")
+            raise self._divergence("the end", _told(type, details), "The recording ends here.", fiber)
+        if type.endswith("StateEntered"):
+            self._open[fiber] = details["name"]
+        elif type.endswith("StateExited"):
+            self._left[fiber] = self._open.pop(fiber, details["name"])
         if self._kept is not None:
             self._kept.append(Event(id, previous, at, type, fiber, details))
         if self._listener is not None:
@@ -70,6 +78,9 @@ class Comparison:
             if self._beyond is not None:
                 self._beyond.note(kind, at, fiber, state, details)
         elif line.get("note") == kind:
+            if kind == "retry" and line["details"].get("delay_ms") != details["delay_ms"]:
+                recorded, now = (f"retry in {one['delay_ms']:,} ms" for one in (line["details"], details))
+                raise self._divergence(recorded, now, "The delay of a retry is another now.", fiber)
             self._line = next(self._recorded, None)
         if self._listener is not None:
             self._listener.note(Note(kind, at, fiber, state, details))
@@ -78,9 +89,7 @@ class Comparison:
         if self._answers:  # it comes from the recording, so there is nothing to compare
             self._answers -= 1
             return
-        line = self._next_event()
-        if line is not None:
-            raise self._divergence(_told(line["event"], line), "nothing", "The recording goes on here.")
+        self.end()
         if self._beyond is not None:
             self._beyond.answer(answered)
 
@@ -88,7 +97,12 @@ class Comparison:
         """Nothing more happens now. Raises Divergence if the recording goes on."""
         line = self._next_event()
         if line is not None:
-            raise self._divergence(_told(line["event"], line), "nothing more", "The recording goes on here.")
+            fiber = line.get("fiber", "")
+            raise self._divergence(_told(line["event"], line), "the end", "The recording goes on here.", fiber)
+
+    def state_of(self, fiber: str) -> str | None:
+        """The state that a fiber is in, or was in last."""
+        return self._open.get(fiber) or self._left.get(fiber) or (self.state_of(_around(fiber)) if fiber else None)
 
     def _next_told(self) -> Mapping[str, Json] | None:
         """The next line that comes from the engine; what stood aside before it is told."""
@@ -110,22 +124,41 @@ class Comparison:
         return None
 
     def _compare(self, line: Mapping[str, Json], type: str, fiber: str, details: Mapping[str, Any]) -> None:
-        if line["event"] != type or line.get("fiber", "") != fiber:
-            raise self._divergence(_told(line["event"], line), _told(type, details), "Another event happens now.")
+        if line["event"] != type or line.get("fiber", "") != fiber or line.get("name") != details.get("name"):
+            blamed = self._led_to(line, type, details)
+            before, after = _told(line["event"], line), _told(type, details)
+            raise self._divergence(before, after, "Another event happens now.", fiber, blamed)
         for name, value in details.items():
-            now = value.text if value.__class__ is Payload else _plain(value)
-            if line.get(name) != now:
-                raise self._differs(name, type, line.get(name), now)
+            recorded = line.get(name)
+            if (value.text if value.__class__ is Payload else value) == recorded:
+                continue
+            if name == "cause" or agreed(name, value, recorded, by_chance=False) is None:
+                raise self._differs(name, type, fiber, recorded, _plain(value))
         for name in line:
             if name not in details and name not in _ENVELOPE:
-                raise self._differs(name, type, line[name], None)
+                raise self._differs(name, type, fiber, line[name], None)
 
-    def _differs(self, name: str, type: str, recorded: Json, now: Json) -> Divergence:
-        return self._divergence(_cut(recorded), _cut(now), f"The {name} of {type} is another now.")
+    def _led_to(self, line: Mapping[str, Json], type: str, details: Mapping[str, Any]) -> str | None:
+        """The state to blame for another event: one of another type or name, or the Map whose items differ.
 
-    def _divergence(self, recorded: str, now: str, what: str) -> Divergence:
-        where = f"In state '{self.state}': " if self.state else ""
-        return Divergence(where + what, state=self.state, recorded=recorded, now=now)
+        None: the one that the fiber is in, or that led to where it goes.
+        """
+        name, recorded = details.get("name"), line.get("name")
+        renamed = self._states is not None and recorded is not None and recorded not in self._states
+        is_itself = "index" in details or (type.endswith("StateEntered") and (renamed or name == recorded))
+        return name if is_itself else None
+
+    def _differs(self, name: str, type: str, fiber: str, recorded: Json, now: Json) -> Divergence:
+        return self._divergence(_text(recorded), _text(now), f"The {name} of {type} is another now.", fiber)
+
+    def _divergence(self, recorded: str, now: str, what: str, fiber: str, state: str | None = None) -> Divergence:
+        state = state or self.state_of(fiber)
+        where = f"In state '{state}': " if state else ""
+        return Divergence(where + what, state=state, recorded=recorded, now=now)
+
+
+def _around(fiber: str) -> str:
+    return fiber.rpartition("/")[0]
 
 
 def _plain(value: Any) -> Json:
@@ -141,6 +174,5 @@ def _told(type: str, details: Mapping[str, Any]) -> str:
     return f"{type} of {name}" if name else type
 
 
-def _cut(value: Json) -> str:
-    text = "nothing" if value is None else value if isinstance(value, str) else dumps(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+def _text(value: Json) -> str:
+    return "nothing" if value is None else value if isinstance(value, str) else dumps(value)
