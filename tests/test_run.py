@@ -206,6 +206,12 @@ def test_nothing_is_ever_mutated() -> None:
     assert [branch.get("b") for branch in output] == [1, None]
 
 
+def test_nothing_is_copied_deeply() -> None:
+    """Sharing is what makes large values cheap."""
+    sources = Path(sfnrun.__file__).parent.rglob("*.py")
+    assert [path.name for path in sources if "deepcopy" in path.read_text(encoding="utf-8")] == []
+
+
 def test_an_error_of_ours_is_no_error_of_the_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not a StatesError comes out as what it is: no Catch takes it, no history calls it States.Runtime."""
 
