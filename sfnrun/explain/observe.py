@@ -57,8 +57,9 @@ class RuleSeen(NamedTuple):
 
 
 class AttemptSeen(msgspec.Struct):
-    """What was seen in one attempt; `result` is what the Task, the branches or the items gave."""
+    """What was seen in one attempt: what a Task was `asked` with, `result` what it, the branches or the items gave."""
 
+    asked: Payload | None = None
     evaluated: list[Evaluated] = msgspec.field(default_factory=list)
     result: Payload | None = None
     error: str | None = None
@@ -132,6 +133,8 @@ class Observer:
     def _inside(self, event: Event, attempt: AttemptSeen) -> None:
         if event.type in ("MapStateSucceeded", "ParallelStateSucceeded"):
             attempt.result = self._joined(event.fiber)
+        elif event.type.endswith("Scheduled"):
+            attempt.asked = event.details.get("parameters") or event.details.get("input")
         elif event.type.endswith("Succeeded") and "output" in event.details:
             attempt.result = event.details["output"]
         elif event.type.endswith(("Failed", "TimedOut")) and "error" in event.details:

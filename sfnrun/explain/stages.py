@@ -38,7 +38,7 @@ def _jsonpath(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stag
     if isinstance(state, Map):
         yield from _map_stages(attempt)
     elif state.type in ("Pass", "Task", "Parallel") and not (isinstance(state, Pass) and state.has_result):
-        stage = _stage("afterParameters", _find(attempt, "Parameters"), given)
+        stage = _asked(_stage("afterParameters", _find(attempt, "Parameters"), given), attempt)
         yield stage
         given = stage.payload
     if visit.outcome == "caught" and attempt.result is None:
@@ -63,6 +63,11 @@ def _effective(state: State, visit: Visit, attempt: AttemptSeen) -> Stage:
     return _stage("afterInputPath", _find(attempt, "InputPath"), visit.input)
 
 
+def _asked(stage: Stage, attempt: AttemptSeen) -> Stage:
+    """What a Task was asked with is in its event, chance and tokens as they were."""
+    return stage if attempt.asked is None else Stage(stage.name, attempt.asked, stage.expression)
+
+
 def _result(state: State, attempt: AttemptSeen, given: Payload | None) -> Payload | None:
     if isinstance(state, Pass):
         return Payload(state.result) if state.has_result else given
@@ -85,7 +90,7 @@ def _jsonata(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stage
     if isinstance(state, Map):
         yield from _map_stages(attempt)
     elif state.arguments is not None:
-        yield _stage("afterArguments", _find(attempt, "Arguments"), visit.input)
+        yield _asked(_stage("afterArguments", _find(attempt, "Arguments"), visit.input), attempt)
     if attempt.result is not None:
         yield Stage("result", attempt.result)
 

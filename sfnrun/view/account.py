@@ -44,7 +44,8 @@ def stages(account: Account) -> Iterator[Line]:
     before: Payload | None = None
     for stage in account.stages:
         # A ResultPath puts the result into the input, and is read best as what it changed there.
-        yield from _stage(stage, account.visit.input if stage.name == "afterResultPath" else before)
+        puts = stage.name == "afterResultPath" and stage.expression
+        yield from _stage(stage, account.visit.input if puts else before)
         before = stage.payload or before
 
 
