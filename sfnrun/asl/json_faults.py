@@ -29,6 +29,8 @@ _TOKEN = re.compile(
 )
 _LITERAL = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _NUMBER_LIKE = re.compile(r"[-+.]?[0-9]")
+# A quote after a backslash ends no string.
+_WHOLE_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BAD_IN_STRING = re.compile(
     r'(?P<control>[\x00-\x1f])|(?P<escape>\\u(?![0-9a-fA-F]{4}).{0,4}|\\(?!["\\/bfnrtu]).?)|\\.', re.DOTALL
 )
@@ -196,7 +198,7 @@ def _refuse_in_string(word: str, at: int) -> None:
         if found["half"]:
             hint = "write both halves, or the character itself"
             raise Fault("half of a surrogate pair is no character", at + found.start(), len(found[0]), hint)
-    if len(word) < 2 or word[-1] != '"':
+    if not _WHOLE_STRING.fullmatch(word):
         raise Fault(
             "this string does not end on its line",
             at,

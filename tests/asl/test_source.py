@@ -466,6 +466,11 @@ def source_pointer(source: Source) -> tuple[str, ...]:
     return (key,)
 
 
+def test_a_string_whose_last_quote_is_escaped_does_not_end() -> None:
+    with pytest.raises(DefinitionError, match="this string does not end on its line"):
+        from_text('{"a\\"\n: 1}', format="json")
+
+
 @settings(deadline=None)
 @given(definitions, st.data())
 def test_a_broken_text_is_refused_with_a_position_inside_it(value: Any, data: st.DataObject) -> None:
