@@ -130,7 +130,7 @@ def _add(source: Source, fix: Fix) -> _Edit | None:
     if found < len(fix.pointer) - 1 or not isinstance(parent.children, dict) or not parent.children:
         return None
     last = max(parent.children.values(), key=lambda child: child.start)
-    if not parent.start <= last.key_start < last.end <= parent.end + 1:
+    if not parent.start <= last.key_start < len(source.text[: last.end].rstrip()) <= parent.end:
         return None  # merged in from elsewhere
     add = _add_to_flow if source.text[parent.start] == "{" else _add_to_block
     return add(source.text, parent, last, fix.name)
@@ -139,10 +139,11 @@ def _add(source: Source, fix: Fix) -> _Edit | None:
 def _add_to_flow(text: str, parent: Place, last: Place, name: str) -> _Edit:
     """Behind the last member, with the blanks, quotes and colon that it has."""
     before = text[parent.start + 1 : last.key_start]
-    blank = before[len(before.rstrip()) :] if before.strip() or "\n" in before else " "
     quote = text[last.key_start] if text[last.key_start] in "\"'" else ""
     colon = text[last.key_end : last.start]
     colon = colon if colon.strip() == ":" else ": "
+    is_first = not before.strip() and "\n" not in before
+    blank = colon.strip(":") if is_first else before[len(before.rstrip()) :]
     return _Edit(last.end, last.end, f",{blank}{quote}{name}{quote}{colon}true")
 
 
@@ -152,11 +153,19 @@ def _add_to_block(text: str, parent: Place, last: Place, name: str) -> _Edit | N
     indent = text[text.rfind("\n", 0, first.key_start) + 1 : first.key_start]
     if indent.strip():
         return None
-    end = text.find("\n", len(text[: last.end].rstrip()))
+    end = text.find("\n", _end_of(text, last))
     end = len(text) if end < 0 else end
     newline = "\r\n" if text[end - 1 : end] == "\r" else "\n"
     end -= newline == "\r\n"
     return _Edit(end, end, f"{newline}{indent}{name}: true")
+
+
+def _end_of(text: str, place: Place) -> int:
+    """Where the last line of a block ends that is not a comment below it."""
+    while place.children and text[place.start] not in "{[*":
+        children = place.children.values() if isinstance(place.children, dict) else place.children
+        place = max(children, key=lambda child: child.start)
+    return len(text[: place.end].rstrip())
 
 
 _EDITS: Mapping[str, Callable[[Source, Fix], _Edit | None]] = {"add": _add, "remove": _remove, "rename": _rename}

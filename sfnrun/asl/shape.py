@@ -160,7 +160,7 @@ def _did_you_mean(name: str | None) -> str:
 def _close(name: str, names: tuple[str, ...]) -> str | None:
     lower = {known.lower(): known for known in names}
     close = difflib.get_close_matches(name.lower(), lower, 1, 0.75)
-    return lower[close[0]] if close else None
+    return lower[close[0]] if close else only_meant(name, names)
 
 
 def close_to(name: str, names: Iterable[str]) -> str | None:

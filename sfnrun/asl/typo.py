@@ -11,13 +11,13 @@ _LONGEST = 60
 
 
 def only_meant(name: str, names: Iterable[str]) -> str | None:
-    """The only one of `names` that is a slip away: other letter case, or two letters (of short names one) wrong."""
+    """The only one of `names` that is a slip away: other letter case, or two letters (of short names one or none) wrong."""
     return _only_near(name, tuple(names)) if len(name) <= _LONGEST else None
 
 
 @lru_cache(maxsize=512)  # one slip is often made many times
 def _only_near(name: str, names: tuple[str, ...]) -> str | None:
-    slips = 1 if len(name) < 6 else 2
+    slips = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
     near = [known for known in names if abs(len(known) - len(name)) <= slips and _slips(name, known) <= slips]
     return near[0] if len(near) == 1 else None
 
