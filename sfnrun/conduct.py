@@ -17,10 +17,10 @@ from sfnrun.drivers.virtual import VirtualDriver
 from sfnrun.engine.effects import Driver, Pause, Resumed, Stopped
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Redrives, interpret, never
-from sfnrun.engine.loop import Journal
+from sfnrun.engine.loop import Journal, Ledger
 from sfnrun.history.stop_request import requested_stop, withdraw_stop
 
-__all__ = ["Clock", "LiveDriver", "conduct", "driver_for"]
+__all__ = ["Clock", "LiveDriver", "conduct", "driver_for", "unhurried_collector"]
 
 Clock = Literal["virtual", "real"]
 LiveDriver = VirtualDriver | RealDriver
@@ -53,6 +53,7 @@ def conduct(
     history: Path | None = None,
     interruptible: bool = False,
     redrives: Redrives = never,
+    ledger: Ledger | None = None,
 ) -> Outcome:
     """Run an execution to its end.
 
@@ -60,17 +61,17 @@ def conduct(
     asks for it beside the `history`.
     """
     with ExitStack() as around:
-        around.enter_context(_unhurried_collector())
+        around.enter_context(unhurried_collector())
         if live is not None and interruptible:
             around.enter_context(_interrupting(live))
         if live is not None and history is not None:
             around.enter_context(_stoppable(live, history))
         bounds = LIMITS if limits else NO_LIMITS
-        return interpret(machine, execution, driver, journal, bounds, stepping=stepping, redrives=redrives)
+        return interpret(machine, execution, driver, journal, bounds, stepping, ledger, redrives)
 
 
 @contextmanager
-def _unhurried_collector() -> Iterator[None]:
+def unhurried_collector() -> Iterator[None]:
     """A run makes many small objects and no cycles of them; looking for cycles as often as usual costs a third."""
     before = gc.get_threshold()
     gc.set_threshold(UNHURRIED, *before[1:])

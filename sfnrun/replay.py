@@ -8,9 +8,10 @@ from pathlib import Path
 from sfnrun.asl.load import Definition, every_state, load
 from sfnrun.asl.model import Machine
 from sfnrun.asl.source import from_text
+from sfnrun.conduct import conduct, unhurried_collector
 from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
-from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, Redrive, Redrives, interpret
+from sfnrun.engine.execution import Execution
+from sfnrun.engine.interpret import Outcome, Redrive, Redrives
 from sfnrun.engine.loop import Ledger
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
@@ -30,7 +31,8 @@ def replay(
     The Result's status is RUNNING if the recording has no end: its process was killed, or is still at work.
     """
     if not isinstance(recording, Recording):
-        recording = read(Path(recording))
+        with unhurried_collector():
+            recording = read(Path(recording))
     start = recording.start
     machines = machines_of(recording, definition)
     execution = execution_of(recording)
@@ -45,15 +47,15 @@ def replay(
         journal = together([kept] if listener is None else [kept, Told(listener)])
         driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
     try:
-        outcome = interpret(
+        outcome = conduct(
             machines[0],
             execution,
             driver,
             journal,
-            LIMITS if start["limits"] else NO_LIMITS,
+            limits=start["limits"],
             stepping=start["stepping"],
-            ledger=ledger,
             redrives=redrives_of(driver, machines),
+            ledger=ledger,
         )
         if ledger is None:
             comparison.end()
