@@ -134,7 +134,7 @@ def test_a_hung_server_costs_its_timeout_once(place_of):
         for _ in range(100):
             with pytest.raises(Unavailable):
                 place.backend.get(KEY)
-        assert time.monotonic() - began < 0.1  # the breaker is open
+        assert time.monotonic() - began < 5  # the breaker is open, or it would be 20
         place.server.wake()
         with pytest.raises(Unavailable):
             place.backend.get(KEY)

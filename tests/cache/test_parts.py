@@ -248,6 +248,12 @@ def test_what_stands_behind_the_handlers_of_a_run(tmp_path, monkeypatch):
 # -- the rest --------------------------------------------------------------------------------------------------------
 
 
+def fail(breaker: Breaker, tried: list[int], second: int) -> None:
+    with breaker:
+        tried.append(second)
+        raise OSError("refused")
+
+
 def test_a_breaker_opens_longer_each_time_and_closes_at_once():
     now = [0.0]
     breaker = Breaker("node", (OSError,), lambda: now[0])
@@ -260,9 +266,8 @@ def test_a_breaker_opens_longer_each_time_and_closes_at_once():
     tried = []
     for second in range(100):
         now[0] = float(second)
-        with pytest.raises(Unavailable, match="node: refused"), breaker:
-            tried.append(second)
-            raise OSError("refused")
+        with pytest.raises(Unavailable, match="node: refused"):
+            fail(breaker, tried, second)
     assert tried == [0, 1, 3, 7, 15, 31, 61, 91]
     now[0] = 1000.0
     with breaker:

@@ -68,7 +68,7 @@ class _Node:
     def list_keys(self) -> list[str]:
         """All keys on this node; slow, for listings."""
         with self.breaker:
-            dump = _ask_all(self._server, b"lru_crawler metadump all")
+            dump = _dump(self._server)
         # A key that was stored over meanwhile stands there twice.
         names = dict.fromkeys(line[4:].split(b" ", 1)[0] for line in dump if line.startswith(b"key="))
         return [unquote(name.decode()) for name in names]
@@ -219,18 +219,22 @@ class MemcachedBackend:
             node.close()
 
 
-def _ask_all(server: tuple[str, int], command: bytes) -> list[bytes]:
-    """The lines of an answer that ends with END; pymemcache's raw_command gives only the first of them."""
-    with socket.create_connection(server, timeout=_ADMIN_TIMEOUT) as connection, connection.makefile("rb") as answer:
-        connection.sendall(command + b"\r\n")
-        lines: list[bytes] = []
-        for line in answer:
-            if line == b"END\r\n":
-                return lines
-            if line.startswith((b"BUSY", b"ERROR", b"SERVER_ERROR", b"CLIENT_ERROR")):
-                break
-            lines.append(line)
-        raise MemcacheError(f"cannot list its keys: {line.decode('ascii', 'replace').strip()}")
+def _dump(server: tuple[str, int]) -> list[bytes]:
+    """One line for every item, from the hash table: from the LRU queues, which older servers offer, some are missed."""
+    refused = ""
+    for command in (b"lru_crawler metadump hash\r\n", b"lru_crawler metadump all\r\n"):
+        # pymemcache's raw_command gives only the first lines of a long answer.
+        with socket.create_connection(server, _ADMIN_TIMEOUT) as connection, connection.makefile("rb") as answer:
+            connection.sendall(command)
+            lines: list[bytes] = []
+            for line in answer:
+                if line == b"END\r\n":
+                    return lines
+                if not line.startswith(b"key="):
+                    refused = line.decode("ascii", "replace").strip()
+                    break
+                lines.append(line)
+    raise MemcacheError(f"cannot list its keys: {refused or 'it hung up'}")
 
 
 def _stats(calls: Any) -> Any:
