@@ -11,10 +11,10 @@ neither Next nor End ends the machine (a Choice, Succeed or Fail says so itself)
 
 Expected are `output` or `output_text` (the execution succeeded), or `error` and `cause` (it failed), or `status`; a
 cause that begins with "[S #2] " stands for AWS's "An error occurred while executing the state 'S' (entered at the event
-id #2). ", and one that ends in "..." goes on in words that are neither AWS's nor ours. `events` is the history, one event
-a line, as `4<3 TaskFailed[E]`: id, previousEventId, type, and in brackets the state's or iteration's name, the Map's
-length or the error. `details` are members of single events by id, `asked` is what the tasks were given, `seconds` how
-long it took by the clock. `!times [a, 1000]` is a text of a thousand a.
+id #2). ", and one that ends in "..." goes on in words that are neither AWS's nor ours. `events` is the history, one
+event a line, as `4<3 TaskFailed[E]`: id, previousEventId, type, and in brackets the state's or iteration's name, the
+Map's length or the error. `details` are members of single events by id, `asked` is what the tasks were given, `seconds`
+how long it took by the clock. `!times [a, 1000]` is a text of a thousand a.
 """
 
 from __future__ import annotations
