@@ -11,7 +11,7 @@ _LONGEST = 60
 
 
 def only_meant(name: str, names: Iterable[str]) -> str | None:
-    """The only one of `names` that is a slip away: other letter case, or two letters (of short names one or none) wrong."""
+    """The only one of `names` that is a slip away: other case, or two letters wrong (of short names one, or none)."""
     return _only_near(name, tuple(names)) if len(name) <= _LONGEST else None
 
 
