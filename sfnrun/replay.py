@@ -24,7 +24,10 @@ __all__ = ["execution_of", "machines_of", "redrives_of", "replay", "replay_drive
 
 
 def replay(
-    recording: Recording | str | Path, *, definition: Definition | None = None, listener: Listener | None = None
+    recording: Recording | str | Path,
+    *,
+    definition: Definition | None = None,
+    listener: Listener | None = None,
 ) -> Result:
     """Replay a recording with its own definition, or another. Raises Divergence where the two part.
 
@@ -99,7 +102,8 @@ def machines_of(recording: Recording, definition: Definition | None = None) -> l
     start = recording.start
     limits = start["limits"]
     if definition is not None:
-        machines = [load(definition, workflow_type=start["type"], limits=limits)]
+        substitutions = start["substitutions"]
+        machines = [load(definition, substitutions=substitutions, workflow_type=start["type"], limits=limits)]
     else:
         machines = [_recorded_machine(start, start)]
     for line in recording.of_kind("answer"):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfnrun.cli import trace_diff, trace_export, trace_import, trace_list, trace_why
+from sfnrun.cli import trace_diff, trace_export, trace_import, trace_list, trace_replay, trace_why
 from sfnrun.cli.recorded import Folder, Name, folder_of
 
 if TYPE_CHECKING:
@@ -98,49 +98,7 @@ def _shown_as_aws(recording: "Recording", verbose: bool) -> str:
 _SHOWN = {ShowFormat.TEXT: _shown_as_text, ShowFormat.JSON: _shown_as_json, ShowFormat.AWS: _shown_as_aws}
 
 
-@app.command("replay", epilog="Example: [bold]sfnrun trace replay last --speed 10[/bold]")
-def replay_(
-    name: Name = "last",
-    speed: Annotated[
-        str, typer.Option(metavar="N|max", help="So many times as fast as it was; max does not wait.")
-    ] = "max",
-    step: Annotated[
-        bool, typer.Option("--step", help="Walk through it at a terminal, forwards and backwards.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but a divergence.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
-    verbose: Verbose = False,
-    definition: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Replay against this definition, to see what a change changes.")
-    ] = None,
-    history: Folder = None,
-) -> None:
-    """Run an execution again over its recorded answers and compare; exit 3 where it goes another way."""
-    import sfnrun
-    from sfnrun.cli.arguments import execution_file
-    from sfnrun.cli.output import write_text
-    from sfnrun.cli.trace_step import step_through
-    from sfnrun.cli.watching import Watch, recorded_source
-    from sfnrun.history.file import read
-    from sfnrun.view.pace import Paced, speed_of
-
-    pace = speed_of(speed)
-    recording = read(execution_file(name, folder_of(history)))
-    if step:
-        step_through(recording, definition)
-        return
-    watch = Watch(quiet=quiet, json=json, verbose=verbose, real=False, replayed=True)
-    listener = watch.listener
-    if listener is not None and pace is not None:
-        listener = Paced(listener, pace)
-    replay = sfnrun.replay
-    with watch:
-        result = replay(recording, definition=definition, listener=listener)
-    watch.close(result, recorded_source(recording) if definition is None else None)
-    if result.output_text is not None:
-        write_text(result.output_text)
-
-
+app.command("replay", epilog=trace_replay.EXAMPLE)(trace_replay.replay_)
 app.command("why", epilog=trace_why.EXAMPLE)(trace_why.why)
 app.command("diff", epilog=trace_diff.EXAMPLE)(trace_diff.diff)
 app.command("import", epilog=trace_import.EXAMPLE)(trace_import.import_)

@@ -308,7 +308,7 @@ def _all_parsed(path: Path, texts: list[str]) -> list[dict[str, Json]]:
     """The lines' objects: parsed all at once, which is much faster, or one by one if that fails."""
     try:
         lines: list[Json] = msgspec.json.decode(f"[{','.join(texts)}]")
-    except ValueError:  # something is damaged, or what the fast parser refuses: lone surrogates, nesting of some depth
+    except (ValueError, RecursionError):  # something is damaged, or what this parser refuses: lone surrogates, depth
         lines = []
     if len(lines) == len(texts) and all(line.__class__ is dict for line in lines):
         return lines

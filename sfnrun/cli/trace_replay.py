@@ -1,0 +1,152 @@
+"""`sfnrun trace replay`: executions run again over their recorded answers, to watch, to walk through, or as tests."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sfnrun.cli.arguments import complete_execution
+from sfnrun.cli.recorded import Folder, folder_of
+from sfnrun.errors import Divergence, HistoryError, UsageError
+
+if TYPE_CHECKING:
+    from sfnrun.asl.source import Source
+    from sfnrun.cli.watching import Watch
+    from sfnrun.history.file import Recording
+
+__all__ = ["EXAMPLE", "replay_"]
+
+EXAMPLE = "Example: [bold]sfnrun trace replay --check 'histories/*.jsonl' --definition order.asl.yaml[/bold]"
+
+_PATTERN = "*?["
+
+
+def replay_(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME|last|FILE...",
+            help="An execution by its name, the last one, or a history file; with --check several, or a pattern.",
+            autocompletion=complete_execution,
+            show_default="last",
+        ),
+    ] = None,
+    definition: Annotated[
+        str | None,
+        typer.Option("--definition", "-d", metavar="FILE", help="The definition.", show_default="as it was"),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Tell only whether they go as they went, for CI.")] = False,
+    speed: Annotated[
+        str, typer.Option(metavar="N|max", help="So many times as fast as it was; max does not wait.")
+    ] = "max",
+    step: Annotated[bool, typer.Option("--step", help="Stop before every state.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but a divergence.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")] = False,
+    history: Folder = None,
+) -> None:
+    """Run an execution again over its recorded answers and compare; exit 3 where it goes another way."""
+    from sfnrun.cli.trace_step import step_through
+    from sfnrun.history.file import read
+
+    paths = _chosen(names or ["last"], folder_of(history))
+    if check:
+        raise typer.Exit(_check(paths, definition, quiet=quiet))
+    if len(paths) > 1:
+        raise UsageError("one execution is replayed at a time", "--check takes several")
+    recording = read(paths[0])
+    if step:
+        step_through(recording, definition)
+        return
+    _watch(recording, definition, speed, quiet=quiet, json=json, verbose=verbose)
+
+
+def _chosen(names: Iterable[str], folder: Path) -> list[Path]:
+    """The files of names and patterns."""
+    from glob import glob
+
+    from sfnrun.cli.arguments import execution_file
+
+    paths: list[Path] = []
+    for name in names:
+        if any(character in name for character in _PATTERN) and not Path(name).exists():
+            found = sorted(glob(name, recursive=True))
+            if not found:
+                raise UsageError(f"no history is like {name}", "a pattern is one of files: 'histories/*.jsonl'")
+            paths += map(Path, found)
+        else:
+            paths.append(execution_file(name, folder))
+    return paths
+
+
+def _watch(
+    recording: "Recording", definition: str | None, speed: str, *, quiet: bool, json: bool, verbose: bool
+) -> None:
+    import sfnrun
+    from sfnrun.cli.output import write_text
+    from sfnrun.cli.watching import Watch, recorded_source
+    from sfnrun.view.pace import Paced, speed_of
+
+    pace = speed_of(speed)
+    watch = Watch(quiet=quiet, json=json, verbose=verbose, real=False, replayed=True)
+    listener = watch.listener
+    if listener is not None and pace is not None:
+        listener = Paced(listener, pace)
+    replay = sfnrun.replay
+    try:
+        with watch:
+            result = replay(recording, definition=definition, listener=listener)
+    except Divergence as divergence:
+        _tell(watch, divergence, recording, definition)
+        raise typer.Exit(divergence.exit_code) from None
+    watch.close(result, recorded_source(recording) if definition is None else None)
+    if result.output_text is not None:
+        write_text(result.output_text)
+
+
+def _check(paths: list[Path], definition: str | None, *, quiet: bool) -> int:
+    """Replay all of them, say which went another way, and return the exit code."""
+    import sfnrun
+    from sfnrun.cli.faults import told
+    from sfnrun.cli.watching import Watch
+    from sfnrun.history.file import read
+    from sfnrun.view.line import Line
+    from sfnrun.view.measures import counted
+
+    watch = Watch(quiet=True, moving=False)
+    diverged = unreadable = 0
+    for path in paths:
+        try:
+            recording = read(path)
+            result = sfnrun.replay(recording, definition=definition)
+        except HistoryError as error:
+            unreadable = told(error)
+        except Divergence as divergence:
+            diverged += 1
+            watch.trace.say(Line("bad", text=f"✗ {path}"))
+            _tell(watch, divergence, recording, definition)
+        else:
+            if not quiet:
+                watch.trace.say(Line("good", text=f"✓ {path}  {result.status}, {counted(result.event_count, 'event')}"))
+    summary = f"{counted(len(paths), 'history')} replayed, {diverged or 'none'} diverged"
+    watch.trace.say(Line("bad" if diverged else "good", text=summary))
+    return Divergence.exit_code if diverged else unreadable
+
+
+def _tell(watch: "Watch", divergence: Divergence, recording: "Recording", definition: str | None) -> None:
+    from sfnrun.cli.watching import place_of
+    from sfnrun.view.divergence import divergence_lines
+
+    place = place_of(_source(recording, definition), divergence.state) if divergence.state else None
+    for line in divergence_lines(divergence, place):
+        watch.trace.say(line)
+
+
+def _source(recording: "Recording", definition: str | None) -> "Source":
+    from sfnrun.asl.source import load
+    from sfnrun.cli.watching import recorded_source
+
+    if definition is None:
+        return recorded_source(recording)
+    return load(definition, substitutions=recording.start["substitutions"], limits=False)
