@@ -340,7 +340,6 @@ def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
 SCRIPT = """
 import sys, threading, sfnrun
 def hang(request):
-    print("asked", flush=True)
     threading.Event().wait(30)
 task = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "End": True}
 loop = {"StartAt": "L", "States": {"S": {"Type": "Succeed"}, "L": {"Type": "Choice", "Default": "L", "Choices": [
@@ -349,7 +348,8 @@ wait = {"StartAt": "P", "States": {
     "P": {"Type": "Pass", "Result": "x" * 1000, "Next": "T"}, "T": {**task, "End": True}}}
 class Told:
     def event(self, event):
-        if event.type == "ChoiceStateEntered" and event.id < 5: print("asked", flush=True)
+        if event.type == "LambdaFunctionStarted" or (event.type == "ChoiceStateEntered" and event.id < 5):
+            print("asked", flush=True)
     def note(self, note): pass
 kind, clock, folder = sys.argv[1:]
 result = sfnrun.run(loop if kind == "loop" else wait, tasks=hang, clock=clock, history=folder, name="n",
