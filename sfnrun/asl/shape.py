@@ -43,6 +43,7 @@ _TYPES = {
 }
 # A machine without both fields is told so in one diagnostic, in this order (recorded on AWS).
 _SCOPE_FIELDS = ("States", "StartAt")
+_STATES_AT_ONCE = 500
 _LANGUAGES = {"JSONPath": "JSONata", "JSONata": "JSONPath"}
 
 
@@ -218,11 +219,27 @@ _WORDS: dict[str, tuple[Callable[[Violation], str], bool]] = {
 
 def violations(value: Json) -> list[Violation]:
     """Everything in a definition that is not as the schema says, each once, without what only follows from it."""
-    validator = _validator()
-    if validator.is_valid(value):
+    if _validator().is_valid(value):
         return []
-    found = [violation for error in validator.iter_errors(value) for violation in _read(error, value)]
+    found = [violation for error, part in _errors(value) for violation in _read(error, part)]
     return [_of_inherited_language(violation, value) for violation in _without_consequences(_joined(found), value)]
+
+
+def _errors(value: Json) -> Iterator[tuple[ValidationError, Json]]:
+    """Every error with the document that it was found in: the whole, or, of very many states, a few at a time.
+
+    The library makes all errors of a document at once, 8 KB each. What stands around the states is found with each
+    part, and told once.
+    """
+    states = value.get("States") if isinstance(value, dict) else None
+    if not isinstance(states, dict) or len(states) <= _STATES_AT_ONCE:
+        yield from ((error, value) for error in _validator().iter_errors(value))
+        return
+    names = list(states)
+    for first in range(0, len(names), _STATES_AT_ONCE):
+        part = {**value, "States": {name: states[name] for name in names[first : first + _STATES_AT_ONCE]}}
+        if not _validator().is_valid(part):
+            yield from ((error, part) for error in _validator().iter_errors(part))
 
 
 def _of_inherited_language(violation: Violation, document: Json) -> Violation:

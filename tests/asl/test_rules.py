@@ -173,6 +173,12 @@ def test_ten_thousand_problems() -> None:
     assert [problem.rule for problem in problems] == ["SFN-F03"] * 10_000
 
 
+def test_what_stands_around_very_many_states_is_told_once() -> None:
+    states = ", ".join(f'"S{n}": {{"Type": "Pass", "Next": "S{n + 1}"}}' for n in range(1200))
+    text = f'{{"StartAt": "S0", "Extra": 1, "States": {{{states}, "S1200": {{"Type": "Pass", "End": 1}}}}}}'
+    assert [problem.rule for problem in problems_of(text, "SFN-S07")] == ["SFN-S07", "SFN-F07"]
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from sfnrun.asl.outline import State, is_placeholder
 from sfnrun.asl.resource import is_of_another_runner
 from sfnrun.asl.rule import Finding, Findings, rule
@@ -54,7 +56,7 @@ def fields_are_known(violation: Violation) -> Findings:
     found = violation.found()
     resource = violation.value.get("Resource")
     foreign = is_of_another_runner(resource) and "://" in resource and not found.hint
-    yield violation.found(severity="warning", fix=None) if foreign else violation.found()
+    yield replace(found, severity="warning", fix=None) if foreign else found
 
 
 @rule("SFN-F04", on="shape")
