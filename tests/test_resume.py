@@ -1,4 +1,4 @@
-"""An execution whose process died goes on from its history: nothing that was answered is asked again, deadlines stay."""
+"""An execution whose process died goes on from its history: what was answered is not asked again, deadlines stay."""
 
 from __future__ import annotations
 
