@@ -49,7 +49,9 @@ def replay_(
     """Run an execution again over its recorded answers and compare; exit 3 where it goes another way."""
     from sfnrun.cli.trace_step import step_through
     from sfnrun.history.file import read
+    from sfnrun.view.pace import speed_of
 
+    pace = speed_of(speed)
     paths = _chosen(names or ["last"], folder_of(history))
     if check:
         raise typer.Exit(_check(paths, definition, quiet=quiet))
@@ -59,7 +61,7 @@ def replay_(
     if step:
         step_through(recording, definition)
         return
-    _watch(recording, definition, speed, quiet=quiet, json=json, verbose=verbose)
+    _watch(recording, definition, pace, quiet=quiet, json=json, verbose=verbose)
 
 
 def _chosen(names: Iterable[str], folder: Path) -> list[Path]:
@@ -81,14 +83,13 @@ def _chosen(names: Iterable[str], folder: Path) -> list[Path]:
 
 
 def _watch(
-    recording: "Recording", definition: str | None, speed: str, *, quiet: bool, json: bool, verbose: bool
+    recording: "Recording", definition: str | None, pace: float | None, *, quiet: bool, json: bool, verbose: bool
 ) -> None:
     import sfnrun
     from sfnrun.cli.output import write_text
     from sfnrun.cli.watching import Watch, recorded_source
-    from sfnrun.view.pace import Paced, speed_of
+    from sfnrun.view.pace import Paced
 
-    pace = speed_of(speed)
     watch = Watch(quiet=quiet, json=json, verbose=verbose, real=False, replayed=True)
     listener = watch.listener
     if listener is not None and pace is not None:
