@@ -115,7 +115,7 @@ class Violation(Struct, frozen=True):
     @property
     def is_of_other_language(self) -> bool:
         """Whether an unsupported field would be supported in the other query language."""
-        return bool(self.language) and self.field in _fields(_LANGUAGES[self.language] + self.part)
+        return self.field in _fields_of_other_language(self.definition)
 
     def found(self, hint: str = "", **changes: Any) -> Finding:
         """The Finding in AWS's words. `changes` are other fields of it."""
@@ -255,15 +255,11 @@ def _of_inherited_language(violation: Violation, document: Json) -> Violation:
 
 
 def _read(error: ValidationError, document: Json) -> Iterator[Violation]:
-    path = tuple(error.schema_path)
-    keyword = str(path[-1])
+    node, keyword, definition, rules = _broken_word(tuple(error.schema_path))
     pointer, value = _place_of(error, document)
     if is_placeholder(value):
         return  # nobody knows yet what will stand there
-    node = _at(schema(), path[:-1])
-    definition = str(path[1]) if path[0] == "definitions" else ""
-    rules = node.get("x-rules", {}).get(keyword)
-    for fields in _fields_at_fault(error, keyword, value):
+    for fields in _fields_at_fault(error, node, keyword, value):
         if keyword in ("oneOf", "anyOf", "not"):
             word = "many" if len(fields) > 1 else "none"
             limit: Json = _alternatives(node, keyword)
@@ -271,6 +267,14 @@ def _read(error: ValidationError, document: Json) -> Iterator[Violation]:
             word, limit = keyword, _limit(node, keyword)
         violation = Violation(_chosen(rules, word, fields, value), pointer, value, word, limit, fields, definition)
         yield replace(violation, rule=_rule_of(violation)) if word == "additionalProperties" else violation
+
+
+@lru_cache(maxsize=4096)
+def _broken_word(path: tuple[str | int, ...]) -> tuple[dict[str, Any], str, str, Any]:
+    """The part of the schema that a path leads to: it, the keyword that is broken, its definition, and the rules."""
+    node, keyword = _at(schema(), path[:-1]), str(path[-1])
+    definition = str(path[1]) if path[0] == "definitions" else ""
+    return node, keyword, definition, node.get("x-rules", {}).get(keyword)
 
 
 def _chosen(rules: Any, word: str, fields: tuple[str, ...], value: Json) -> str:
@@ -289,11 +293,20 @@ def _rule_of(unsupported: Violation) -> str:
 
 
 @cache
+def _fields_of_other_language(definition: str) -> frozenset[str]:
+    """The fields of this part in the other query language; none where there is no difference."""
+    language = next((language for language in _LANGUAGES if definition.startswith(language)), "")
+    return frozenset(_fields(_LANGUAGES[language] + definition.removeprefix(language))) if language else frozenset()
+
+
+@cache
 def _fields_of_states() -> frozenset[str]:
     return frozenset(name for language in _LANGUAGES for type_ in TYPES for name in _fields(language + type_))
 
 
-def _fields_at_fault(error: ValidationError, keyword: str, value: Json) -> list[tuple[str, ...]]:
+def _fields_at_fault(
+    error: ValidationError, node: Mapping[str, Any], keyword: str, value: Json
+) -> list[tuple[str, ...]]:
     kind: Any = error.kind
     if keyword == "required":
         return [(kind.property,)]
@@ -302,7 +315,6 @@ def _fields_at_fault(error: ValidationError, keyword: str, value: Json) -> list[
     if keyword in ("oneOf", "anyOf", "not"):
         if not isinstance(value, dict):
             return []  # its type is the problem
-        node = _at(schema(), tuple(error.schema_path)[:-1])
         return [tuple(name for name in value if name in _alternatives(node, keyword))]
     return [()]
 
