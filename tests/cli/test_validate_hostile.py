@@ -1,0 +1,72 @@
+"""Whatever is given to `validate` ends in a clear message, soon, and without eating the machine."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bench.validating import write_hostile
+
+# What must be said of each, in order.
+SAYS = {
+    "1 GB.asl.json": ["SFN-S13", "1,073,741,824 bytes"],
+    "10,000 problems.asl.json": ["SFN-F03", "did you mean 'Next'?", "and 9,800 more"],
+    "binary.asl.json": ["SFN-S01", "binary file"],
+    "deep.asl.json": ["SFN-S01", "nested deeper than 1,000 levels"],
+    "deep.asl.yaml": ["nested deeper than 1,000 levels"],
+    "laughs.asl.yaml": ["aliases of this file stand for more than 500,000 values"],
+    "one line of 1 MB.asl.json": ["SFN-F03", "'Nxt'"],
+}
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    assert write_hostile(folder) == sorted(SAYS)
+    return folder
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_hostile_files(hostile, name):
+    began = time.monotonic()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "sfnrun", "validate", name],
+        cwd=hostile,
+        env={**os.environ, "XDG_CACHE_HOME": str(hostile / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+    assert running.stdout
+    out = running.stdout.read()
+    _, status, usage = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    running.stdout.close()
+    took = time.monotonic() - began
+    assert running.returncode == 1, out[:2000]
+    at = 0
+    for part in SAYS[name]:
+        assert part in out[at:], out[:2000]
+        at = out.index(part, at)
+    assert "Traceback" not in out
+    assert len(out) < 200_000
+    assert usage.ru_maxrss / 1024 < 200
+    assert took < 6  # a second where nobody else is at work
+
+
+def test_a_pipe_that_never_ends(hostile):
+    """No more is read of it than a definition may have."""
+    with Path("/dev/zero").open("rb") as endless:
+        done = subprocess.run(
+            [sys.executable, "-m", "sfnrun", "validate", "-"],
+            stdin=endless,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "SFN-S13" in done.stdout
