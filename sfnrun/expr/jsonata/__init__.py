@@ -18,7 +18,7 @@ from sfnrun.expr.jsonata.plain import UNSURE, plain_reference
 from sfnrun.expr.jsonata.references import BUILTINS, References, references
 from sfnrun.expr.jsonata.scopes import Mention
 from sfnrun.expr.scope import Evaluate, Scope
-from sfnrun.payload import Json, dumps
+from sfnrun.payload import Json, dumps, type_name
 
 __all__ = ["AWS_BOUNDS", "BUILTINS", "Bounds", "Jsonata", "compile_jsonata", "type_name", "unwrap"]
 
@@ -280,22 +280,6 @@ def _failure(text: str, field: str, ending: str) -> StatesError:
         f"The JSONata expression '{text}' specified for the field '{field}'{ending}",
         location=field,
     )
-
-
-def type_name(value: Json) -> str:
-    """The JSON type of a value, as AWS names it: array, object, string, number, boolean or null."""
-    return _TYPE_NAMES[type(value)]
-
-
-_TYPE_NAMES = {
-    list: "array",
-    dict: "object",
-    str: "string",
-    int: "number",
-    float: "number",
-    bool: "boolean",
-    type(None): "null",
-}
 
 
 def _is_whole(value: Json) -> bool:
