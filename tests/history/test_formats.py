@@ -29,4 +29,4 @@ def test_a_format_is_read_and_replayed(file: Path) -> None:
     assert (seen.status, seen.machine) == ("SUCCEEDED", "StateMachine")
     kinds = {line["answer"] for line in recording.of_kind("answer")}
     assert kinds == {"Failed", "Redriven", "Slept", "Started", "Submitted", "Succeeded"}
-    assert {line["note"] for line in recording.of_kind("note")} == {"log", "resumed", "retry"}
+    assert {line["note"] for line in recording.of_kind("note")} == {"log", "resumed", "retry", "wait"}
