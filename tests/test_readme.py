@@ -95,6 +95,28 @@ def test_the_configuration_is_one(tmp_path: Path):
     assert len(config.tasks) == 2
 
 
+def test_what_validate_says_is_what_it_says(tmp_path: Path):
+    (definition,) = blocks("yaml order.asl.yaml")
+    (tmp_path / "order.asl.yaml").write_text(definition, encoding="utf-8")
+    done = run(["sfnrun", "validate", "order.asl.yaml"], tmp_path)
+    (told,) = [block for block in blocks("text") if block.startswith("order.asl.yaml:")]
+    assert done.returncode == 1
+    assert done.stdout + done.stderr == told
+
+
+def test_the_lines_about_validate_run(clone: Path):
+    (lines,) = [block for block in blocks("sh") if block.startswith("sfnrun validate")]
+    (clone / "template.yaml").write_text(
+        "Resources:\n  OrderStateMachine:\n    Type: AWS::Serverless::StateMachine\n    Properties:\n"
+        "      Definition: {StartAt: A, States: {A: {Type: Succeed}}}\n",
+        encoding="utf-8",
+    )
+    for line in lines.splitlines():
+        command = [word for word in shlex.split(line, comments=True) if word != "--watch"]
+        done = run(command, clone)
+        assert done.returncode == 0, done.stderr
+
+
 def test_every_command_and_option_that_is_named_exists():
     named = set(re.findall(r"`sfnrun (\w+(?: list| show| replay| why| diff| import| export)?)", README))
     assert {"validate", "execute"} <= named
