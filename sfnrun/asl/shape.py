@@ -9,7 +9,6 @@ that is there under a misspelt name, the language of a field when the language i
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
@@ -22,7 +21,7 @@ from msgspec.structs import replace
 
 from sfnrun.asl.outline import TYPES, is_placeholder
 from sfnrun.asl.rule import Finding, Pointer
-from sfnrun.asl.typo import only_meant
+from sfnrun.asl.typo import close_to, only_meant
 from sfnrun.asl.unsupported import rule_of_other_language, rule_of_unsupported
 from sfnrun.errors import Fix
 from sfnrun.payload import Json
@@ -132,7 +131,9 @@ class Violation(Struct, frozen=True):
         if self.keyword != "additionalProperties" or self.is_of_other_language:
             return None
         meant = only_meant(self.field, self.known_fields)
-        return Fix("rename", (*self.pointer, self.field), meant) if meant and meant not in self.value else None
+        if meant is None or meant in self.value or meant != close_to(self.field, self.known_fields):
+            return None
+        return Fix("rename", (*self.pointer, self.field), meant)
 
     def _hint(self) -> str:
         if self.keyword == "enum" and isinstance(self.value, str):
@@ -155,18 +156,6 @@ class Violation(Struct, frozen=True):
 
 def _did_you_mean(name: str | None) -> str:
     return f"did you mean '{name}'?" if name else ""
-
-
-@lru_cache(maxsize=512)
-def _close(name: str, names: tuple[str, ...]) -> str | None:
-    lower = {known.lower(): known for known in names}
-    close = difflib.get_close_matches(name.lower(), lower, 1, 0.75)
-    return lower[close[0]] if close else only_meant(name, names)
-
-
-def close_to(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that was probably meant by `name`, if there is one."""
-    return _close(name, tuple(names)) if len(name) < 200 else None
 
 
 @cache

@@ -1,13 +1,26 @@
-"""Which name was meant by a misspelt one, where there can be no doubt."""
+"""Which name was meant by a misspelt one: probably, for a hint, and where there can be no doubt, for a fix."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["only_meant"]
+__all__ = ["close_to", "only_meant"]
 
 _LONGEST = 60
+
+
+@lru_cache(maxsize=512)
+def _close(name: str, names: tuple[str, ...]) -> str | None:
+    lower = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.lower(), lower, 1, 0.75)
+    return lower[close[0]] if close else only_meant(name, names)
+
+
+def close_to(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that was probably meant by `name`, if there is one."""
+    return _close(name, tuple(names)) if len(name) < 200 else None
 
 
 def only_meant(name: str, names: Iterable[str]) -> str | None:
