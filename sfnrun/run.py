@@ -125,7 +125,9 @@ def run(
     """
     settings = configured(config, definition, tasks, functions)
     substitutions = {**settings.substitutions, **(substitutions or {})}
-    machine = load(definition, substitutions=substitutions, workflow_type=workflow_type, limits=limits)
+    machine = load(
+        definition, substitutions=substitutions, workflow_type=workflow_type, limits=limits, ignore=settings.ignore
+    )
     machine_name = state_machine_name or settings.state_machine_name or machine.name
     region, account = region or settings.region or "us-east-1", account or settings.account or "123456789012"
     seed = settings.seed if seed is None else seed
@@ -156,7 +158,7 @@ def run(
         )
 
     handler_for = handlers(machine, settings, tasks, mock_config, test_case, machine_name)
-    how = {"clock": clock, **_how_answered(config, functions, mock_config, test_case)}
+    how = {"clock": clock, "ignore": list(settings.ignore), **_how_answered(config, functions, mock_config, test_case)}
 
     def begun(path: Path, execution: Execution) -> HistoryFile:
         line = start_line(machine, execution, limits=limits, stepping=step is not None)

@@ -225,6 +225,8 @@ def test_execute_ignores_what_validate_ignores(sfn, write):
     assert sfn("execute", "m.asl.yaml").code == 0
     write(m_asl_yaml=text, sfnrun_yaml="ignore: [SFN-G03]")
     assert sfn("execute", "m.asl.yaml").code == 0
+    write(sfnrun_yaml="")
+    assert sfn("trace", "replay", "last").code == 0
 
 
 def test_rules_are_explained(sfn):
