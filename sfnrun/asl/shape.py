@@ -42,7 +42,7 @@ _TYPES = {
 }
 # A machine without both fields is told so in one diagnostic, in this order (recorded on AWS).
 _SCOPE_FIELDS = ("States", "StartAt")
-_STATES_AT_ONCE = 500
+_STATES_AT_ONCE = 100
 _LANGUAGES = {"JSONPath": "JSONata", "JSONata": "JSONPath"}
 
 
