@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,9 @@ def import_execution(
     end = entries[-1] if entries[-1].type in ("ExecutionAborted", "ExecutionTimedOut") else None
     driver, notes = RetraceDriver(ledger, end), _Notes(ledger)
     try:
-        interpret(machine, told, driver, notes, LIMITS, ledger=ledger)
-    except Exhausted:
-        _check_all_happened(ledger)
+        with suppress(Exhausted):
+            interpret(machine, told, driver, notes, LIMITS, stepping=True, ledger=ledger)
+        ledger.end()
     except Divergence as divergence:
         raise _not_of_this_definition(divergence) from None
     with closing(HistoryFile(path, _start(machine, told, history))) as file:
@@ -159,17 +159,6 @@ class _Notes(Nowhere):
         self.notes.append((max(below, default=0), Note(kind, at, fiber, state, details)))
 
 
-def _check_all_happened(ledger: Ledger) -> None:
-    left = next(ledger.rest(), None)
-    if left is not None:
-        raise Divergence(
-            f"The definition does not lead to the event {left.id}.",
-            state=None,
-            recorded=f"{left.type} {left.details.get('name', '')}".strip(),
-            now="waiting for an answer that the history does not tell of",
-        )
-
-
 def _not_of_this_definition(divergence: Divergence) -> Divergence:
     return Divergence(
         divergence.message,
@@ -185,7 +174,7 @@ def _start(machine: Machine, execution: Execution, history: AwsHistory) -> dict[
     from sfnrun.run import start_line
 
     imported = {"form": history.form, "time": history.time}
-    return {**start_line(machine, execution, limits=True, stepping=False), "imported": imported}
+    return {**start_line(machine, execution, limits=True, stepping=True), "imported": imported}
 
 
 def _write(

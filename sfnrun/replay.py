@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sfnrun.asl.load import Definition, every_state, load
 from sfnrun.asl.model import Machine
@@ -12,13 +13,18 @@ from sfnrun.conduct import conduct, unhurried_collector
 from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome, Redrive, Redrives
-from sfnrun.engine.loop import Ledger
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Journal, Kept, Told, together
+from sfnrun.history.ledger import Ledger, entries
 from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
 from sfnrun.run import Result, result_of
+
+if TYPE_CHECKING:
+    from sfnrun.config import Config
+    from sfnrun.tasks.callables import Tasks
+    from sfnrun.what_if import OnMissing
 
 __all__ = ["execution_of", "machines_of", "redrives_of", "replay", "replay_driver", "states_of"]
 
@@ -28,8 +34,16 @@ def replay(
     *,
     definition: Definition | None = None,
     listener: Listener | None = None,
+    on_missing: OnMissing | None = None,
+    tasks: Tasks = None,
+    config: Config | str | Path | None = None,
+    functions: str | Path | None = None,
 ) -> Result:
     """Replay a recording with its own definition, or another. Raises Divergence where the two part.
+
+    A Task that the recording does not know is such a place, unless `on_missing` says what happens to it: "run" asks
+    the handlers, which are found as for `sfnrun.run`, "mock" takes the fixed answers of sfnrun.yaml, or `{}`, and
+    "stop" ends the replay there. Then all that the recording knows has to happen as it did, whatever is between.
 
     The Result's status is RUNNING if the recording has no end: its process was killed, or is still at work.
     """
@@ -39,6 +53,19 @@ def replay(
     start = recording.start
     machines = machines_of(recording, definition)
     execution = execution_of(recording)
+    if on_missing is not None:
+        from sfnrun.what_if import replay_past_new_tasks
+
+        return replay_past_new_tasks(
+            recording,
+            machines[0],
+            execution,
+            on_missing,
+            tasks=tasks,
+            config=config,
+            functions=functions,
+            listener=listener,
+        )
     kept = Kept()
     events: list[Event] = kept.events
     ledger = _ledger(recording, machines[0])
@@ -64,6 +91,8 @@ def replay(
             comparison.end()
     except Exhausted:
         outcome = Outcome("RUNNING", events[-1].at, len(events))
+    if ledger is not None:
+        ledger.end()
     return result_of(execution, outcome, events, recording.path)
 
 
@@ -89,9 +118,8 @@ def _ledger(recording: Recording, machine: Machine) -> Ledger | None:
     if "imported" not in recording.start:
         return None
     from sfnrun.asl.chance import states_using_chance
-    from sfnrun.history import ledger
 
-    return ledger.Ledger(ledger.entries(recording), states_using_chance(machine))
+    return Ledger(entries(recording), states_using_chance(machine))
 
 
 def machines_of(recording: Recording, definition: Definition | None = None) -> list[Machine]:
@@ -103,7 +131,10 @@ def machines_of(recording: Recording, definition: Definition | None = None) -> l
     limits = start["limits"]
     if definition is not None:
         substitutions = start["substitutions"]
-        machines = [load(definition, substitutions=substitutions, workflow_type=start["type"], limits=limits)]
+        ignore = start.get("ignore", ())
+        machines = [
+            load(definition, substitutions=substitutions, workflow_type=start["type"], limits=limits, ignore=ignore)
+        ]
     else:
         machines = [_recorded_machine(start, start)]
     for line in recording.of_kind("answer"):
@@ -115,7 +146,8 @@ def machines_of(recording: Recording, definition: Definition | None = None) -> l
 
 def _recorded_machine(line: Mapping[str, Json], start: Mapping[str, Json]) -> Machine:
     source = from_text(line["definition"], line["file"], substitutions=line["substitutions"], limits=start["limits"])
-    return load(source, workflow_type=start["type"], limits=start["limits"])
+    ignore = start.get("ignore", ())
+    return load(source, workflow_type=start["type"], limits=start["limits"], ignore=ignore)
 
 
 def redrives_of(driver: ReplayDriver, machines: Sequence[Machine]) -> Redrives:

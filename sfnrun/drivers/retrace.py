@@ -1,7 +1,8 @@
 """Answers as another interpreter's history tells them: what a Task's events say, at the times they say it.
 
 An effect is answered by the event that follows the last one of its fiber: TaskSucceeded after TaskStarted, the exit of
-a Wait after its entry. Of all effects that are open the one whose event came first is answered first.
+a Wait after its entry. Every state is paused before, and its entry answers the Pause. Of all effects that are open the
+one whose event came first is answered first, so branches take turns as they did.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sfnrun.engine.effects import (
     Call,
     Failed,
     Pause,
+    Resumed,
     Sleep,
     Slept,
     Started,
@@ -31,8 +33,10 @@ __all__ = ["Given", "RetraceDriver", "Told", "Track"]
 
 
 class Told(Protocol):
-    """A recorded event; `details` has payloads as JSON text."""
+    """A recorded event; `details` has payloads as JSON text, `fiber` is None until it has happened again."""
 
+    @property
+    def fiber(self) -> str | None: ...
     @property
     def id(self) -> int: ...
     @property
@@ -50,7 +54,9 @@ class Track(Protocol):
 
     def after(self, id: int) -> Iterable[Told]: ...
 
-    def restarts(self, fiber: str) -> Iterable[Told]: ...
+    def entries_of(self, fiber: str, type: str, name: str) -> Iterable[Told]: ...
+
+    def after_failure(self, fiber: str) -> Iterable[Told]: ...
 
     def rest(self) -> Iterator[Told]: ...
 
@@ -73,6 +79,7 @@ class RetraceDriver:
         self._end = end
         self._open: dict[str, Sleep | Call | Pause] = {}
         self._asked_at: dict[str, int] = {}
+        self._expected: dict[str, Told] = {}
         self.given: list[Given] = []
 
     def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
@@ -81,10 +88,12 @@ class RetraceDriver:
 
     def cancel(self, key: str) -> None:
         self._open.pop(key, None)
+        self._expected.pop(key, None)
 
     def next(self) -> Answered:
         event, key = min(self._answers(), default=None, key=lambda one: one[0].id) or self._woken()
         answer = self._answer(event, key)
+        self._expected.pop(key, None)
         if not isinstance(answer, Started | Submitted):
             self._open.pop(key, None)
         answered = Answered(event.at, key, answer)
@@ -96,8 +105,11 @@ class RetraceDriver:
         for key, effect in self._open.items():
             if key == DEADLINE:
                 continue
-            event = min(self._following(key, effect), default=None, key=lambda told: told.id)
+            event = self._expected.get(key)
+            if event is None or event.fiber is not None:
+                event = min(self._following(key, effect), default=None, key=lambda told: told.id)
             if event is not None:
+                self._expected[key] = event
                 found.append((event, key))
         if self._end is not None:
             key = DEADLINE if self._end.type == "ExecutionTimedOut" else ""
@@ -106,16 +118,22 @@ class RetraceDriver:
 
     def _following(self, key: str, effect: Sleep | Call | Pause) -> list[Told]:
         fiber = key.rpartition(":")[0]
+        if isinstance(effect, Pause):
+            return list(self._track.entries_of(fiber, effect.type, effect.state))
         after = list(self._track.after(self._track.last[fiber]))
         if isinstance(effect, Call):
             return [event for event in after if event.type in ANSWERS]
-        going_on = [event for event in after if not event.type.endswith(("Aborted", "ExecutionTimedOut"))]
-        return going_on or list(self._track.restarts(fiber))
+        return _going_on(after) or _going_on(self._track.after_failure(fiber))
 
     def _woken(self) -> tuple[Told, str]:
-        """A sleep that no event of its own follows: an evaluation that fails on the next attempt points elsewhere."""
+        """What no event of its own follows: an evaluation that fails on the next attempt points elsewhere.
+
+        So does a state that was not entered there, and then the next event will tell.
+        """
         event = next(self._track.rest(), None)
-        key = next((key for key, effect in self._open.items() if isinstance(effect, Sleep) and key != DEADLINE), None)
+        key = next(
+            (key for key, effect in self._open.items() if not isinstance(effect, Call) and key != DEADLINE), None
+        )
         if event is None or key is None:
             raise Exhausted
         return event, key
@@ -124,6 +142,8 @@ class RetraceDriver:
         if key == "":
             return Stopped(event.details.get("error"), event.details.get("cause"))
         effect = self._open.get(key)
+        if isinstance(effect, Pause):
+            return Resumed()
         if not isinstance(effect, Call):
             return Slept()
         if event.type.endswith("TimedOut"):
@@ -132,6 +152,11 @@ class RetraceDriver:
 
 
 DEADLINE = "deadline"
+FROM_OUTSIDE = ("ExecutionAborted", "ExecutionTimedOut")
+
+
+def _going_on(events: Iterable[Told]) -> list[Told]:
+    return [event for event in events if event.type not in FROM_OUTSIDE]
 
 
 def _is_heartbeat(call: Call, took: int) -> bool:

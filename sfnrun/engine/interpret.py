@@ -9,7 +9,7 @@ from sfnrun.asl.model import Machine, Map, Parallel, StateMachine
 from sfnrun.engine.effects import Answered, Driver, Redriven
 from sfnrun.engine.execution import Execution, Limits
 from sfnrun.engine.loop import Fiber, Halt, Journal, Ledger, Loop
-from sfnrun.engine.states import walk
+from sfnrun.engine.states import walk, walk_beside
 from sfnrun.errors import StatesError, UsageError
 from sfnrun.payload import Payload
 
@@ -61,7 +61,7 @@ def interpret(
     redrives: Redrives = never,
 ) -> Outcome:
     """Run a machine to its end. What the world answers comes from the driver, what happens goes to the journal."""
-    loop = Loop(execution, driver, journal, limits, walk, stepping, ledger)
+    loop = Loop(execution, driver, journal, limits, walk if ledger is None else walk_beside, stepping, ledger)
     root = Fiber(loop)
     root.emit("ExecutionStarted", {"input": execution.input, "roleArn": execution.role_arn})
     root.previous = 0  # the first state points to nothing (recorded, 500 times and more)

@@ -21,7 +21,7 @@ from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
 
-__all__ = ["walk"]
+__all__ = ["walk", "walk_beside"]
 
 # A walk that never blocks looks up from its work once in so many states: for the deadline, and for Ctrl-C.
 STATES_BETWEEN_BREATHS = 1000
@@ -57,6 +57,20 @@ async def walk(fiber: Fiber, graph: StateMachine) -> Payload:
             fiber.place = (name, payload)
             await Sleep(fiber.next_key(), fiber.loop.now)
     return payload
+
+
+async def walk_beside(fiber: Fiber, graph: StateMachine) -> Payload:
+    """Walk beside the history of another interpreter.
+
+    AWS runs branches at once: when one fails the others go on until that is known, and their events are told. So a
+    failure waits here, and the driver says when it is seen.
+    """
+    try:
+        return await walk(fiber, graph)
+    except StatesError:
+        if fiber.parent is not None:
+            await Sleep(fiber.next_key(), fiber.loop.now)
+        raise
 
 
 def _enter(fiber: Fiber, state: State, payload: Payload) -> Visit:

@@ -8,7 +8,7 @@ around it decide.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -70,6 +70,9 @@ _OF_THE_LINE = frozenset({"event", "at", "previous", "fiber", "aws"})
 _PAYLOADS = frozenset({"input", "output", "parameters"})
 _SHOWN = 2000
 
+# So many events may follow a failure in its own branch: an iteration's, and those of states that are aborted.
+RECENT = 4
+
 
 def entries(recording: Recording) -> Iterator[Entry]:
     """The events of one of our histories, which knows in which branch each happened."""
@@ -92,8 +95,10 @@ class Ledger:
         self._marked: dict[tuple[str, Json, Json], list[Entry]] = defaultdict(list)
         self._after: dict[int, list[Entry]] = defaultdict(list)
         self._state: dict[str, str] = {}
+        self._entered: dict[str, Entry] = {}
         self._booked = 0
         self.last: dict[str, int] = {}
+        self._recent: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=RECENT))
         for entry in self.entries:
             self._exact[entry.mark, entry.previous].append(entry)
             self._marked[entry.mark].append(entry)
@@ -111,26 +116,57 @@ class Ledger:
             first = previous == 0 or self.entries[previous - 1].type in ("ParallelStateStarted", "MapIterationStarted")
             maker = self._state.get(fiber.rpartition("/")[0]) if first else details["name"]
             self._state[fiber] = details["name"]
+            self._entered[fiber] = entry
         else:
             maker = self._state.get(fiber)
         self._settle(entry, type, fiber, details, maker in self._by_chance)
         entry.fiber, entry.happened = fiber, details
         self._booked += 1
         self.last[fiber] = entry.id
+        self._recent[fiber].append(entry.id)
         return entry.id, entry.at
 
     def after(self, id: int) -> Iterator[Entry]:
         """The events that point to this one and have not happened again."""
         return (entry for entry in self._after[id] if entry.fiber is None)
 
-    def restarts(self, fiber: str) -> Iterator[Entry]:
-        """New attempts of a Map or Parallel in this fiber, which point to what failed inside it."""
-        for kind in ("MapStateStarted", "ParallelStateStarted"):
-            yield from (entry for entry in _free(self._marked[kind, None, None], fiber) if self._is_near(entry, fiber))
+    def entries_of(self, fiber: str, type: str, name: str) -> Iterator[Entry]:
+        """Entries of a state that follow the last event of the fiber, or begin it."""
+        last = self.last.get(fiber, self.last.get(fiber.rpartition("/")[0], 0))
+        for previous in (last, 0) if not fiber else (last,):
+            yield from _free(self._exact[(f"{type}StateEntered", name, None), previous], fiber)
+
+    def after_failure(self, fiber: str) -> Iterator[Entry]:
+        """What came of a failure inside a fiber: it points to what failed, in whatever branch that was.
+
+        An evaluation that failed points to what was before the state's entry.
+        """
+        entered = self._entered.get(fiber)
+        if entered is not None:
+            for entry in self.after(entered.previous):
+                if entry.type == "EvaluationFailed" and entry.details.get("state") == entered.details["name"]:
+                    yield entry
+        prefix = f"{fiber}/" if fiber else ""
+        for path, recent in self._recent.items():
+            if path == fiber or path.startswith(prefix):
+                for id in recent:
+                    yield from self.after(id)
 
     def rest(self) -> Iterator[Entry]:
         """The events that have not happened again."""
         return (entry for entry in self.entries if entry.fiber is None)
+
+    def end(self) -> None:
+        """Nothing more will happen. Raises Divergence if something was recorded that has not."""
+        left = next(self.rest(), None)
+        if left is not None:
+            state = self._state.get(left.known or "")
+            raise Divergence(
+                f"{self._where(left.known or '')}The recorded event {left.id} does not happen now.",
+                state=state,
+                recorded=_told(left.type, left.details),
+                now="waiting for an answer that the recording does not have",
+            )
 
     # --- finding ---
 
@@ -147,6 +183,8 @@ class Ledger:
         if entry.known is not None or entry.previous == 0:
             return entry.known in (None, fiber)
         pointed = self.entries[entry.previous - 1].fiber
+        if pointed is None:  # the place of an item that has not left it here, as it had there
+            return entry.type == "MapIterationStarted"
         around = fiber.rpartition("/")[0]
         return pointed is not None and (not around or pointed in (around, fiber) or pointed.startswith(f"{around}/"))
 

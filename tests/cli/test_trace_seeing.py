@@ -156,11 +156,11 @@ def test_two_executions_side_by_side(sfn, hello):
 def walk(folder: Path, typed: str, *arguments: str) -> tuple[int, str]:
     """Run `trace replay --step` on a terminal of its own."""
     person, terminal = pty.openpty()
-    code = "import sys; sys.argv[0] = 'sfnrun'; from sfnrun.cli import main; main()"
+    # The first terminal that the leader of a session opens is its own.
+    code = "import os; os.open(os.ttyname(0), os.O_RDWR); from sfnrun.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "trace", "replay", "refund", "--step", *arguments],
-        cwd=folder, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, start_new_session=True,
-        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)), encoding="utf-8",
+        cwd=folder, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, start_new_session=True, encoding="utf-8",
     )  # fmt: skip
     os.close(terminal)
     os.write(person, typed.encode())
