@@ -1,6 +1,6 @@
 """Machines inside templates: which are found, what they are, and that a caret stands in the template where it should.
 
-    python tests/asl/test_templates.py
+    python tests/asl/test_machines_in_templates.py
 
 writes anew what is said; the difference is to be read before it is committed.
 """
