@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sfnrun.asl.load import Definition, every_state, load
 from sfnrun.asl.model import Machine
 from sfnrun.asl.source import from_text
 from sfnrun.conduct import conduct, unhurried_collector
 from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
+from sfnrun.engine.effects import Answered
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome, Redrive, Redrives
 from sfnrun.history.compare import Comparison
@@ -58,7 +59,7 @@ def replay(
 
         return replay_past_new_tasks(
             recording,
-            machines[0],
+            machines,
             execution,
             on_missing,
             tasks=tasks,
@@ -150,7 +151,13 @@ def _recorded_machine(line: Mapping[str, Json], start: Mapping[str, Json]) -> Ma
     return load(source, workflow_type=start["type"], limits=start["limits"], ignore=ignore)
 
 
-def redrives_of(driver: ReplayDriver, machines: Sequence[Machine]) -> Redrives:
+class Redriving(Protocol):
+    """A driver that knows when the execution was redriven."""
+
+    def redriven(self) -> Answered | None: ...
+
+
+def redrives_of(driver: Redriving, machines: Sequence[Machine]) -> Redrives:
     """The redrives that were recorded, in their order."""
     following = iter(machines[1:])
 

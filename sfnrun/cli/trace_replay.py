@@ -1,8 +1,9 @@
 """`sfnrun trace replay`: executions run again over their recorded answers, to watch, to walk through, or as tests."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +23,14 @@ EXAMPLE = "Example: [bold]sfnrun trace replay --check 'histories/*.jsonl' --defi
 _PATTERN = "*?["
 
 
+class OnMissing(StrEnum):
+    """What happens to a Task that the recording does not know."""
+
+    RUN = "run"
+    MOCK = "mock"
+    STOP = "stop"
+
+
 def replay_(
     names: Annotated[
         list[str] | None,
@@ -35,6 +44,14 @@ def replay_(
     definition: Annotated[
         str | None,
         typer.Option("--definition", "-d", metavar="FILE", help="The definition.", show_default="as it was"),
+    ] = None,
+    on_missing: Annotated[
+        OnMissing | None,
+        typer.Option(
+            "--on-missing",
+            help="A Task that was not recorded: run its handler, mock it as sfnrun.yaml says (else {}), or stop there.",
+            show_default="it is a divergence",
+        ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Tell only whether they go as they went, for CI.")] = False,
     speed: Annotated[
@@ -54,14 +71,18 @@ def replay_(
     pace = speed_of(speed)
     paths = _chosen(names or ["last"], folder_of(history))
     if check:
-        raise typer.Exit(_check(paths, definition, quiet=quiet))
+        raise typer.Exit(_check(paths, definition, on_missing, quiet=quiet))
     if len(paths) > 1:
         raise UsageError("one execution is replayed at a time", "--check takes several")
     recording = read(paths[0])
     if step:
         step_through(recording, definition)
         return
-    _watch(recording, definition, pace, quiet=quiet, json=json, verbose=verbose)
+    _watch(recording, definition, on_missing, pace, quiet=quiet, json=json, verbose=verbose)
+
+
+def _value(on_missing: OnMissing | None) -> Literal["run", "mock", "stop"] | None:
+    return None if on_missing is None else on_missing.value
 
 
 def _chosen(names: Iterable[str], folder: Path) -> list[Path]:
@@ -83,7 +104,14 @@ def _chosen(names: Iterable[str], folder: Path) -> list[Path]:
 
 
 def _watch(
-    recording: "Recording", definition: str | None, pace: float | None, *, quiet: bool, json: bool, verbose: bool
+    recording: "Recording",
+    definition: str | None,
+    on_missing: "OnMissing | None",
+    pace: float | None,
+    *,
+    quiet: bool,
+    json: bool,
+    verbose: bool,
 ) -> None:
     import sfnrun
     from sfnrun.cli.output import write_text
@@ -97,7 +125,7 @@ def _watch(
     replay = sfnrun.replay
     try:
         with watch:
-            result = replay(recording, definition=definition, listener=listener)
+            result = replay(recording, definition=definition, listener=listener, on_missing=_value(on_missing))
     except Divergence as divergence:
         _tell(watch, divergence, recording, definition)
         raise typer.Exit(divergence.exit_code) from None
@@ -106,7 +134,7 @@ def _watch(
         write_text(result.output_text)
 
 
-def _check(paths: list[Path], definition: str | None, *, quiet: bool) -> int:
+def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | None", *, quiet: bool) -> int:
     """Replay all of them, say which went another way, and return the exit code."""
     import sfnrun
     from sfnrun.cli.faults import told
@@ -120,7 +148,7 @@ def _check(paths: list[Path], definition: str | None, *, quiet: bool) -> int:
     for path in paths:
         try:
             recording = read(path)
-            result = sfnrun.replay(recording, definition=definition)
+            result = sfnrun.replay(recording, definition=definition, on_missing=_value(on_missing))
         except HistoryError as error:
             unreadable = told(error)
         except Divergence as divergence:

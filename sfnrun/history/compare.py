@@ -16,10 +16,10 @@ from sfnrun.history.journal import Journal
 from sfnrun.history.record import Event, Listener, Note
 from sfnrun.payload import Json, Payload, dumps
 
-__all__ = ["Comparison"]
+__all__ = ["ENVELOPE", "Comparison", "shown", "told"]
 
 # Members of an event line that are not details of the event.
-_ENVELOPE = frozenset({"event", "at", "previous", "fiber", "aws"})
+ENVELOPE = frozenset({"event", "at", "previous", "fiber", "aws"})
 
 # Notes that do not come from the engine, so do not come again: they are told where they were.
 _ASIDE = frozenset({"log", "resumed"})
@@ -66,7 +66,7 @@ class Comparison:
         elif self._beyond is not None:
             self._beyond.event(id, previous, at, type, fiber, details)
         elif self._complete:
-            raise self._divergence("the end", _told(type, details), "The recording ends here.", fiber)
+            raise self._divergence("the end", told(type, details), "The recording ends here.", fiber)
         if type.endswith("StateEntered"):
             self._open[fiber] = details["name"]
         elif type.endswith("StateExited"):
@@ -102,7 +102,7 @@ class Comparison:
         line = self._next_event()
         if line is not None:
             fiber = line.get("fiber", "")
-            raise self._divergence(_told(line["event"], line), "the end", "The recording goes on here.", fiber)
+            raise self._divergence(told(line["event"], line), "the end", "The recording goes on here.", fiber)
 
     def state_of(self, fiber: str) -> str | None:
         """The state that a fiber is in, or was in last."""
@@ -130,7 +130,7 @@ class Comparison:
     def _compare(self, line: Mapping[str, Json], type: str, fiber: str, details: Mapping[str, Any]) -> None:
         if line["event"] != type or line.get("fiber", "") != fiber or line.get("name") != details.get("name"):
             blamed = self._led_to(line, type, details)
-            before, after = _told(line["event"], line), _told(type, details)
+            before, after = told(line["event"], line), told(type, details)
             raise self._divergence(before, after, "Another event happens now.", fiber, blamed)
         for name, value in details.items():
             recorded = line.get(name)
@@ -141,7 +141,7 @@ class Comparison:
         if len(details) == len(line) - 3:  # all but event, at and previous
             return
         for name in line:
-            if name not in details and name not in _ENVELOPE:
+            if name not in details and name not in ENVELOPE:
                 raise self._differs(name, type, fiber, line[name], None)
 
     def _led_to(self, line: Mapping[str, Json], type: str, details: Mapping[str, Any]) -> str | None:
@@ -155,7 +155,7 @@ class Comparison:
         return name if is_itself else None
 
     def _differs(self, name: str, type: str, fiber: str, recorded: Json, now: Json) -> Divergence:
-        return self._divergence(_text(recorded), _text(now), f"The {name} of {type} is another now.", fiber)
+        return self._divergence(shown(recorded), shown(now), f"The {name} of {type} is another now.", fiber)
 
     def _divergence(self, recorded: str, now: str, what: str, fiber: str, state: str | None = None) -> Divergence:
         state = state or self.state_of(fiber)
@@ -175,10 +175,13 @@ def _plain(value: Any) -> Json:
     return value
 
 
-def _told(type: str, details: Mapping[str, Any]) -> str:
+def told(type: str, details: Mapping[str, Any]) -> str:
+    """An event as a side of a Divergence."""
     name = details.get("name")
     return f"{type} of {name}" if name else type
 
 
-def _text(value: Json) -> str:
+def shown(value: Any) -> str:
+    """A value as a side of a Divergence."""
+    value = _plain(value)
     return "nothing" if value is None else value if isinstance(value, str) else dumps(value)

@@ -1,0 +1,118 @@
+"""Replays a recording with a definition that has Tasks which were never asked, as if it had had them.
+
+`run` asks the handlers of now, `mock` takes what sfnrun.yaml and the mock file say, or `{}`, and runs no code, `stop`
+ends the replay there. Everything that the recording knows has to happen as it was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
+
+from sfnrun.asl.model import Machine
+from sfnrun.conduct import conduct
+from sfnrun.config import Config
+from sfnrun.drivers.by_place import Missing, PlaceDriver
+from sfnrun.drivers.perform import HandlerFor
+from sfnrun.drivers.replay import Exhausted
+from sfnrun.drivers.virtual import VirtualDriver
+from sfnrun.engine.effects import Request, TaskHandler
+from sfnrun.engine.execution import Execution
+from sfnrun.engine.interpret import Outcome
+from sfnrun.errors import Divergence, HandlerNotFound
+from sfnrun.history.by_place import ByPlace, RecordedPlaces
+from sfnrun.history.file import Recording
+from sfnrun.history.record import Event, Listener
+from sfnrun.replay import redrives_of
+from sfnrun.run import Result, result_of
+from sfnrun.world import configured
+
+if TYPE_CHECKING:
+    from sfnrun.tasks.callables import Tasks
+
+__all__ = ["OnMissing", "replay_past_new_tasks"]
+
+OnMissing = Literal["run", "mock", "stop"]
+
+
+def replay_past_new_tasks(
+    recording: Recording,
+    machines: Sequence[Machine],
+    execution: Execution,
+    on_missing: OnMissing,
+    *,
+    tasks: Tasks = None,
+    config: Config | str | Path | None = None,
+    functions: str | Path | None = None,
+    listener: Listener | None = None,
+) -> Result:
+    """Replay, with answers from elsewhere for Tasks that the recording does not know.
+
+    The Result's status is RUNNING where the replay was stopped. Raises Divergence where anything else goes another way.
+    """
+    recorded = RecordedPlaces(recording)
+    events: list[Event] = []
+    journal = ByPlace(recorded, listener, events, by_chance="imported" in recording.start)
+    live = None
+    if on_missing != "stop":
+        settings = configured(config, machines[-1], tasks, functions)
+        live = VirtualDriver(_answering(settings if on_missing == "run" else _mocks_of(settings), tasks, on_missing))
+    driver = PlaceDriver(recorded, execution.start_time, journal.places.of, live)
+    start = recording.start
+    try:
+        outcome = conduct(
+            machines[0],
+            execution,
+            driver,
+            journal,
+            limits=start["limits"],
+            stepping=start["stepping"],
+            redrives=redrives_of(driver, machines),
+        )
+        journal.end()
+    except Missing:
+        outcome = Outcome("RUNNING", events[-1].at, len(events))
+    except Exhausted:
+        if recording.complete:
+            raise _waits_in_vain(events) from None
+        outcome = Outcome("RUNNING", events[-1].at, len(events))
+    return result_of(execution, outcome, events, recording.path)
+
+
+def _waits_in_vain(events: list[Event]) -> Divergence:
+    state = next((event.details["name"] for event in reversed(events) if event.type.endswith("StateEntered")), None)
+    what = "It waits for an answer that was not recorded."
+    return Divergence(f"In state '{state}': {what}", state=state, recorded="no answer", now="waiting")
+
+
+def _mocks_of(config: Config) -> Config:
+    """The settings without anything that would run code."""
+    rules = tuple(
+        replace(rule, replies=tuple(reply for reply in rule.replies if reply.kind != "handler"))
+        for rule in config.tasks
+    )
+    return replace(config, tasks=rules, functions=Path("/dev/null"), function_settings={})
+
+
+def _answering(config: Config, tasks: Tasks, on_missing: OnMissing) -> HandlerFor:
+    from sfnrun.tasks.answers import Fixed
+    from sfnrun.tasks.callables import from_callables
+    from sfnrun.tasks.resolve import Resolver
+
+    resolver = Resolver(config, *([] if tasks is None else [from_callables(tasks)]))
+
+    def handler_for(request: Request) -> TaskHandler:
+        found = resolver.find(request.state, request.function_name, request.resource)
+        if found is not None:
+            return resolver.for_request(request)
+        if on_missing == "mock":
+            return Fixed({})
+        raise HandlerNotFound(
+            f"Nothing answers the Task '{request.state}', which the recording does not know.",
+            "Give it a handler or an answer in sfnrun.yaml, or use --on-missing mock.",
+        )
+
+    return handler_for

@@ -1,0 +1,164 @@
+"""A recording replayed with Tasks that it does not know: they are run, mocked or stopped at; all else is held."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_replay_changes import CHANGES, DEFINITION, HARMLESS, INPUT, LAMBDA, changed, world
+
+import sfnrun
+from sfnrun import Divergence, Reply, SfnrunError, TaskFailed
+
+DONE = {"sum": 3, "id": "p-1"}
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("history")
+    result = sfnrun.run(DEFINITION, INPUT, tasks=world, history=folder, name="n", seed=1)
+    assert result.history is not None
+    return result.history
+
+
+def audited(**fields: Any) -> dict[str, Any]:
+    """The definition with a Task more, between Price and Charge."""
+    definition = copy.deepcopy(DEFINITION)
+    definition["States"]["Price"]["Next"] = "Audit"
+    audit = {"Type": "Task", "Resource": LAMBDA + "audit", "ResultPath": None, "Next": "Charge", **fields}
+    definition["States"]["Audit"] = audit
+    return definition
+
+
+def inside_a_map() -> dict[str, Any]:
+    definition = copy.deepcopy(DEFINITION)
+    states = definition["States"]["Pack"]["ItemProcessor"]["States"]
+    states["Wrap"] = {**states["Wrap"], "Next": "Weigh"}
+    del states["Wrap"]["End"]
+    states["Weigh"] = {"Type": "Task", "Resource": LAMBDA + "weigh", "ResultPath": None, "End": True}
+    return definition
+
+
+def never(request: sfnrun.Request) -> Any:
+    raise AssertionError(f"{request.state} was recorded")
+
+
+def test_without_it_a_new_task_is_a_divergence(recording: Path) -> None:
+    with pytest.raises(Divergence) as diverged:
+        sfnrun.replay(recording, definition=audited())
+    assert diverged.value.now == "TaskStateEntered of Audit"
+
+
+@pytest.mark.parametrize("how", ["run", "mock", "stop"])
+def test_a_recording_without_new_tasks_asks_nobody(how: Any, recording: Path) -> None:
+    result = sfnrun.replay(recording, on_missing=how, tasks=never)
+    assert (result.status, result.output) == ("SUCCEEDED", DONE)
+    assert result.events == sfnrun.replay(recording).events
+
+
+def test_it_stops_there(recording: Path) -> None:
+    result = sfnrun.replay(recording, definition=audited(), on_missing="stop")
+    assert result.status == "RUNNING"
+    assert result.events[-1]["type"] == "LambdaFunctionScheduled"
+    assert result.events[-2]["stateEnteredEventDetails"]["name"] == "Audit"
+
+
+@pytest.mark.parametrize("definition", [audited(), inside_a_map()], ids=["in a row", "inside a Map"])
+def test_it_is_mocked(definition: dict[str, Any], recording: Path) -> None:
+    result = sfnrun.replay(recording, definition=definition, on_missing="mock")
+    assert (result.status, result.output) == ("SUCCEEDED", DONE)
+
+
+def test_the_mock_is_that_of_the_settings_and_runs_no_code(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    (tmp_path / "audit.py").write_text("raise SystemExit('imported')\n")
+    definition = audited(ResultPath="$.audit")
+    (tmp_path / "sfnrun.yaml").write_text("tasks:\n  Audit:\n    result: {ok: 1}\n")
+    with pytest.raises(Divergence) as diverged:  # the next input has what the mock said
+        sfnrun.replay(recording, definition=definition, on_missing="mock", config="sfnrun.yaml")
+    assert '"audit":{"ok":1}' in diverged.value.now
+    (tmp_path / "sfnrun.yaml").write_text("tasks:\n  Audit:\n    handler: audit.py:handler\n")
+    with pytest.raises(Divergence) as diverged:
+        sfnrun.replay(recording, definition=definition, on_missing="mock", config="sfnrun.yaml")
+    assert '"audit":{}' in diverged.value.now
+
+
+def test_it_is_run(recording: Path) -> None:
+    asked = []
+
+    def audit(request: sfnrun.Request) -> Any:
+        asked.append(request.payload["total"])
+        return Reply({}, duration_ms=50)
+
+    result = sfnrun.replay(recording, definition=audited(), on_missing="run", tasks={"Audit": audit, "*": never})
+    assert (result.status, result.output, asked) == ("SUCCEEDED", DONE, [100])
+
+
+def test_its_retries_and_waits_are_its_own(recording: Path) -> None:
+    def audit(request: sfnrun.Request) -> Any:
+        if request.attempt < 2:
+            raise TaskFailed("Busy")
+        return {}
+
+    definition = audited(Retry=[{"ErrorEquals": ["Busy"], "IntervalSeconds": 9}])
+    assert sfnrun.replay(recording, definition=definition, on_missing="run", tasks={"Audit": audit}).output == DONE
+
+
+def test_what_it_changes_is_found(recording: Path) -> None:
+    definition = audited(ResultPath="$.items")
+    tasks = {"Audit": lambda request: ["tea", "cup", "pot"]}
+    assert sfnrun.replay(recording, definition=definition, on_missing="run", tasks=tasks).output == DONE
+    with pytest.raises(Divergence) as diverged:
+        sfnrun.replay(recording, definition=definition, on_missing="run", tasks={"Audit": lambda request: ["tea"]})
+    assert diverged.value.state == "Charge"
+    assert '"items":["tea"]' in diverged.value.now
+
+
+def test_one_that_nobody_answers_is_told(recording: Path) -> None:
+    with pytest.raises(SfnrunError, match="Nothing answers the Task 'Audit'") as refused:
+        sfnrun.replay(recording, definition=audited(), on_missing="run", tasks={"Other": 1})
+    assert not isinstance(refused.value, Divergence)
+
+
+def test_a_task_that_is_asked_no_more_is_found(recording: Path) -> None:
+    definition = copy.deepcopy(DEFINITION)
+    definition["States"]["Rest"] |= {"Next": "Pack"}
+    del definition["States"]["Tell"]
+    with pytest.raises(Divergence):
+        sfnrun.replay(recording, definition=definition, on_missing="mock")
+
+
+@pytest.mark.parametrize("change", HARMLESS)
+def test_what_makes_no_difference_makes_none_here_either(change: str, recording: Path) -> None:
+    definition = changed(*HARMLESS[change])
+    assert sfnrun.replay(recording, definition=definition, on_missing="mock").output == DONE
+
+
+TIMES = {"the interval of a Retry", "the backoff of a Retry", "how long a Wait is", "a MaxConcurrency"}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_found_here_too_but_for_times_and_order(change: str, recording: Path) -> None:
+    where, what, _ = CHANGES[change]
+    definition = changed(where, what)
+    if change in TIMES:
+        assert sfnrun.replay(recording, definition=definition, on_missing="stop").status == "SUCCEEDED"
+        return
+    with pytest.raises(Divergence):
+        sfnrun.replay(recording, definition=definition, on_missing="mock")
+
+
+@pytest.mark.parametrize("how", ["run", "mock", "stop"])
+def test_a_redriven_execution_is_redriven_again(how: Any, tmp_path: Path) -> None:
+    result = sfnrun.run(DEFINITION, INPUT, tasks={"Charge": world, "Tell": 1}, history=tmp_path, name="n", seed=1)
+    assert result.status == "FAILED"
+    assert result.history is not None
+    redriven = sfnrun.redrive(result.history, state="Tell", input={"payment": {"id": 1}, "items": [1]}, tasks=world)
+    assert redriven.status == "SUCCEEDED"
+    again = sfnrun.replay(result.history, on_missing=how, tasks=never)
+    assert again.events == redriven.events
