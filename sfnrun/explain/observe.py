@@ -64,7 +64,8 @@ class AttemptSeen(msgspec.Struct):
     result: Payload | None = None
     error: str | None = None
     cause: str | None = None
-    at: int = 0
+    retry: Note | None = None
+    redriven: bool = False
 
 
 class VisitSeen(msgspec.Struct):
@@ -115,10 +116,14 @@ class Observer:
         if type.endswith("StateEntered"):
             self._open.pop(fiber, None)
             if event.details["name"] == self.state:
-                seen = VisitSeen(self._variables[fiber], [AttemptSeen(at=event.at)])
+                seen = VisitSeen(self._variables[fiber], [AttemptSeen()])
                 self._open[fiber] = self.visits[event.id] = seen
         elif type.endswith("StateExited"):
             self._exited(event)
+        elif type == "ExecutionRedriven":
+            for seen in self._open.values():
+                seen.attempts[-1].redriven = True
+                seen.attempts.append(AttemptSeen())
         elif fiber in self._open:
             self._inside(event, self._open[fiber].attempts[-1])
 
@@ -161,7 +166,8 @@ class Observer:
             attempt.error = note.details.get("error") or attempt.error
             attempt.cause = note.details.get("cause") or attempt.cause
         if note.kind == "retry":
-            seen.attempts.append(AttemptSeen(at=note.at + note.details["delay_ms"]))
+            seen.attempts[-1].retry = note
+            seen.attempts.append(AttemptSeen())
 
 
 # --- a machine that tells ---

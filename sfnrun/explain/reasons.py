@@ -93,16 +93,19 @@ def _cache(note: Note) -> Reason:
 def _failures(state: State, visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
     used = [0] * len(state.retry)
     for number, attempt in enumerate(seen.attempts, 1):
-        retried = number < len(seen.attempts)
-        if attempt.error is None and attempt.cause is None and (retried or visit.outcome != "failed"):
+        last = number == len(seen.attempts)
+        if attempt.error is None and attempt.cause is None and not (last and visit.outcome == "failed"):
             continue
         error = attempt.error or visit.error
         whole = f"attempt {number} failed with {error or 'no error name'}"
         yield Reason("failed", whole, tuple(_cause(attempt.cause or visit.cause)))
-        if retried:
-            yield from _retried(state, error, used, [note for note in seen.notes if note.kind == "retry"][number - 1])
-        else:
-            yield from _given_up(state, error, used, visit)
+        if attempt.retry is not None:
+            yield from _retried(state, error, used, attempt.retry)
+            continue
+        yield from _given_up(state, error, used, visit if last else None)
+        if attempt.redriven:
+            used = [0] * len(state.retry)
+            yield Reason("retry", "the execution was redriven, and goes on here; retries are counted anew")
 
 
 def _cause(cause: str | None) -> Iterator[str]:
@@ -144,10 +147,11 @@ def _arithmetic(retrier: Retrier, use: int, delay_ms: int) -> Iterator[str]:
     yield text
 
 
-def _given_up(state: State, error: str | None, used: list[int], visit: Visit) -> Iterator[Reason]:
+def _given_up(state: State, error: str | None, used: list[int], visit: Visit | None) -> Iterator[Reason]:
+    """`visit` None: the execution ended here, and was redriven."""
     if state.type not in ("Task", "Parallel", "Map"):
         return
-    if visit.outcome == "failed" and error in ("States.Runtime", None):
+    if (visit is None or visit.outcome == "failed") and error in ("States.Runtime", None):
         yield Reason("failed", f"{error or 'it'} is never retried and never caught")
         return
     for index, retrier in enumerate(state.retry):
@@ -162,9 +166,9 @@ def _given_up(state: State, error: str | None, used: list[int], visit: Visit) ->
     yield from _caught(state, error, visit)
 
 
-def _caught(state: State, error: str | None, visit: Visit) -> Iterator[Reason]:
+def _caught(state: State, error: str | None, visit: Visit | None) -> Iterator[Reason]:
     for index, catcher in enumerate(state.catch):
-        if visit.outcome == "caught" and _takes(catcher.error_equals, error):
+        if visit is not None and visit.outcome == "caught" and _takes(catcher.error_equals, error):
             text = f"catcher {index + 1} takes it and leads to {catcher.next}"
             yield Reason("caught", text, (_why(catcher.error_equals, error),))
             return

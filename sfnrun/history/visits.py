@@ -84,6 +84,7 @@ class Visits:
         self.error: str | None = None
         self.cause: str | None = None
         self._counts: dict[tuple[str, str], int] = {}
+        self._left: dict[str, Visit] = {}  # by an execution that ended, for a redrive to go on with
         self._caught: set[str] = set()
 
     def __iter__(self) -> Iterator[Visit]:
@@ -121,9 +122,21 @@ class Visits:
             self._close_below(note.fiber, note.at, note.details.get("error"))
 
     def _state(self, event: Event) -> Visit:
+        if event.fiber not in self.open:
+            self._go_on(event.fiber)
         return self.open[event.fiber]
 
+    def _go_on(self, fiber: str) -> None:
+        """A redrive goes on with the state that a fiber was in, and with those around it."""
+        for path in [fiber, *_around(fiber)]:
+            if path not in self.open and path in self._left:
+                visit = self.open[path] = self._left.pop(path)
+                visit.outcome, visit.ended, visit.error, visit.cause = "running", None, None, None
+
     def _enter(self, event: Event) -> None:
+        self._left.pop(event.fiber, None)
+        for fiber in _around(event.fiber):
+            self._go_on(fiber)
         name = event.details["name"]
         number = self._counts[event.fiber, name] = self._counts.get((event.fiber, name), 0) + 1
         type = event.type.removesuffix("StateEntered")
@@ -132,7 +145,8 @@ class Visits:
         self.all.append(visit)
 
     def _exit(self, event: Event) -> None:
-        visit = self.open.pop(event.fiber)
+        visit = self._state(event)
+        del self.open[event.fiber]
         visit.exited, visit.ended, visit.output = event.id, event.at, event.details.get("output")
         visit.outcome = "caught" if event.fiber in self._caught else "succeeded"
         self._caught.discard(event.fiber)
@@ -150,6 +164,7 @@ class Visits:
         """The state that a fiber is in will not be exited."""
         visit = self.open.pop(fiber, None)
         if visit is not None:
+            self._left[fiber] = visit
             visit.ended = at
             visit.outcome = "failed" if failed or visit.error or visit.type == "Fail" else "aborted"
 
@@ -164,6 +179,9 @@ class Visits:
     def _execution(self, event: Event) -> None:
         if event.type == "ExecutionStarted":
             self.began = event.at
+            return
+        if event.type == "ExecutionRedriven":
+            self.status, self.error, self.cause = "RUNNING", None, None
             return
         self.status = event.type.removeprefix("Execution").replace("TimedOut", "TIMED_OUT").upper()
         self.error, self.cause = event.details.get("error"), event.details.get("cause")
@@ -181,3 +199,9 @@ class Visits:
         root = self.open.get("")
         if root is not None and root.error is None:
             root.error, root.cause = details.get("error"), details.get("cause")
+
+
+def _around(fiber: str) -> list[str]:
+    """The fibers around a fiber, the innermost first."""
+    parts = fiber.split("/") if fiber else []
+    return ["/".join(parts[:count]) for count in range(len(parts) - 1, -1, -1)]

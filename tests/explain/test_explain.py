@@ -11,6 +11,7 @@ import sfnrun
 from sfnrun.explain import explain
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import Recording, read
+from sfnrun.history.visits import visits_of
 from sfnrun.imported import import_execution
 
 HERE = Path(__file__).parent
@@ -131,3 +132,32 @@ def test_looking_leaves_chance_as_it_was(tmp_path: Path):
     recording = recorded(case, tmp_path)
     (stage,) = [stage for stage in explain(recording, "A").stages if stage.name == "output"]
     assert stage.payload.value == sfnrun.replay(recording).output
+
+
+def test_a_redriven_state_is_told_as_one_visit(tmp_path: Path):
+    task = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "End": True}
+    branches = [
+        {"StartAt": "T", "States": {"T": {**task, "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": 1}]}}},
+        {"StartAt": "Q", "States": {"Q": {"Type": "Wait", "Seconds": 60, "End": True}}},
+    ]
+    definition = {"StartAt": "P", "States": {"P": {"Type": "Parallel", "Branches": branches, "End": True}}}
+
+    def broken(request: sfnrun.Request) -> Any:
+        raise sfnrun.TaskFailed("E", "why")
+
+    failed = sfnrun.run(definition, tasks=broken, seed=1, history=tmp_path, name="r")
+    sfnrun.redrive(failed.history, tasks=lambda request: 1)
+    recording = read(failed.history)
+    told = [(visit.name, visit.outcome, len(visit.attempts), visit.error) for visit in visits_of(recording)]
+    assert told == [("P", "succeeded", 0, None), ("T", "succeeded", 3, None), ("Q", "succeeded", 0, None)]
+    account = explain(recording, "T")
+    assert [reason.text for reason in account.reasons] == [
+        "attempt 1 failed with E",
+        "retrier 1 takes it: retry 1 of 1, after 1 s",
+        "attempt 2 failed with E",
+        "retrier 1 takes it, but its attempts are used up (1 of 1)",
+        "there is no Catch, so the failure goes on",
+        "the execution was redriven, and goes on here; retries are counted anew",
+    ]
+    assert account.attempts == 3
+    assert [stage.payload.value for stage in account.stages if stage.name == "result"] == [1]
