@@ -57,7 +57,7 @@ def replay_(
     speed: Annotated[
         str, typer.Option(metavar="N|max", help="So many times as fast as it was; max does not wait.")
     ] = "max",
-    step: Annotated[bool, typer.Option("--step", help="Stop before every state.")] = False,
+    step: Annotated[bool, typer.Option("--step", help="Walk through it, backwards too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but a divergence.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")] = False,
