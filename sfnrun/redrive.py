@@ -80,6 +80,8 @@ def redrive(
 def refusal(recording: Recording, now: int | None = None) -> UsageError | None:
     """Why an execution cannot be redriven; None if it can. `now` is in milliseconds since 1970."""
     start, name = recording.start, recording.path.stem
+    if "imported" in start:
+        return UsageError(f"Execution was run by AWS and cannot be redriven here: {name}", "Redrive it there.")
     if not recording.complete:
         return UsageError(f"Execution is RUNNING and cannot be redriven: {name}", f"sfnrun resume {name}")
     last = recording.lines[-1]

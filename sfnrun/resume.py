@@ -79,6 +79,10 @@ def resume(
     answering = Answering(tasks, config, functions, mock_config, test_case, step, debug)
     file, recording = HistoryFile.reopen(Path(execution), fsync=fsync)
     with closing(file):
+        if "imported" in recording.start:
+            raise UsageError(
+                f"The execution {recording.path.stem} is run by AWS.", "Import it again when it has ended."
+            )
         if recording.complete:
             status = str(recording.lines[-1]["event"]).removeprefix("Execution")
             hint = "" if status == "Succeeded" else f"Redrive it: sfnrun redrive {recording.path.stem}"

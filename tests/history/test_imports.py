@@ -249,3 +249,14 @@ def test_a_harmless_change_is_none(tmp_path: Path):
     state = {**changed["States"]["A"], "Catch": [{"ErrorEquals": ["Never"], "Next": "B"}]}
     changed["States"] = {"B": {"Type": "Fail"}, "A": dict(reversed(state.items()))}
     assert sfnrun.replay(imported(TASK, tmp_path), definition=changed).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("name", ["still running", "a timeout that nobody catches"])
+@pytest.mark.parametrize("go_on", [sfnrun.resume, sfnrun.redrive])
+def test_what_aws_runs_is_not_gone_on_with(go_on: object, name: str, tmp_path: Path):
+    (case,) = [case for case in CASES if case["name"] == name]
+    recording = imported(case, tmp_path)
+    before = recording.path.read_bytes()
+    with pytest.raises(sfnrun.SfnrunError, match="by AWS"):
+        go_on(recording.path)
+    assert recording.path.read_bytes() == before
