@@ -21,6 +21,7 @@ from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.asl.model import Machine
 from sfnrun.conduct import Clock, conduct, driver_for
 from sfnrun.config import Config
+from sfnrun.drivers.real import RealDriver
 from sfnrun.engine.effects import Pause, Resumed
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Status
@@ -33,12 +34,17 @@ from sfnrun.payload import Json, Payload
 from sfnrun.world import configured, handlers
 
 if TYPE_CHECKING:
+    from sfnrun.caching import CacheOptions, RunCache
     from sfnrun.tasks.callables import Tasks
 
 __all__ = ["Clock", "Pause", "Result", "Resumed", "run"]
 
 # A seeded run under the virtual clock begins at a time of its own, so that it is the same run every time.
 SEEDED_START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+
+
+def _unheard(line: str) -> None:
+    """What is said to nobody."""
 
 
 class Result(Struct, frozen=True, dict=True):
@@ -105,6 +111,8 @@ def run(
     stop_at: int | None = None,
     activities: Collection[str] | None = None,
     fsync: bool = False,
+    cache: CacheOptions | None = None,
+    say: Callable[[str], None] = _unheard,
 ) -> Result:
     """Run a state machine to its end and tell how it went.
 
@@ -118,7 +126,8 @@ def run(
     milliseconds since 1970, and so is `stop_at`, when somebody calls StopExecution. `history` is a folder to record
     in; with `fsync` each answer is on the disk before it counts. `step` is asked before every state. `debug` runs
     handlers on this thread, without time limits. `interruptible` makes Ctrl-C abort the execution. `activities` are the
-    ARNs of those that exist; None: all that Tasks name.
+    ARNs of those that exist; None: all that Tasks name. `cache` goes before what the settings say of keeping answers,
+    and `say` hears, once, of a cache that cannot be used.
 
     A failed execution is a Result, not an exception; DefinitionError, HandlerNotFound and other SfnrunErrors are
     raised before anything runs.
@@ -158,6 +167,9 @@ def run(
         )
 
     handler_for = handlers(machine, settings, tasks, mock_config, test_case, machine_name)
+    kept_answers = _cache_of(settings, cache, say)
+    if kept_answers is not None:
+        handler_for = kept_answers.around(handler_for)
     how = {"clock": clock, "ignore": list(settings.ignore), **_how_answered(config, functions, mock_config, test_case)}
 
     def begun(path: Path, execution: Execution) -> HistoryFile:
@@ -167,6 +179,8 @@ def run(
     chosen = name or _default_name(machine.name, seed if seeded else None)
     execution, file = _recorded(named, chosen, name is not None, history, begun)
     driver = driver_for(clock, handler_for, step, debug)
+    if kept_answers is not None and isinstance(driver, RealDriver):
+        kept_answers.by_clock(driver.now)
     kept = Kept() if keep_events else None
     told = None if listener is None else Told(listener)
     journal = together([journal for journal in (file, kept, told) if journal is not None])
@@ -188,7 +202,17 @@ def run(
         driver.close()
         if file is not None:
             file.close()
+        if kept_answers is not None:
+            kept_answers.close()
     return result_of(execution, outcome, kept.events if kept else [], None if file is None else file.path)
+
+
+def _cache_of(settings: Config, options: CacheOptions | None, say: Callable[[str], None]) -> RunCache | None:
+    if options is None and all(rule.cache is None for rule in settings.tasks):
+        return None
+    from sfnrun.caching import CacheOptions, open_cache
+
+    return open_cache(settings, options or CacheOptions(), say)
 
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html

@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 __all__ = ["app"]
 
-_COMMANDS = ("validate", "execute", "resume", "redrive", "stop", "trace", "schema")
+_COMMANDS = ("validate", "execute", "resume", "redrive", "stop", "trace", "cache", "schema")
 
 
 class _Commands(TyperGroup):

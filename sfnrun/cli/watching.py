@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from sfnrun.history.record import Listener
 from sfnrun.payload import Json
 from sfnrun.view import Trace, open_trace
+from sfnrun.view.line import Line
+from sfnrun.view.measures import clean
 
 if TYPE_CHECKING:
     from sfnrun.asl.source import Source
@@ -70,6 +72,11 @@ class Watch:
         self._took = (time.perf_counter() - self._began) * 1000
         self.trace.__exit__(kind, error, traceback)
 
+    def warn(self, line: str) -> None:
+        """Say something that the person should know, once, whatever they watch."""
+        if not self._json:
+            self.trace.say(Line("warn", text=clean(line)))
+
     def close(self, result: Result, source: Source | None = None) -> None:
         """Say how it ended: the whole for those who watched, a failure alone for --quiet, nothing more for --json."""
         if self._json:
@@ -94,7 +101,7 @@ class Watch:
             replayed=self._replayed,
             states=story.states if story else 0,
             retries=story.retries if story else 0,
-            hits=story.hits if story else 0,
+            cache=story.cache if story else None,
             events=result.event_count,
             history=str(result.history) if result.history else None,
             place=place_of(source, story.origin) if source and story and result.status == "FAILED" else None,
@@ -114,7 +121,7 @@ def ending_of(story: Story, recording: Recording) -> Ending:
         simulated=took,
         states=story.states,
         retries=story.retries,
-        hits=story.hits,
+        cache=story.cache,
         events=story.events,
         history=str(recording.path),
         place=place_of(recorded_source(recording), story.origin) if story.origin else None,

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from sfnrun.errors import Span, caret
 from sfnrun.payload import Json, loads
+from sfnrun.view.cache_tally import CacheTally
 from sfnrun.view.line import Line
 from sfnrun.view.measures import clean, counted, duration
 
@@ -38,7 +39,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     states: int = 0
     events: int = 0
     retries: int = 0
-    hits: int = 0
+    cache: CacheTally | None = None
     history: str | None = None
     place: Place | None = None
     hint: str = ""
@@ -59,8 +60,8 @@ def closing(ending: Ending) -> Iterator[Line]:
         parts[0] = f"{ending.status}, simulated {duration(ending.simulated)} in {duration(ending.took)}"
     if ending.retries:
         parts.append(counted(ending.retries, "retry"))
-    if ending.hits:
-        parts.append(counted(ending.hits, "cache hit"))
+    if ending.cache is not None and ending.cache.asked:
+        parts.append(ending.cache.text)
     yield Line("bad" if failed else "good", text=" · ".join(parts))
     if ending.history:
         yield Line("faint", text=f"history {ending.history}")

@@ -19,6 +19,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "retry": ("↻", "warn"),
     "caught": ("⤷", "warn"),
     "opened": ("▾", "faint"),
+    "cache": ("◇", "faint"),
     "progress": ("…", "faint"),
     "plus": ("+", "good"),
     "minus": ("-", "bad"),
@@ -34,7 +35,7 @@ MARKS: dict[str, tuple[str, str]] = {
 
 # What a stream that cannot write the marks gets instead.
 ASCII_MARKS = str.maketrans(
-    {"✓": "+", "✗": "x", "⊘": "-", "↻": "@", "⤷": ">", "▾": "v", "…": "...", "│": "|", "→": "->", "·": "-"}
+    {"✓": "+", "✗": "x", "⊘": "-", "↻": "@", "⤷": ">", "▾": "v", "◇": "*", "…": "...", "│": "|", "→": "->", "·": "-"}
 )
 
 _NAME_COLUMNS = 34

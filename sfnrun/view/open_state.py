@@ -17,7 +17,7 @@ class OpenState:
     """A state that has been entered and not left: one for every running fiber."""
 
     __slots__ = (
-        "at", "cached", "caught", "done", "error", "failed", "fiber", "id", "input", "name", "retries", "total", "type",
+        "at", "caught", "done", "error", "failed", "fiber", "id", "input", "name", "retries", "total", "type",
         "until",
     )  # fmt: skip
 
@@ -31,7 +31,6 @@ class OpenState:
         self.retries = 0
         self.error: str | None = None
         self.caught = False
-        self.cached = False
         self.until: int | None = None
         self.total: int | None = None
         self.done = 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from sfnrun.history.record import Event, Note
 from sfnrun.payload import Json, Payload, loads
+from sfnrun.view.cache_tally import CacheTally
 from sfnrun.view.changes import summary
 from sfnrun.view.line import Line
 from sfnrun.view.measures import clean, counted, duration
@@ -37,7 +38,7 @@ _ENTERED_AT = re.compile(r"entered at the event id #(\d+)")
 class Story:
     """A Listener that says one Line after another.
 
-    `states`, `retries`, `hits` and `events` count; `open` has the state that each fiber is in, by fiber; `origin` is
+    `states`, `retries`, `events` and `cache` count; `open` has the state that each fiber is in, by fiber; `origin` is
     the state whose failure ended the execution; `error` and `cause` are the execution's own.
     """
 
@@ -50,7 +51,8 @@ class Story:
         self._decided: dict[str, tuple[OpenState, Event]] = {}
         self._left_open = LeftOpen()
         self.open: dict[str, OpenState] = {}
-        self.states = self.retries = self.hits = self.events = 0
+        self.states = self.retries = self.events = 0
+        self.cache = CacheTally()
         self.began: int | None = None
         self.now = 0
         self.origin: str | None = None
@@ -249,8 +251,6 @@ class Story:
             parts.append(duration(took) if took else "<1 ms")
         if state.retries:
             parts.append(counted(state.retries, "retry"))
-        if state.cached:
-            parts.append("from the cache")
         return ", ".join(parts)
 
     def _say_changes(self, labels: tuple[str, ...], before: Payload | None, details: dict[str, Any]) -> None:
@@ -324,9 +324,10 @@ class Story:
             self._say(Line("log", labels, text=clean(note.details["text"].rstrip())))
 
     def _on_cache(self, state: OpenState, note: Note) -> None:
-        if note.details.get("outcome") == "hit":
-            self.hits += 1
-            state.cached = True
+        from sfnrun.cache.outcome import tell
+
+        self.cache.count(note.details)
+        self._say_note("cache", state, tell(note.details))
 
     def _say_note(self, kind: str, state: OpenState, text: str) -> None:
         labels = self.labels_of(state.fiber)
