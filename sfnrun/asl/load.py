@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,18 +27,22 @@ def load(
     workflow_type: WorkflowType = "STANDARD",
     limits: bool = True,
     ignore: Collection[str] = (),
+    on_warnings: Callable[[list[Problem]], None] = lambda warnings: None,
 ) -> Machine:
     """The Machine of a definition: a path, its text, or its JSON value. Raises DefinitionError with its Problems.
 
-    `ignore` are rules whose Problems do not count.
+    `ignore` are rules whose Problems do not count. `on_warnings` is given the warnings, if there are any.
     """
     if isinstance(definition, Machine):
         return definition
     source = as_source(definition, substitutions, limits=limits)
-    errors = [problem for problem in problems_of(source, workflow_type, (), ignore) if problem.severity == "error"]
-    errors += unresolved_problems(source)
+    problems = problems_of(source, workflow_type, (), ignore)
+    errors = [problem for problem in problems if problem.severity == "error"] + unresolved_problems(source)
     if errors:
         raise DefinitionError(errors)
+    warnings = [problem for problem in problems if problem.severity == "warning"]
+    if warnings:
+        on_warnings(warnings)
     machine = parse(source)
     unsupported = _unsupported(source, machine.graph)
     if unsupported:

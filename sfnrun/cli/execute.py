@@ -12,6 +12,7 @@ from sfnrun.errors import UsageError
 if TYPE_CHECKING:
     from sfnrun.caching import CacheOptions
     from sfnrun.cli.watching import Watch
+    from sfnrun.errors import Problem
     from sfnrun.run import Pause, Resumed
 
 __all__ = ["app"]
@@ -138,7 +139,13 @@ def execute(
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not (step or debug), real=clock is Clock.REAL)
     settings = load_config(None if config is None else Path(config), Path(definition).parent)
     source = machine_in(definition, {**settings.substitutions, **substitutions(set_)}, limits=not no_limits)
-    machine = sfnrun.load(source, workflow_type=workflow_type.value, limits=not no_limits, ignore=settings.ignore)
+    machine = sfnrun.load(
+        source,
+        workflow_type=workflow_type.value,
+        limits=not no_limits,
+        ignore=settings.ignore,
+        on_warnings=lambda warnings: _warn(watch, warnings),
+    )
     payload = read_input(input_)
     stepper = _stepper(watch) if step else None
     run = sfnrun.run
@@ -169,6 +176,14 @@ def execute(
     if result.output_text is not None:
         write_result(result.output_text, output)
     raise typer.Exit(_EXIT_CODES.get(result.status, 1))
+
+
+def _warn(watch: "Watch", warnings: "list[Problem]") -> None:
+    """The warnings in one line: what the first says, and where to see the others."""
+    first = warnings[0]
+    place = f"{first.path}:{first.span.line}:{first.span.column}" if first.span else first.path
+    more = f" (and {len(warnings) - 1} more: sfnrun validate {first.path})" if len(warnings) > 1 else ""
+    watch.warn(f"{place}: warning {first.rule}: {first.message}{more}")
 
 
 def _cache_options(everything: bool, off: bool, refresh: list[str] | None, ttl: str | None) -> "CacheOptions | None":

@@ -73,8 +73,8 @@ class Watch:
         self.trace.__exit__(kind, error, traceback)
 
     def warn(self, line: str) -> None:
-        """Say something that the person should know, once, whatever they watch."""
-        if not self._json:
+        """Say something that the person should know, in one line; nothing to those who want failures or JSON alone."""
+        if not (self._json or self._quiet):
             self.trace.say(Line("warn", text=clean(line)))
 
     def close(self, result: Result, source: Source | None = None) -> None:

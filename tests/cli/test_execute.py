@@ -367,3 +367,14 @@ def test_ascii_terminals_get_ascii(hello, folder):
     done = shell(f"sfnrun execute {hello}", folder, PYTHONIOENCODING="ascii", LC_ALL="C")
     assert done.stderr.isascii()
     assert done.stderr.startswith("  + Hello ")
+
+
+def test_warnings_are_one_line(sfn, definition):
+    choice = {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsPresent": True, "Next": "B"}]}
+    name = definition({"A": choice, "B": {"Type": "Pass", "End": True}})
+    done = sfn("execute", name, "--input", '{"a": 1}')
+    warnings = [line for line in done.err.splitlines() if "warning" in line]
+    assert (done.code, len(warnings)) == (0, 1)
+    assert warnings[0].startswith(f"{name}:")
+    assert "SFN-G09" in warnings[0]
+    assert "warning" not in sfn("execute", name, "--input", '{"a": 1}', "--quiet").err

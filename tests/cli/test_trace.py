@@ -173,6 +173,7 @@ def test_the_shell_completes_commands_and_names(recorded, folder):
         )
         return done.stdout
 
-    assert completed("sfnrun ").split() == ["validate", "execute", "resume", "redrive", "stop", "trace", "schema"]
+    commands = ["validate", "execute", "resume", "redrive", "stop", "trace", "cache", "schema"]
+    assert completed("sfnrun ").split() == commands
     assert completed("sfnrun trace show g").split() == ["good"]
     assert "--clock" in completed("sfnrun execute x --cl")

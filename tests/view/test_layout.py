@@ -4,6 +4,7 @@ from io import StringIO
 import pytest
 from telling import Teller, plain
 
+from sfnrun.view.cache_tally import CacheTally
 from sfnrun.view.changes import changes, summary
 from sfnrun.view.closing import Ending, cause_lines, closing
 from sfnrun.view.line import MARKS, Line, segments
@@ -146,8 +147,11 @@ def ending(**members):
 
 def test_the_closing_line():
     assert ending() == ["SUCCEEDED in 100 ms · 3 states · 8 events"]
-    assert ending(retries=1, hits=2, history="h.jsonl") == [
-        "SUCCEEDED in 100 ms · 3 states · 8 events · 1 retry · 2 cache hits",
+    cache = CacheTally()
+    for note in ({"outcome": "hit", "saved_ms": 1300}, {"outcome": "hit"}, {"outcome": "miss", "reason": "first time"}):
+        cache.count(note)
+    assert ending(retries=1, cache=cache, history="h.jsonl") == [
+        "SUCCEEDED in 100 ms · 3 states · 8 events · 1 retry · cache: 2 hits, 1 miss (66 %), saved 1.3 s",
         "history h.jsonl",
     ]
 

@@ -212,10 +212,10 @@ def test_what_a_handler_prints_cannot_command_the_terminal():
 def test_a_cache_hit_is_said():
     story, tell, text = plain()
     tell.event("TaskStateEntered", name="Ask", input={})
-    tell.note("cache", "Ask", outcome="hit")
+    tell.note("cache", "Ask", outcome="hit", age_ms=12_000, expires_in_ms=48_000, saved_ms=1300)
     tell.event("TaskStateExited", name="Ask", output={})
-    assert text.getvalue().endswith("<1 ms, from the cache\n")
-    assert story.hits == 1
+    assert "HIT age 12s, expires in 48s, saved 1.3 s" in text.getvalue()
+    assert (story.cache.hits, story.cache.misses, story.cache.saved_ms) == (1, 0, 1300)
 
 
 def test_progress_is_offered_ten_times():
