@@ -86,15 +86,20 @@ def test_the_python_example_runs(tmp_path: Path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_configuration_is_one(tmp_path: Path):
+def test_the_configurations_are_such(tmp_path: Path):
     from sfnrun.config import load_config
 
-    (text,) = blocks("yaml")
     path = tmp_path / "sfnrun.yaml"
-    path.write_text(text, encoding="utf-8")
-    config = load_config(path, tmp_path)
-    assert dict(config.substitutions) == {"TableName": "orders"}
-    assert len(config.tasks) == 2
+    configs = []
+    for text in blocks("yaml"):
+        path.write_text(text, encoding="utf-8")
+        configs.append(load_config(path, tmp_path))
+    answers, caching = configs
+    assert dict(answers.substitutions) == {"TableName": "orders"}
+    assert len(answers.tasks) == 2
+    (rule,) = caching.tasks
+    assert rule.cache is not None
+    assert rule.cache.ttl_ms == 60_000
 
 
 def test_what_validate_says_is_what_it_says(tmp_path: Path):

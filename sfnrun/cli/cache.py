@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="See, clear, fill and carry kept Task results.", rich_markup_mode="rich")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="See, clear, fill and carry kept Task results.",
+    epilog="Example: [bold]sfnrun cache stats[/bold]",
+    rich_markup_mode="rich",
+)
 
 ConfigFile = Annotated[
     str | None, typer.Option("--config", metavar="FILE", help="Configuration.", show_default="sfnrun.yaml")
