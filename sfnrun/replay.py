@@ -50,7 +50,7 @@ def replay(
     """
     if not isinstance(recording, Recording):
         with unhurried_collector():
-            recording = read(Path(recording))
+            recording = read(Path(recording), lazily=True)
     start = recording.start
     machines = machines_of(recording, definition)
     execution = execution_of(recording)

@@ -73,11 +73,11 @@ CHAIN = machine(
 def test_it_goes_on_from_the_state_that_failed(tmp_path: Path) -> None:
     before = World("B")
     path = failed(tmp_path, CHAIN, before)
-    prefix = read(path).lines
+    prefix = list(read(path).lines)
     after = World()
     result = sfnrun.redrive(path, tasks=after)
     assert (result.status, result.output, after.states) == ("SUCCEEDED", "C", ["B", "C"])
-    assert read(path).lines[: len(prefix)] == prefix
+    assert list(read(path).lines[: len(prefix)]) == prefix
     assert types(result)[:3] == ["ExecutionRedriven", "LambdaFunctionScheduled", "LambdaFunctionStarted"]
     redriven = next(event for event in result.events if event["type"] == "ExecutionRedriven")
     assert redriven["executionRedrivenEventDetails"] == {"redriveCount": 1}

@@ -7,13 +7,16 @@ another journal: the file itself if the execution is being resumed, else nowhere
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sfnrun.errors import Divergence
 from sfnrun.history.agreement import agreed
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal
+from sfnrun.history.lines import Lines
 from sfnrun.history.record import Event, Listener, Note
+from sfnrun.history.told import Told
 from sfnrun.payload import Json, Payload, dumps
 
 __all__ = ["ENVELOPE", "Comparison", "shown", "told"]
@@ -42,39 +45,40 @@ class Comparison:
         beyond: Journal | None = None,
         states: Collection[str] | None = None,
     ) -> None:
-        self._recorded = iter([line for line in recording.lines if "answer" not in line])
-        self._answers = sum("answer" in line for line in recording.lines)
-        self._line = next(self._recorded, None)
+        self._recorded = Told(recording)
+        self._answers = self._recorded.answers
+        self._now = Lines(recording.start["start_time"]) if self._recorded.has_texts else None
         self._complete = recording.complete
         self._listener = listener
         self._kept = kept
         self._beyond = beyond
         self._states = states
         self._start_time: int = recording.start["start_time"]
-        # By fiber: the state that it is in, and the one that it left last.
-        self._open: dict[str, str] = {}
-        self._left: dict[str, str] = {}
+        self._recording = recording
+        self._events = 0
 
     def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
-        line = self._line
-        if line is not None and "event" in line:
-            self._line = next(self._recorded, None)
-        else:
-            line = self._next_event()
+        now = self._now
+        if now is not None:
+            now.lines.clear()
+            now.event(previous, at, type, fiber, details)
+        if now is None or not self._recorded.take_written(now.lines):
+            self._compare_parsed(id, previous, at, type, fiber, details)
+        self._events += 1
+        if self._kept is not None:
+            self._kept.append(Event(id, previous, at, type, fiber, details))
+        if self._listener is not None:
+            self._listener.event(Event(id, previous, at, type, fiber, details))
+
+    def _compare_parsed(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
+        """For an event that does not stand in the recording just as it would be written now."""
+        line = self._next_event()
         if line is not None:
             self._compare(line, type, fiber, details)
         elif self._beyond is not None:
             self._beyond.event(id, previous, at, type, fiber, details)
         elif self._complete:
             raise self._divergence("the end", told(type, details), "The recording ends here.", fiber)
-        if type.endswith("StateEntered"):
-            self._open[fiber] = details["name"]
-        elif type.endswith("StateExited"):
-            self._left[fiber] = self._open.pop(fiber, details["name"])
-        if self._kept is not None:
-            self._kept.append(Event(id, previous, at, type, fiber, details))
-        if self._listener is not None:
-            self._listener.event(Event(id, previous, at, type, fiber, details))
 
     def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
         line = self._next_told()
@@ -85,7 +89,7 @@ class Comparison:
             if kind == "retry" and line["details"].get("delay_ms") != details["delay_ms"]:
                 recorded, now = (f"retry in {one['delay_ms']:,} ms" for one in (line["details"], details))
                 raise self._divergence(recorded, now, "The delay of a retry is another now.", fiber)
-            self._line = next(self._recorded, None)
+            self._recorded.take()
         if self._listener is not None:
             self._listener.note(Note(kind, at, fiber, state, details))
 
@@ -105,26 +109,30 @@ class Comparison:
             raise self._divergence(told(line["event"], line), "the end", "The recording goes on here.", fiber)
 
     def state_of(self, fiber: str) -> str | None:
-        """The state that a fiber is in, or was in last."""
-        return self._open.get(fiber) or self._left.get(fiber) or (self.state_of(_around(fiber)) if fiber else None)
+        """The state that a fiber is in, or was in last, or that is around it. Looked for when somebody asks."""
+        states: dict[str, str] = {}
+        for line in islice(self._recording.of_kind("event"), self._events):
+            if line["event"].endswith(("StateEntered", "StateExited")):
+                states[line.get("fiber", "")] = line["name"]
+        while fiber and fiber not in states:
+            fiber = fiber.rpartition("/")[0]
+        return states.get(fiber)
 
     def _next_told(self) -> Mapping[str, Json] | None:
         """The next line that comes from the engine; what stood aside before it is told."""
-        while self._line is not None and self._line.get("note") in _ASIDE:
-            line, self._line = self._line, next(self._recorded, None)
+        while (line := self._recorded.next) is not None and line.get("note") in _ASIDE:
+            self._recorded.take()
             if self._listener is not None:
                 at = self._start_time + line["at"]
                 self._listener.note(Note(line["note"], at, line["fiber"], line["state"], line["details"]))
-        return self._line
+        return line
 
     def _next_event(self) -> Mapping[str, Json] | None:
         """The next event line, which is taken; notes before it that did not come again are skipped."""
-        while (line := self._line) is not None:
+        while (line := self._next_told()) is not None:
+            self._recorded.take()
             if "event" in line:
-                self._line = next(self._recorded, None)
                 return line
-            if self._next_told() is line:
-                self._line = next(self._recorded, None)
         return None
 
     def _compare(self, line: Mapping[str, Json], type: str, fiber: str, details: Mapping[str, Any]) -> None:
@@ -161,10 +169,6 @@ class Comparison:
         state = state or self.state_of(fiber)
         where = f"In state '{state}': " if state else ""
         return Divergence(where + what, state=state, recorded=recorded, now=now)
-
-
-def _around(fiber: str) -> str:
-    return fiber.rpartition("/")[0]
 
 
 def _plain(value: Any) -> Json:
