@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "cache": FLOOR | {"engine.effects", "asl.model", "config"},
     "drivers": FLOOR | {"engine.effects"},
     "view": FLOOR | {"cache.outcome", "__version__", "history"},
-    "cli": FLOOR | {"", "asl", "cache_demo", "cache_tools", "caching", "config", "explain", "history", "imported", "run", "view"},
+    "cli": FLOOR
+    | {"", "asl", "cache_demo", "cache_tools", "caching", "config", "explain", "history", "imported", "run", "view"},
     "explain": FLOOR | {"asl", "cache.outcome", "engine", "expr", "history", "replay"},
     "": FLOOR | {"asl", "engine.effects", "history"} | {file.stem for file in PACKAGE.glob("*.py")},
     "__main__": {"cli"},

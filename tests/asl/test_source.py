@@ -121,9 +121,18 @@ FILES = {
     "UTF-16": ('{"a": 1}'.encode("utf-16"), "is UTF-16"),
     "UTF-16 without mark": ('{"a": 1}'.encode("utf-16-le"), "is UTF-16"),
     "binary": (b"\x7fELF\x02\x01\x01" + b"\x00" * 9, "is a binary file"),
-    "Latin-1": ('{\n  "Comment": "caf\u00e9"\n}'.encode("latin-1"), ":2:18: error SFN-S01 INVALID_JSON_DESCRIPTION: byte 0xe9 is not UTF-8"),
-    "cut in a character": ('{"Comment": "caf\u00e9'.encode()[:-1], ":1:17: error SFN-S01 INVALID_JSON_DESCRIPTION: byte 0xc3 is not UTF-8"),
-    "after a byte order mark": (b"\xef\xbb\xbf{\xff", ":1:2: error SFN-S01 INVALID_JSON_DESCRIPTION: byte 0xff is not UTF-8"),
+    "Latin-1": (
+        '{\n  "Comment": "caf\u00e9"\n}'.encode("latin-1"),
+        ":2:18: error SFN-S01 INVALID_JSON_DESCRIPTION: byte 0xe9 is not UTF-8",
+    ),
+    "cut in a character": (
+        '{"Comment": "caf\u00e9'.encode()[:-1],
+        ":1:17: error SFN-S01 INVALID_JSON_DESCRIPTION: byte 0xc3 is not UTF-8",
+    ),
+    "after a byte order mark": (
+        b"\xef\xbb\xbf{\xff",
+        ":1:2: error SFN-S01 INVALID_JSON_DESCRIPTION: byte 0xff is not UTF-8",
+    ),
 }
 
 
