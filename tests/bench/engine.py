@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sfnrun
@@ -25,7 +26,7 @@ class Bench(NamedTuple):
     count: int
     target: float
     peer: float = 0
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def main() -> None:
