@@ -22,8 +22,8 @@ __all__ = ["Glance", "ends_of", "glance", "glances"]
 INDEX = ".index"
 INDEX_FORMAT = 1
 
-# The last line is looked for in so many bytes at the end first, and then in more.
-_TAIL = 4_096
+# So many bytes are read of a file at first, which is the whole of most; and at its end, if it is larger.
+_AT_ONCE = 16_384
 
 _STATUS = {
     "ExecutionSucceeded": "SUCCEEDED",
@@ -87,7 +87,7 @@ def glances(folder: Path) -> list[Glance]:
         stat = entry.stat()
         known = index.get(entry.name)
         if known is None or known.size != stat.st_size or known.changed != stat.st_mtime_ns:
-            seen = glance(Path(entry.path))
+            seen = glance(entry.path)
             known = _Known(stat.st_size, stat.st_mtime_ns, seen)
             fresh = fresh or seen.status in ENDED
         found.append((stat.st_mtime_ns, known.seen))
@@ -107,37 +107,61 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield from (entry for entry in entries if entry.name.endswith(".jsonl"))
 
 
-def glance(path: Path) -> Glance:
+def glance(path: str | Path) -> Glance:
     """What the first and the last line of a history say."""
     first, last = ends_of(path)
+    name = os.path.basename(path).removesuffix(".jsonl")
     try:
         start = _first(first)
     except msgspec.DecodeError:
-        return Glance(path.stem, "")
+        return Glance(name, "")
     try:
         end = _last(last)
     except msgspec.DecodeError:  # a line of a foreign shape, which is no end
         end = _Last()
-    status = _STATUS[end.event] if end.event in ENDS else "RUNNING" if is_held(path) else "CRASHED"
-    return Glance(path.stem, status, start.state_machine_name, start.start_time, end.at, end.error or "")
+    status = _STATUS[end.event] if end.event in ENDS else "RUNNING" if is_held(Path(path)) else "CRASHED"
+    return Glance(name, status, start.state_machine_name, start.start_time, end.at, end.error or "")
 
 
-def ends_of(path: Path) -> tuple[bytes, bytes]:
+def ends_of(path: str | Path) -> tuple[bytes, bytes]:
     """The first and the last whole line of a file; empty where there is none."""
     try:
-        with open(path, "rb") as file:
-            first = file.readline()
-            start, end = file.tell(), file.seek(0, os.SEEK_END)
-            tail = _TAIL
-            while True:
-                file.seek(max(start, end - tail))
-                lines = file.read().split(b"\n")
-                # The last piece is what a crash left of a line, or nothing; the first one may lack its beginning.
-                if len(lines) > 2 or end - tail <= start:
-                    return first, lines[-2] if len(lines) > 1 else b""
-                tail *= 16
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError:
         return b"", b""
+    try:
+        with suppress(OSError):
+            return _ends(descriptor)
+        return b"", b""
+    finally:
+        os.close(descriptor)
+
+
+def _ends(descriptor: int) -> tuple[bytes, bytes]:
+    data = os.read(descriptor, _AT_ONCE)
+    end = len(data)
+    if end == _AT_ONCE:
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+    while b"\n" not in data and len(data) < end:
+        data += _read_at(descriptor, len(data), _AT_ONCE)
+    first, newline, rest = data.partition(b"\n")
+    if not newline:
+        return b"", b""
+    tail, started = rest, len(first) + 1
+    length = _AT_ONCE
+    while len(data) < end:
+        begin = max(started, end - length)
+        tail = _read_at(descriptor, begin, end - begin)
+        if begin == started or tail.count(b"\n") > 1:
+            break
+        length *= 16
+    # What follows the last line's end is what a crash left of another, or nothing.
+    return first, tail[: tail.rfind(b"\n") + 1].rstrip(b"\n").rpartition(b"\n")[2]
+
+
+def _read_at(descriptor: int, begin: int, length: int) -> bytes:
+    os.lseek(descriptor, begin, os.SEEK_SET)
+    return os.read(descriptor, length)
 
 
 def _read_index(folder: Path) -> dict[str, _Known]:
