@@ -38,7 +38,9 @@ class Recording(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        return bool(self.lines) and str(self.lines[-1].get("event", "")) in ENDS
+        lines = self.lines
+        last = lines.last if isinstance(lines, ReadLines) else lines[-1] if lines else None
+        return last is not None and last.get("event") in ENDS
 
     def of_kind(self, kind: str) -> Iterator[Line]:
         """The lines that are events, notes or answers."""
@@ -66,18 +68,21 @@ class ReadLines(Sequence[Line]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Line, ...]: ...
     def __getitem__(self, index: int | slice) -> Line | tuple[Line, ...]:
-        if index == -1 and self._lines is None and self.texts and not self.texts[-1].startswith(_VALUE):
-            return self.parsed(self.texts[-1])
         return self._all()[index]
 
     def __len__(self) -> int:
         return len(self._all())
 
-    def __bool__(self) -> bool:
-        return bool(self.texts)
-
     def __iter__(self) -> Iterator[Line]:
         return iter(self._all())
+
+    @property
+    def last(self) -> Line | None:
+        """The last line, for which no other needs to be parsed."""
+        if self._lines is not None:
+            return self._lines[-1] if self._lines else None
+        text = next((text for text in reversed(self.texts) if not text.startswith(_VALUE)), None)
+        return None if text is None else self.parsed(text)
 
     @property
     def values(self) -> Mapping[int, str]:
