@@ -164,9 +164,9 @@ class Case:
     def _killed(self) -> int:
         """Let a process go on with it and kill it; 0 if it had ended before."""
         if self.chance.random() < 0.5:
-            write, part = self.chance.randrange(60), self.chance.random()
+            write, part = self.chance.randrange(40), self.chance.random()
             return self._forked(lambda: die_in_write(write, part), None)
-        return self._forked(lambda: None, self.chance.uniform(0, 0.06 if self.clock == "virtual" else 0.6))
+        return self._forked(lambda: None, self.chance.uniform(0, 0.03 if self.clock == "virtual" else 0.6))
 
     def _forked(self, prepare: Callable[[], None], kill_after: float | None) -> int:
         child = os.fork()
