@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 def clone(tmp_path: Path) -> Path:
     """The parts of the repository that its commands are run in."""
     for folder in ("statemachines", "functions"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns(".sfnrun", "__pycache__"))
     return tmp_path
 
 
