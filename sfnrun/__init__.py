@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sfnrun.api.redrive import redrive
+    from sfnrun.api.replay import replay
+    from sfnrun.api.resume import resume
+    from sfnrun.api.run import Result, run
+    from sfnrun.api.stop import stop
     from sfnrun.asl.load import load, validate
     from sfnrun.engine.effects import PENDING, Reply, Request
     from sfnrun.errors import DefinitionError, Divergence, Problem, SfnrunError, TaskFailed
     from sfnrun.payload import Payload
-    from sfnrun.redrive import redrive
-    from sfnrun.replay import replay
-    from sfnrun.resume import resume
-    from sfnrun.run import Result, run
-    from sfnrun.stop import stop
 
 __all__ = [
     "PENDING",
@@ -50,28 +48,17 @@ _HOMES = {
     "Problem": "sfnrun.errors",
     "Reply": "sfnrun.engine.effects",
     "Request": "sfnrun.engine.effects",
-    "Result": "sfnrun.run",
+    "Result": "sfnrun.api.run",
     "SfnrunError": "sfnrun.errors",
     "TaskFailed": "sfnrun.errors",
     "load": "sfnrun.asl.load",
-    "redrive": "sfnrun.redrive",
-    "replay": "sfnrun.replay",
-    "resume": "sfnrun.resume",
-    "run": "sfnrun.run",
-    "stop": "sfnrun.stop",
+    "redrive": "sfnrun.api.redrive",
+    "replay": "sfnrun.api.replay",
+    "resume": "sfnrun.api.resume",
+    "run": "sfnrun.api.run",
+    "stop": "sfnrun.api.stop",
     "validate": "sfnrun.asl.load",
 }
-
-
-class _Package(ModuleType):
-    """`sfnrun.run` is the function, also when the module of that name has been imported by somebody."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (isinstance(value, ModuleType) and name in _HOMES):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

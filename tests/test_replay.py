@@ -12,10 +12,10 @@ from cases import Case, definition_of, execute, load_table, tables
 
 import sfnrun
 from sfnrun import Divergence, Payload, Reply, Request, Result, TaskFailed
+from sfnrun.api.run import Pause, Resumed
 from sfnrun.history.file import read
 from sfnrun.history.record import Event, Note
 from sfnrun.history.retold import retell
-from sfnrun.run import Pause, Resumed
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
 CASES = [pytest.param(case, id=f"{path.stem}: {case['case']}") for path in tables() for case in load_table(path)]

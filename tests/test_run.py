@@ -35,7 +35,7 @@ def machine(**states: Any) -> dict[str, Any]:
 def test_run_is_the_function_whatever_was_imported_before() -> None:
     """A module and the function in it have one name; nobody should have to know that."""
     code = (
-        "import sfnrun; from sfnrun import Result; import sfnrun.replay; import sfnrun.run\n"
+        "import sfnrun; from sfnrun import Result; import sfnrun.api.replay; import sfnrun.api.run\n"
         "machine = {'StartAt': 'S', 'States': {'S': {'Type': 'Succeed'}}}\n"
         "print(sfnrun.run(machine, 1).output, callable(sfnrun.replay))"
     )

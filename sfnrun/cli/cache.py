@@ -28,7 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 @app.command(epilog="Example: [bold]sfnrun cache stats[/bold]")
 def stats(config: ConfigFile = None, json: Json = False) -> None:
     """Show hits, misses and what they saved, by task."""
-    from sfnrun.cache_tools import inventory, now_ms
+    from sfnrun.api.cache_tools import inventory, now_ms
 
     with inventory(_settings(config)) as found:
         told = found.stats(now_ms())
@@ -47,7 +47,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List what is kept, the youngest first."""
-    from sfnrun.cache_tools import inventory, now_ms
+    from sfnrun.api.cache_tools import inventory, now_ms
 
     with inventory(_settings(config)) as found:
         lines = found.entries(now_ms(), task)
@@ -66,7 +66,7 @@ def show(
     config: ConfigFile = None,
 ) -> None:
     """Show one entry, its value masked."""
-    from sfnrun.cache_tools import inventory
+    from sfnrun.api.cache_tools import inventory
 
     with inventory(_settings(config)) as found:
         shown = found.show(key, reveal=reveal)
@@ -81,7 +81,7 @@ def clear(
     config: ConfigFile = None,
 ) -> None:
     """Remove what is kept."""
-    from sfnrun.cache_tools import inventory, now_ms
+    from sfnrun.api.cache_tools import inventory, now_ms
     from sfnrun.errors import UsageError
     from sfnrun.view.measures import counted
 
@@ -98,7 +98,7 @@ def warm(
     config: ConfigFile = None,
 ) -> None:
     """Fill the cache before it is asked; a line without a value asks the task's handler."""
-    from sfnrun.cache_tools import warm
+    from sfnrun.api.cache_tools import warm
 
     warmed = warm(_settings(config), _lines(file))
     print(f"{warmed.given} given, {warmed.asked} asked, {warmed.failed} failed", file=sys.stderr)
@@ -109,7 +109,7 @@ def warm(
 @app.command(epilog="Example: [bold]sfnrun cache export > answers.jsonl[/bold]")
 def export(config: ConfigFile = None) -> None:
     """Write everything that is kept to stdout, one JSON line an entry, values and all."""
-    from sfnrun.cache_tools import inventory
+    from sfnrun.api.cache_tools import inventory
 
     with inventory(_settings(config)) as found:
         for line in found.export():
@@ -122,7 +122,7 @@ def import_(
     config: ConfigFile = None,
 ) -> None:
     """Keep what was exported elsewhere."""
-    from sfnrun.cache_tools import inventory
+    from sfnrun.api.cache_tools import inventory
     from sfnrun.view.measures import counted
 
     with inventory(_settings(config)) as found:
@@ -137,7 +137,7 @@ def demo(
     ] = None,
 ) -> None:
     """Run the caching example and explain what a hit, a miss and a stale answer cost."""
-    from sfnrun.cache_demo import cache_demo
+    from sfnrun.api.cache_demo import cache_demo
 
     cache_demo(_write, backend)
 

@@ -10,10 +10,10 @@ import typer
 from sfnrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from sfnrun.caching import CacheOptions
+    from sfnrun.api.caching import CacheOptions
+    from sfnrun.api.run import Pause, Resumed
     from sfnrun.cli.watching import Watch
     from sfnrun.errors import Problem
-    from sfnrun.run import Pause, Resumed
 
 __all__ = ["app"]
 
@@ -192,7 +192,7 @@ def _cache_options(everything: bool, off: bool, refresh: list[str] | None, ttl: 
         raise UsageError("--cache and --no-cache exclude each other", "give one of them")
     if not (everything or off or refresh or ttl):
         return None
-    from sfnrun.caching import CacheOptions
+    from sfnrun.api.caching import CacheOptions
     from sfnrun.config import milliseconds
 
     try:
@@ -203,7 +203,7 @@ def _cache_options(everything: bool, off: bool, refresh: list[str] | None, ttl: 
 
 
 def _stepper(watch: "Watch") -> "Callable[[Pause], Resumed]":
-    from sfnrun.run import Resumed
+    from sfnrun.api.run import Resumed
     from sfnrun.view.step import Stepper, open_terminal
 
     stepper = Stepper(open_terminal().readline, watch.trace.write)

@@ -43,9 +43,9 @@ def import_(
     ] = None,
 ) -> None:
     """Make a history of AWS one of ours: to show, to replay against a changed definition, to ask why."""
+    from sfnrun.api.imported import import_execution
     from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
     from sfnrun.cli.output import write_text
-    from sfnrun.imported import import_execution
 
     path = import_execution(
         [document for file in files for document in _documents(file)],

@@ -17,9 +17,9 @@ from sfnrun.view.line import Line
 from sfnrun.view.measures import clean
 
 if TYPE_CHECKING:
+    from sfnrun.api.run import Result
     from sfnrun.asl.source import Source
     from sfnrun.history.file import Recording
-    from sfnrun.run import Result
     from sfnrun.view.closing import Ending, Place
     from sfnrun.view.story import Story
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
+from sfnrun.api.replay import machines_of, replay
 from sfnrun.asl.load import every_state, load
 from sfnrun.asl.model import Machine, State
 from sfnrun.asl.source import from_text
@@ -21,7 +22,6 @@ from sfnrun.history.account import Account
 from sfnrun.history.file import Recording
 from sfnrun.history.visits import Visit, visits_of
 from sfnrun.payload import Json
-from sfnrun.replay import machines_of, replay
 
 __all__ = ["explain"]
 

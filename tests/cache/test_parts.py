@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfnrun.api.caching import CacheOptions, compile_key, open_cache
 from sfnrun.cache.backend import Unavailable
 from sfnrun.cache.background import Background
 from sfnrun.cache.breaker import Breaker
@@ -18,7 +19,6 @@ from sfnrun.cache.key import canonical, key_of
 from sfnrun.cache.outcome import tell
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import Policy, expiry
-from sfnrun.caching import CacheOptions, compile_key, open_cache
 from sfnrun.config import Config
 from sfnrun.engine.effects import Request
 from sfnrun.errors import ConfigError, UsageError

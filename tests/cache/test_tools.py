@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 import sfnrun
+from sfnrun.api.cache_demo import cache_demo
+from sfnrun.api.cache_tools import inventory, now_ms, warm
 from sfnrun.cache.inventory import Inventory
-from sfnrun.cache_demo import cache_demo
-from sfnrun.cache_tools import inventory, now_ms, warm
 from sfnrun.cli.cache import app
 from sfnrun.config import load_config
 from sfnrun.errors import UsageError

@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
+from sfnrun.api.caching import compile_key
 from sfnrun.asl.model import Resource
 from sfnrun.cache.backend import Backend
 from sfnrun.cache.background import Background, at_once
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.store import Store
-from sfnrun.caching import compile_key
 from sfnrun.config import Config, load_config
 from sfnrun.engine.effects import PENDING, Failed, Reply, Request
 from sfnrun.errors import TaskFailed

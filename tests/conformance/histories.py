@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sfnrun
+from sfnrun.api.imported import import_execution
 from sfnrun.errors import Divergence, SfnrunError
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import read
-from sfnrun.imported import import_execution
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/conformance"
 TEXTS = frozenset({"input", "output", "parameters", "cause"})

@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 import sfnrun
+from sfnrun.api.imported import import_execution
 from sfnrun.explain import explain
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import Recording, read
 from sfnrun.history.visits import visits_of
-from sfnrun.imported import import_execution
 
 HERE = Path(__file__).parent
 WHY = yaml.safe_load((HERE / "why.yaml").read_text(encoding="utf-8"))

@@ -8,9 +8,9 @@ import yaml
 from history.aws_lines import events_of
 
 import sfnrun
+from sfnrun.api.imported import import_execution
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import Recording, read
-from sfnrun.imported import import_execution
 
 CASES = yaml.safe_load((Path(__file__).parent / "imports.yaml").read_text(encoding="utf-8"))
 

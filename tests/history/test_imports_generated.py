@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from machines import Sample, samples
 
 import sfnrun
+from sfnrun.api.imported import import_execution
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import Recording, read
-from sfnrun.imported import import_execution
 
 NUMBERED = re.compile(r"(entered at the event id #)(\d+)")
 

@@ -14,6 +14,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from sfnrun.api.replay import machines_of
+from sfnrun.api.resume import Answering, Showing, clock_of, go_on, latest, live_driver
+from sfnrun.api.run import Result
 from sfnrun.asl.load import Definition, load
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
@@ -24,9 +27,6 @@ from sfnrun.errors import UsageError
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.history.record import Listener
 from sfnrun.payload import Json, Payload
-from sfnrun.replay import machines_of
-from sfnrun.resume import Answering, Showing, clock_of, go_on, latest, live_driver
-from sfnrun.run import Result
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from sfnrun.api.conduct import conduct, unhurried_collector
+from sfnrun.api.run import Result, result_of
 from sfnrun.asl.load import Definition, every_state, load
 from sfnrun.asl.model import Machine
 from sfnrun.asl.source import from_text
-from sfnrun.conduct import conduct, unhurried_collector
 from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
 from sfnrun.engine.effects import Answered
 from sfnrun.engine.execution import Execution
@@ -20,12 +21,11 @@ from sfnrun.history.journal import Journal, Kept, Told, together
 from sfnrun.history.ledger import Ledger, entries
 from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
-from sfnrun.run import Result, result_of
 
 if TYPE_CHECKING:
+    from sfnrun.api.what_if import OnMissing
     from sfnrun.config import Config
     from sfnrun.tasks.callables import Tasks
-    from sfnrun.what_if import OnMissing
 
 __all__ = ["execution_of", "machines_of", "redrives_of", "replay", "replay_driver", "states_of"]
 
@@ -55,7 +55,7 @@ def replay(
     machines = machines_of(recording, definition)
     execution = execution_of(recording)
     if on_missing is not None:
-        from sfnrun.what_if import replay_past_new_tasks
+        from sfnrun.api.what_if import replay_past_new_tasks
 
         return replay_past_new_tasks(
             recording,

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
+from sfnrun.api.conduct import conduct
+from sfnrun.api.replay import redrives_of
+from sfnrun.api.run import Result, result_of
+from sfnrun.api.world import configured
 from sfnrun.asl.model import Machine
-from sfnrun.conduct import conduct
 from sfnrun.config import Config
 from sfnrun.drivers.by_place import Missing, PlaceDriver
 from sfnrun.drivers.perform import HandlerFor
@@ -26,9 +29,6 @@ from sfnrun.errors import Divergence, HandlerNotFound
 from sfnrun.history.by_place import ByPlace, RecordedPlaces
 from sfnrun.history.file import Recording
 from sfnrun.history.record import Event, Listener
-from sfnrun.replay import redrives_of
-from sfnrun.run import Result, result_of
-from sfnrun.world import configured
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks

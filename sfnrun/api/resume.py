@@ -12,8 +12,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sfnrun.api.conduct import Clock, LiveDriver, conduct, driver_for
+from sfnrun.api.replay import execution_of, machines_of, redrives_of, replay_driver, states_of
+from sfnrun.api.run import Result, result_of
+from sfnrun.api.world import configured, handlers
 from sfnrun.asl.model import Machine
-from sfnrun.conduct import Clock, LiveDriver, conduct, driver_for
 from sfnrun.config import Config
 from sfnrun.drivers.replay import Successor
 from sfnrun.engine.effects import Pause, Resumed
@@ -22,9 +25,6 @@ from sfnrun.errors import UsageError
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.history.record import Event, Listener
-from sfnrun.replay import execution_of, machines_of, redrives_of, replay_driver, states_of
-from sfnrun.run import Result, result_of
-from sfnrun.world import configured, handlers
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks

@@ -171,7 +171,7 @@ def _not_of_this_definition(divergence: Divergence) -> Divergence:
 
 
 def _start(machine: Machine, execution: Execution, history: AwsHistory) -> dict[str, Json]:
-    from sfnrun.run import start_line
+    from sfnrun.api.run import start_line
 
     imported = {"form": history.form, "time": history.time}
     return {**start_line(machine, execution, limits=True, stepping=True), "imported": imported}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from sfnrun.api.caching import compile_key
 from sfnrun.asl.model import Resource
 from sfnrun.cache.backend import Unavailable
 from sfnrun.cache.backends import open_backend
@@ -20,7 +21,6 @@ from sfnrun.cache.key import key_of, question_of, readable
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import NoKey, Policy, expiry, keep_seconds
 from sfnrun.cache.store import Store
-from sfnrun.caching import compile_key
 from sfnrun.config import Config
 from sfnrun.engine.effects import Pending, Reply, Request
 from sfnrun.errors import TaskFailed, UsageError

@@ -9,15 +9,15 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from sfnrun.api.replay import machines_of
+from sfnrun.api.resume import Showing, go_on, latest
+from sfnrun.api.run import Result
 from sfnrun.drivers.stopping import StoppingDriver
 from sfnrun.engine.effects import Stopped
 from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.lock import is_held
 from sfnrun.history.stop_request import request_stop, withdraw_stop
-from sfnrun.replay import machines_of
-from sfnrun.resume import Showing, go_on, latest
-from sfnrun.run import Result
 
 __all__ = ["stop"]
 
@@ -42,7 +42,7 @@ def stop(
         _ask(path, error, cause, timeout)
     if not read(path).complete:
         return _end(path, Stopped(error, cause))
-    from sfnrun.replay import replay
+    from sfnrun.api.replay import replay
 
     return replay(path)
 

@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from sfnrun.api.caching import CacheOptions, RunCache
+from sfnrun.api.run import run
+from sfnrun.api.world import handlers
 from sfnrun.asl.load import load
 from sfnrun.cache.backend import Backend, Unavailable
 from sfnrun.cache.outcome import tell
-from sfnrun.caching import CacheOptions, RunCache
 from sfnrun.config import CacheSettings, Config, load_config
 from sfnrun.engine.effects import Request
 from sfnrun.errors import UsageError
 from sfnrun.history.record import Event, Note
-from sfnrun.run import run
-from sfnrun.world import handlers
 
 __all__ = ["cache_demo"]
 
@@ -225,7 +225,7 @@ class _TimedHandler:
 
 def _root() -> Path:
     """Where the example is: in the package if it was installed, beside it in the repository."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for root in (package / "examples", package.parent):
         if (root / _EXAMPLE).is_file():
             return root

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from sfnrun.api.conduct import Clock, conduct, driver_for
+from sfnrun.api.world import configured, handlers
 from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.asl.model import Machine
-from sfnrun.conduct import Clock, conduct, driver_for
 from sfnrun.config import Config
 from sfnrun.drivers.real import RealDriver
 from sfnrun.engine.effects import Pause, Resumed
@@ -31,10 +32,9 @@ from sfnrun.history.journal import Kept, Told, together
 from sfnrun.history.project import aws_event
 from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
-from sfnrun.world import configured, handlers
 
 if TYPE_CHECKING:
-    from sfnrun.caching import CacheOptions, RunCache
+    from sfnrun.api.caching import CacheOptions, RunCache
     from sfnrun.tasks.callables import Tasks
 
 __all__ = ["Clock", "Pause", "Result", "Resumed", "run"]
@@ -210,7 +210,7 @@ def run(
 def _cache_of(settings: Config, options: CacheOptions | None, say: Callable[[str], None]) -> RunCache | None:
     if options is None and all(rule.cache is None for rule in settings.tasks):
         return None
-    from sfnrun.caching import CacheOptions, open_cache
+    from sfnrun.api.caching import CacheOptions, open_cache
 
     return open_cache(settings, options or CacheOptions(), say)
 
