@@ -315,7 +315,7 @@ def test_outcomes_in_words(note, told):
 
 def test_no_library_is_imported_before_it_is_used():
     program = (
-        "import sys, sfnrun.caching, sfnrun.tasks.cached, sfnrun.cache.policies, sfnrun.cache.backends\n"
+        "import sys, sfnrun.api.caching, sfnrun.tasks.cached, sfnrun.cache.policies, sfnrun.cache.backends\n"
         "print(sorted({'diskcache', 'redis', 'pymemcache', 'sqlite3', 'socket'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
