@@ -48,10 +48,14 @@ class TasksByName:
             if not isinstance(name, str):
                 raise UsageError(f"tasks has the name {name!r}", "names are those of states, functions and resources")
         self._handlers = {name: _handler(name, answer) for name, answer in tasks.items()}
+        # One callable for all Tasks is found without a look at their names.
+        self._everything = self._handlers["*"] if list(tasks) == ["*"] else None
         self._patterns = [(_pattern(name), handler) for name, handler in self._handlers.items() if "*" in name]
 
     def find(self, state: str, function: str | None, resource: Resource) -> TaskHandler | None:
         """Who answers the Task of this state, or None."""
+        if self._everything is not None:
+            return self._everything
         bare = function_name(function) if function else ""
         short = f"{resource.service}:{resource.label}" if resource.kind == "service" else resource.name
         for name in (state, function or "", bare, resource.arn, short):

@@ -129,7 +129,7 @@ class LambdaFunction:
         """Seconds that a running invocation has left when its time limit is over: the import does not count."""
         invocation = self._invocations.get(request.id)
         if invocation is None:
-            return 0.0
+            return _A_LITTLE  # it has not begun, or it is just over and its answer is on the way
         now = time.monotonic()
         if invocation.began is None:
             return _A_LITTLE if now < invocation.entered + INIT_LIMIT else 0.0

@@ -451,4 +451,4 @@ def test_the_import_does_not_count_as_time_of_the_handler(function, door) -> Non
     at_import, in_handler = slow.by_arn().value
     assert 0 < at_import < 1, "while it is being imported it is asked again soon"
     assert 2 < in_handler <= 3
-    assert slow.function.overtime(ask()) == 0, "it is over"
+    assert 0 < slow.function.overtime(ask()) < 1, "it is just over: its answer is on the way"
