@@ -84,7 +84,7 @@ def imported_at_start(tree: ast.Module) -> Iterator[str]:
 
 def is_allowed(module: str, allowed: set[str]) -> bool:
     inside = module.removeprefix("sfnrun").removeprefix(".")
-    # `import sfnrun` is the Python API; `sfnrun.run` names both the room and the function in it.
+    # `import sfnrun`, which is the Python API, leaves nothing inside: the room "".
     return any(inside == name or (name and inside.startswith(f"{name}.")) for name in allowed)
 
 

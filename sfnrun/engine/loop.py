@@ -273,7 +273,8 @@ class Loop:
         if parent is None:
             return
         del parent.children[fiber.index]
-        # A failure is seen to before anything else runs: it aborts the siblings.
+        # A parent that waits sees to a failure before anything else runs, and aborts the siblings. One that is queued
+        # already, because another child ended just before, takes its turn, and so do the siblings queued ahead of it.
         if not parent.joining:
             parent.ended.append(fiber)
         elif fiber.error is not None:
