@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Json", "Payload", "canonical", "dumps", "loads", "room_to_nest", "type_name"]
+__all__ = ["BEYOND", "Json", "Payload", "canonical", "dumps", "loads", "room_to_nest", "type_name"]
 
 Json = Any
 
@@ -153,7 +153,7 @@ def canonical(value: Json) -> bytes:
             return json.dumps(value, sort_keys=True).encode()
 
 
-def loads(text: str, decode: Callable[[str], Json] | None = None) -> Json:
+def loads(text: str | bytes, decode: Callable[[str], Json] | None = None) -> Json:
     """The value of a JSON text; integers of any size. Raises ValueError, with the position where there is one.
 
     `decode` is the method of another json.JSONDecoder, for one that is stricter or reads numbers otherwise.
@@ -163,6 +163,8 @@ def loads(text: str, decode: Callable[[str], Json] | None = None) -> Json:
             return _fast_decode(text)
         except (msgspec.MsgspecError, *BEYOND):
             decode = _decode  # takes a little more, and says better what is wrong
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogatepass")
     try:
         return decode(text)
     except RecursionError:

@@ -14,8 +14,8 @@ import sfnrun
 from sfnrun import Divergence, Payload, Reply, Request, Result, TaskFailed
 from sfnrun.api.run import Pause, Resumed
 from sfnrun.history.file import read
-from sfnrun.history.record import Event, Note
 from sfnrun.history.retold import retell
+from sfnrun.record import Event, Note
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
 CASES = [pytest.param(case, id=f"{path.stem}: {case['case']}") for path in tables() for case in load_table(path)]
@@ -51,7 +51,7 @@ class Ear:
         self.heard.append((event.id, event.previous, event.at, event.type, event.fiber, details))
 
     def note(self, note: Note) -> None:
-        self.heard.append(tuple(note))
+        self.heard.append(note)
 
 
 TOLD = machine(
@@ -77,7 +77,7 @@ def test_a_listener_hears_the_same_again(tmp_path: Path) -> None:
     assert result.history is not None
     sfnrun.replay(result.history, listener=replayed)
     retell(read(result.history), retold)
-    assert {heard[0] for heard in live.heard if isinstance(heard[0], str)} == {"retry", "catch", "log", "cache"}
+    assert {heard.kind for heard in live.heard if isinstance(heard, Note)} == {"retry", "catch", "log", "cache"}
     assert replayed.heard == live.heard
     assert retold.heard == live.heard
 

@@ -18,6 +18,7 @@ from sfnrun import Divergence, Reply, Request, SfnrunError, TaskFailed
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.glance import glances
 from sfnrun.history.lock import is_held
+from sfnrun.record import Note
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
 
@@ -284,7 +285,7 @@ def test_a_full_disk_is_told_and_the_rest_can_be_resumed(tmp_path: Path) -> None
     before = file._file
     with open("/dev/full", "wb", buffering=0) as full:
         file._file = full
-        file.note("log", 0, "", "A", {"text": "x"})
+        file.note(Note("log", 0, "", "A", {"text": "x"}))
         with pytest.raises(SfnrunError, match="cannot be written: No space left"):
             file.flush()
     before.close()

@@ -24,7 +24,7 @@ from sfnrun.cache.outcome import tell
 from sfnrun.config import CacheSettings, Config, load_config
 from sfnrun.engine.effects import Request
 from sfnrun.errors import UsageError
-from sfnrun.history.record import Event, Note
+from sfnrun.record import Event, Note
 
 __all__ = ["cache_demo"]
 

@@ -13,6 +13,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from sfnrun.asl.chance import states_using_chance
 from sfnrun.asl.load import Definition, as_source, load
 from sfnrun.asl.model import Machine
@@ -27,8 +29,8 @@ from sfnrun.history.exports.aws import verbatim
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Nowhere
 from sfnrun.history.ledger import Entry, Ledger
-from sfnrun.history.record import Event, Note
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Event, Note
 
 __all__ = ["import_execution"]
 
@@ -154,9 +156,10 @@ class _Notes(Nowhere):
         self._ledger = ledger
         self.notes: list[tuple[int, Note]] = []
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
+    def note(self, note: Note) -> None:
+        fiber = note.fiber
         below = (id for path, id in self._ledger.last.items() if path == fiber or path.startswith(f"{fiber}/"))
-        self.notes.append((max(below, default=0), Note(kind, at, fiber, state, details)))
+        self.notes.append((max(below, default=0), note))
 
 
 def _not_of_this_definition(divergence: Divergence) -> Divergence:
@@ -187,9 +190,9 @@ def _write(
             file.answer(answers.popleft().answered)
         event = Event(entry.id, entry.previous, entry.at, entry.type, entry.fiber or "", _details(entry))
         members = {**event.details, **verbatim(event, entry.original, history.form, history.time)}
-        file.event(event.id, event.previous, event.at, event.type, event.fiber, members)
+        file.event(replace(event, details=members))
         while remarks and remarks[0][0] <= entry.id:
-            file.note(*remarks.popleft()[1])
+            file.note(remarks.popleft()[1])
 
 
 def _details(entry: Entry) -> dict[str, Any]:

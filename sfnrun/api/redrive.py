@@ -25,8 +25,8 @@ from sfnrun.engine.execution import DAY_MS, LIMITS
 from sfnrun.engine.interpret import STATUS_OF, Redrive
 from sfnrun.errors import UsageError
 from sfnrun.history.file import HistoryFile, Recording
-from sfnrun.history.record import Listener
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Listener
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks

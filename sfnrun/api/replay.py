@@ -19,8 +19,8 @@ from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Journal, Kept, Told, together
 from sfnrun.history.ledger import Ledger, entries
-from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Event, Listener
 
 if TYPE_CHECKING:
     from sfnrun.api.what_if import OnMissing

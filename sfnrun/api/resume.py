@@ -24,7 +24,7 @@ from sfnrun.engine.interpret import Outcome, Redrive
 from sfnrun.errors import UsageError
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import HistoryFile, Recording
-from sfnrun.history.record import Event, Listener
+from sfnrun.record import Event, Listener, Note
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks
@@ -97,7 +97,7 @@ def note_resumption(file: HistoryFile, recording: Recording) -> None:
     """Say in the history that another process goes on from here."""
     from sfnrun import __version__
 
-    file.note("resumed", latest(recording), "", "", {"version": __version__})
+    file.note(Note("resumed", latest(recording), "", "", {"version": __version__}))
 
 
 def live_driver(recording: Recording, machine: Machine, answering: Answering) -> LiveDriver:

@@ -30,8 +30,8 @@ from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Kept, Told, together
 from sfnrun.history.project import aws_event
-from sfnrun.history.record import Event, Listener
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Event, Listener
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions, RunCache

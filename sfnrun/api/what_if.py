@@ -28,7 +28,7 @@ from sfnrun.engine.interpret import Outcome
 from sfnrun.errors import Divergence, HandlerNotFound
 from sfnrun.history.by_place import ByPlace, RecordedPlaces
 from sfnrun.history.file import Recording
-from sfnrun.history.record import Event, Listener
+from sfnrun.record import Event, Listener
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sfnrun.history.file import Recording
-    from sfnrun.history.record import Event, Note
+    from sfnrun.record import Event, Note
 
 __all__ = ["step_through"]
 

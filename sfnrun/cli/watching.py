@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sfnrun.history.record import Listener
 from sfnrun.payload import Json
+from sfnrun.record import Listener
 from sfnrun.view import Trace, open_trace
 from sfnrun.view.line import Line
 from sfnrun.view.measures import clean

@@ -17,6 +17,7 @@ from sfnrun.engine.effects import Answered, Call, Driver, Join, Logged, More, Pa
 from sfnrun.engine.execution import Execution, Limits
 from sfnrun.errors import StatesError
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Event, Note
 
 if TYPE_CHECKING:
     from sfnrun.asl.model import StateMachine
@@ -34,9 +35,9 @@ NO_DETAILS: dict[str, Any] = {}
 class Journal(Protocol):
     """Keeps what happens. An answer is kept before any fiber sees it."""
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None: ...
+    def event(self, event: Event) -> None: ...
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None: ...
+    def note(self, note: Note) -> None: ...
 
     def answer(self, answered: Answered) -> None: ...
 
@@ -179,7 +180,7 @@ class Loop:
         id = self.events = self.events + 1
         if self.ledger is not None:
             id, self.now = self.ledger.book(type, previous, path, details)
-        self.journal.event(id, previous, self.now, type, path, details)
+        self.journal.event(Event(id, previous, self.now, type, path, details))
         return id
 
     def conclude(self, type: str, previous: int, details: dict[str, Any]) -> None:
@@ -187,7 +188,7 @@ class Loop:
         id = self.events = self.events + 1
         if self.ledger is not None:
             id, self.now = self.ledger.book(type, previous, "", details)
-        self.journal.event(id, previous, self.now, type, "", details)
+        self.journal.event(Event(id, previous, self.now, type, "", details))
 
     def redrive(self, answered: Answered) -> int:
         """Somebody redrove the execution: begin another attempt, and return the id of the event that says so."""
@@ -265,7 +266,7 @@ class Loop:
     def _log(self, key: str, line: str) -> None:
         fiber = self.waiting.get(key)
         if fiber is not None and fiber.open is not None:
-            self.journal.note("log", self.now, fiber.path, fiber.open.state.name, {"text": line})
+            fiber.open.note("log", {"text": line})
 
     def _end(self, fiber: Fiber) -> None:
         fiber.coroutine = None

@@ -163,7 +163,7 @@ async def _wait(fiber: Fiber, state: Wait, payload: Payload) -> Left:
         assert state.timestamp is not None
         until = fields.timestamp(visit, state.timestamp, effective)
     if until > visit.now:
-        fiber.loop.journal.note("wait", visit.now, fiber.path, state.name, {"until": until})
+        visit.note("wait", {"until": until})
         await Sleep(fiber.next_key(), until)
     return _exit(visit, flow.output(visit, effective, None), state.next)
 
@@ -206,9 +206,7 @@ async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier:
     delay = retries.delay_ms(retrier, lambda: visit.random)
     told = {"error": error.name, "cause": error.cause, "attempt": retries.used[retrier], "delay_ms": delay}
     most = visit.state.retry[retrier].max_attempts
-    fiber.loop.journal.note(
-        "retry", visit.now, fiber.path, visit.state.name, {**told, "max_attempts": most, "retrier": retrier}
-    )
+    visit.note("retry", {**told, "max_attempts": most, "retrier": retrier})
     if delay > 0:
         await Sleep(fiber.next_key(), visit.now + delay)
     if visit.retry_count is not None:
@@ -226,7 +224,7 @@ def _caught(visit: Visit, error: StatesError) -> Left:
         raise error
     catcher = state.catch[index]
     told = {"error": error.name, "catcher": index, "next": catcher.next}
-    fiber.loop.journal.note("catch", visit.now, fiber.path, state.name, told)
+    visit.note("catch", told)
     # What was not given is null, but a timeout has the empty text for a cause (both recorded).
     cause = "" if error.cause is None and error.name == "States.Timeout" else error.cause
     output = Payload({"Error": error.name, "Cause": cause})

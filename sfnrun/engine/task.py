@@ -134,8 +134,7 @@ def _failed(visit: Visit, stem: str, about: dict[str, Any], error: str | None, c
 def _tell(visit: Visit, note: Any) -> None:
     """What a cache did, for people: the history's events know nothing of it."""
     if note is not None:
-        fiber = visit.fiber
-        fiber.loop.journal.note("cache", visit.now, fiber.path, visit.state.name, note)
+        visit.note("cache", note)
 
 
 def _about(resource: Resource) -> dict[str, Any]:

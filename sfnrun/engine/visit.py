@@ -13,6 +13,7 @@ from sfnrun.errors import StatesError
 from sfnrun.expr.jsonpath import PathError
 from sfnrun.expr.scope import Expression
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Note
 
 __all__ = ["Visit"]
 
@@ -94,6 +95,11 @@ class Visit:
     def next_attempt(self) -> None:
         """Forget what the context object said of the attempt before."""
         self._context = None
+
+    def note(self, kind: str, details: dict[str, Any]) -> None:
+        """Tell people of something that AWS has no event for."""
+        fiber = self.fiber
+        fiber.loop.journal.note(Note(kind, fiber.loop.now, fiber.path, self.state.name, details))
 
     # --- evaluation, and failures as AWS words them ---
 

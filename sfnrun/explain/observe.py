@@ -26,8 +26,8 @@ from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.expr.jsonpath import PathError
 from sfnrun.expr.scope import Expression, Scope
-from sfnrun.history.record import Event, Note
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Event, Note
 
 __all__ = ["AttemptSeen", "Describe", "Evaluated", "Finding", "Observer", "RuleSeen", "VisitSeen", "watched"]
 

@@ -11,9 +11,9 @@ from sfnrun.engine.execution import timestamp
 from sfnrun.explain.observe import Finding, RuleSeen, VisitSeen
 from sfnrun.explain.rules import rule_text
 from sfnrun.history.account import Reason
-from sfnrun.history.record import Note
 from sfnrun.history.visits import Visit
 from sfnrun.payload import dumps, loads
+from sfnrun.record import Note
 
 __all__ = ["reasons_of"]
 

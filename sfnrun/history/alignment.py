@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from sfnrun.history.agreement import same
 from sfnrun.history.file import Recording
-from sfnrun.history.record import Event
 from sfnrun.history.retold import events
 from sfnrun.payload import Payload
+from sfnrun.record import Event
 
 __all__ = ["Row", "beside", "in_order"]
 

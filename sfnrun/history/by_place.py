@@ -15,8 +15,8 @@ from sfnrun.history.agreement import agreed
 from sfnrun.history.compare import ENVELOPE, shown, told
 from sfnrun.history.file import Recording
 from sfnrun.history.places import Places, around, state_of
-from sfnrun.history.record import Event, Listener, Note
 from sfnrun.payload import Json
+from sfnrun.record import Event, Listener, Note
 
 __all__ = ["ByPlace", "RecordedPlaces"]
 
@@ -86,18 +86,17 @@ class ByPlace:
         self._kept = kept
         self._by_chance = by_chance
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
-        place = _happens(self.places, type, fiber, details)
+    def event(self, event: Event) -> None:
+        place = _happens(self.places, event.type, event.fiber, event.details)
         if not self.is_new(place):
-            self._compare(place, type, details)
-        event = Event(id, previous, at, type, fiber, details)
+            self._compare(place, event.type, event.details)
         self._kept.append(event)
         if self._listener is not None:
             self._listener.event(event)
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
+    def note(self, note: Note) -> None:
         if self._listener is not None:
-            self._listener.note(Note(kind, at, fiber, state, details))
+            self._listener.note(note)
 
     def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
         """Answers are not compared: they come from the recording, or belong to what is new."""

@@ -15,9 +15,9 @@ from sfnrun.history.agreement import agreed
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal
 from sfnrun.history.lines import Lines
-from sfnrun.history.record import Event, Listener, Note
 from sfnrun.history.told import Told
 from sfnrun.payload import Json, Payload, dumps
+from sfnrun.record import Event, Listener, Note
 
 __all__ = ["ENVELOPE", "Comparison", "shown", "told"]
 
@@ -57,41 +57,42 @@ class Comparison:
         self._recording = recording
         self._events = 0
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         now = self._now
         if now is not None:
             now.lines.clear()
-            now.event(previous, at, type, fiber, details)
+            now.event(event)
         if now is None or not self._recorded.take_written(now.lines):
-            self._compare_parsed(id, previous, at, type, fiber, details)
+            self._compare_parsed(event)
         self._events += 1
         if self._kept is not None:
-            self._kept.append(Event(id, previous, at, type, fiber, details))
+            self._kept.append(event)
         if self._listener is not None:
-            self._listener.event(Event(id, previous, at, type, fiber, details))
+            self._listener.event(event)
 
-    def _compare_parsed(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
+    def _compare_parsed(self, event: Event) -> None:
         """For an event that does not stand in the recording just as it would be written now."""
         line = self._next_event()
         if line is not None:
-            self._compare(line, type, fiber, details)
+            self._compare(line, event.type, event.fiber, event.details)
         elif self._beyond is not None:
-            self._beyond.event(id, previous, at, type, fiber, details)
+            self._beyond.event(event)
         elif self._complete:
-            raise self._divergence("the end", told(type, details), "The recording ends here.", fiber)
+            now = told(event.type, event.details)
+            raise self._divergence("the end", now, "The recording ends here.", event.fiber)
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
+    def note(self, note: Note) -> None:
         line = self._next_told()
         if line is None:
             if self._beyond is not None:
-                self._beyond.note(kind, at, fiber, state, details)
-        elif line.get("note") == kind:
-            if kind == "retry" and line["details"].get("delay_ms") != details["delay_ms"]:
-                recorded, now = (f"retry in {one['delay_ms']:,} ms" for one in (line["details"], details))
-                raise self._divergence(recorded, now, "The delay of a retry is another now.", fiber)
+                self._beyond.note(note)
+        elif line.get("note") == note.kind:
+            if note.kind == "retry" and line["details"].get("delay_ms") != note.details["delay_ms"]:
+                recorded, now = (f"retry in {one['delay_ms']:,} ms" for one in (line["details"], note.details))
+                raise self._divergence(recorded, now, "The delay of a retry is another now.", note.fiber)
             self._recorded.take()
         if self._listener is not None:
-            self._listener.note(Note(kind, at, fiber, state, details))
+            self._listener.note(note)
 
     def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
         if self._answers:  # it comes from the recording, so there is nothing to compare

@@ -19,13 +19,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sfnrun.errors import HistoryError
 from sfnrun.history.lines import INLINE, Lines
 from sfnrun.history.lock import take
 from sfnrun.history.recording import ENDS, FORMAT, PAYLOADS, ReadLines, Recording, missing, read, recorded, whole_lines
-from sfnrun.payload import Json, dumps
+from sfnrun.payload import Json
+from sfnrun.record import Event, Note
 
 __all__ = ["BATCH", "ENDS", "FORMAT", "INLINE", "PAYLOADS", "HistoryFile", "Recording", "read"]
 
@@ -51,7 +52,7 @@ class HistoryFile:
         except OSError as error:
             raise _failure(path, error) from None
         self._own(path, file, Lines(start["start_time"]), fsync)
-        self._lines.lines.append(dumps({"sfnrun": FORMAT, **start}))
+        self._lines.add({"sfnrun": FORMAT, **start})
         self.flush()
 
     @classmethod
@@ -90,15 +91,15 @@ class HistoryFile:
         self._lines = lines
         self._fsync = fsync
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: Mapping[str, Any]) -> None:
-        """Add an event; its `id` is its number among the events, so it is not written."""
-        self._lines.event(previous, at, type, fiber, details)
+    def event(self, event: Event) -> None:
+        """Add an event."""
+        self._lines.event(event)
         if len(self._lines.lines) >= BATCH:
             self.flush()
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: Mapping[str, Any]) -> None:
+    def note(self, note: Note) -> None:
         """Add a note."""
-        self._lines.note(kind, at, fiber, state, details)
+        self._lines.note(note)
 
     def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
         """Add an answer (its time, its key, and what it says), and have it on disk when this returns."""
@@ -110,8 +111,8 @@ class HistoryFile:
         lines = self._lines.lines
         if not lines:
             return
-        lines.append("")
-        rest = memoryview(_encoded("\n".join(lines)))
+        lines.append(b"")
+        rest = memoryview(b"\n".join(lines))
         lines.clear()
         try:
             while rest:  # a disk that fills up takes a part before it takes none
@@ -143,10 +144,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # lone surrogates, which JSON may have
-        return text.encode("utf-8", "surrogatepass")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
-from sfnrun.history.record import Event, Listener, Note
+from sfnrun.record import Event, Listener, Note
 
 __all__ = ["Journal", "Kept", "Nowhere", "Told", "together"]
 
 
 class Journal(Protocol):
-    """Takes events, notes and answers; an answer is safe when `answer` returns."""
+    """Takes events, notes and answers; an answer (its time, its key, what it says) is safe when `answer` returns."""
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None: ...
+    def event(self, event: Event) -> None: ...
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None: ...
+    def note(self, note: Note) -> None: ...
 
     def answer(self, answered: tuple[int, str, NamedTuple]) -> None: ...
 
@@ -23,10 +23,10 @@ class Journal(Protocol):
 class Nowhere:
     """Forgets everything."""
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         pass
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
+    def note(self, note: Note) -> None:
         pass
 
     def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
@@ -39,8 +39,8 @@ class Kept(Nowhere):
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
-        self.events.append(Event(id, previous, at, type, fiber, details))
+    def event(self, event: Event) -> None:
+        self.events.append(event)
 
 
 class Told(Nowhere):
@@ -49,28 +49,30 @@ class Told(Nowhere):
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
-        self._listener.event(Event(id, previous, at, type, fiber, details))
+    def event(self, event: Event) -> None:
+        self._listener.event(event)
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
-        self._listener.note(Note(kind, at, fiber, state, details))
+    def note(self, note: Note) -> None:
+        self._listener.note(note)
 
 
 class _Together:
     def __init__(self, journals: Sequence[Journal]) -> None:
-        self._journals = tuple(journals)
+        self._events: list[Callable[[Event], None]] = [journal.event for journal in journals]
+        self._notes: list[Callable[[Note], None]] = [journal.note for journal in journals]
+        self._answers: list[Callable[[tuple[int, str, NamedTuple]], None]] = [journal.answer for journal in journals]
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: dict[str, Any]) -> None:
-        for journal in self._journals:
-            journal.event(id, previous, at, type, fiber, details)
+    def event(self, event: Event) -> None:
+        for tell in self._events:
+            tell(event)
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: dict[str, Any]) -> None:
-        for journal in self._journals:
-            journal.note(kind, at, fiber, state, details)
+    def note(self, note: Note) -> None:
+        for tell in self._notes:
+            tell(note)
 
     def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
-        for journal in self._journals:
-            journal.answer(answered)
+        for tell in self._answers:
+            tell(answered)
 
 
 def together(journals: Sequence[Journal]) -> Journal:

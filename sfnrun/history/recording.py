@@ -23,7 +23,7 @@ PAYLOADS = ("input", "output", "parameters")
 
 Line = Mapping[str, Json]
 
-_VALUE = '{"value":'
+_VALUE = b'{"value":'
 
 
 class Recording(Struct, frozen=True):
@@ -55,7 +55,7 @@ class ReadLines(Sequence[Line]):
     Raises HistoryError where one is damaged, as soon as it is parsed.
     """
 
-    def __init__(self, path: Path, texts: list[str], *, plain: bool) -> None:
+    def __init__(self, path: Path, texts: list[bytes], *, plain: bool) -> None:
         self.path = path
         self.texts = texts
         # Whether all lines are as we write them: what they are is told by their beginning.
@@ -94,11 +94,11 @@ class ReadLines(Sequence[Line]):
     def of_kind(self, kind: str) -> Iterator[Line]:
         """The lines that are events, notes or answers; only those are parsed if they can be told by their beginning."""
         if self._lines is None and self.plain:
-            beginning = f'{{"{kind}":'
+            beginning = f'{{"{kind}":'.encode()
             return (self.parsed(text) for text in self.texts if text.startswith(beginning))
         return (line for line in self._all() if kind in line)
 
-    def parsed(self, text: str) -> Line:
+    def parsed(self, text: bytes) -> Line:
         """The line that a text is, with its payloads resolved."""
         try:
             line = loads(text)
@@ -114,14 +114,14 @@ class ReadLines(Sequence[Line]):
             self._lines = tuple(self._resolve(line, text) for line, text in found if "value" not in line)
         return self._lines
 
-    def _value(self, text: str) -> tuple[int, str]:
-        number, _, rest = text[len(_VALUE) :].partition(",")
-        if rest.startswith('"json":') and number.isdigit():
-            return int(number), rest[len('"json":') : -1]
-        line = loads(text)
+    def _value(self, text: bytes) -> tuple[int, str]:
+        number, _, rest = text[len(_VALUE) :].partition(b",")
+        if rest.startswith(_JSON) and number.isdigit():
+            return int(number), rest[len(_JSON) : -1].decode("utf-8", "surrogatepass")
+        line = self.parsed(text)
         return line["value"], line["text"]
 
-    def _resolve(self, line: dict[str, Json], text: str) -> Line:
+    def _resolve(self, line: dict[str, Json], text: bytes) -> Line:
         try:
             for name in PAYLOADS:
                 if line.get(name).__class__ is int:
@@ -139,7 +139,8 @@ class ReadLines(Sequence[Line]):
         return line
 
 
-_BEGINNINGS = ('{"event":', '{"answer":', '{"note":', _VALUE)
+_BEGINNINGS = (b'{"event":', b'{"answer":', b'{"note":', _VALUE)
+_JSON = b'"json":'
 
 
 def read(path: Path, *, lazily: bool = False) -> Recording:
@@ -166,18 +167,15 @@ def whole_lines(data: bytes) -> bytes:
 
 def recorded(path: Path, data: bytes) -> Recording:
     """The recording that whole lines hold."""
-    try:
-        # A history that git checked out on Windows has other line ends.
-        text = data.decode("utf-8", "surrogatepass").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise HistoryError(f"The history {path} cannot be read: {error}.") from None
-    texts = text.split("\n")
+    if b"\r\n" in data:  # as git checks a history out on Windows
+        data = data.replace(b"\r\n", b"\n")
+    texts = data.split(b"\n")
     last = texts.pop()
     if not texts:
         raise _foreign(path, last)
     start = _parsed(path, 1, texts[0])
     _check_start(path, start, texts[0])
-    plain = sum(text.count(f"\n{beginning}") for beginning in _BEGINNINGS) == len(texts) - 1
+    plain = sum(data.count(b"\n" + beginning) for beginning in _BEGINNINGS) == len(texts) - 1
     return Recording(path, start, ReadLines(path, texts[1:], plain=plain))
 
 
@@ -186,7 +184,7 @@ def missing(path: Path) -> HistoryError:
     return HistoryError(f"There is no history {path}.", "See `sfnrun trace list`.")
 
 
-def _check_start(path: Path, start: Mapping[str, Json], text: str) -> None:
+def _check_start(path: Path, start: Mapping[str, Json], text: bytes) -> None:
     version = start.get("sfnrun")
     if not isinstance(version, int):
         raise _foreign(path, text)
@@ -196,12 +194,12 @@ def _check_start(path: Path, start: Mapping[str, Json], text: str) -> None:
         )
 
 
-def _foreign(path: Path, text: str) -> HistoryError:
+def _foreign(path: Path, text: bytes) -> HistoryError:
     what = "is empty" if not text.strip() else "is not a history of sfnrun"
     return HistoryError(f"The file {path} {what}.", 'A history begins with a line {"sfnrun": 1, …}.')
 
 
-def _parsed(path: Path, number: int, text: str) -> dict[str, Json]:
+def _parsed(path: Path, number: int, text: bytes) -> dict[str, Json]:
     try:
         line = loads(text)
     except ValueError as error:
@@ -213,11 +211,11 @@ def _parsed(path: Path, number: int, text: str) -> dict[str, Json]:
     return line
 
 
-def _all_parsed(path: Path, texts: list[str]) -> list[dict[str, Json]]:
+def _all_parsed(path: Path, texts: list[bytes]) -> list[dict[str, Json]]:
     """The lines' objects: parsed all at once, which is much faster, or one by one if that fails."""
-    short = ['{"value":0}' if text.startswith(_VALUE) else text for text in texts]
+    short = [b'{"value":0}' if text.startswith(_VALUE) else text for text in texts]
     try:
-        lines: list[Any] = msgspec.json.decode(f"[{','.join(short)}]")
+        lines: list[Any] = msgspec.json.decode(b"[%b]" % b",".join(short))
     except (ValueError, RecursionError):  # something is damaged, or what this parser refuses: lone surrogates, depth
         lines = []
     if len(lines) == len(texts) and all(line.__class__ is dict for line in lines):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sfnrun.history.file import PAYLOADS, Recording
-from sfnrun.history.record import Event, Listener, Note
 from sfnrun.payload import Json, Payload
+from sfnrun.record import Event, Listener, Note
 
 __all__ = ["event_of", "events", "retell"]
 

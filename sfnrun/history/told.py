@@ -16,11 +16,11 @@ class Told:
     def __init__(self, recording: Recording) -> None:
         lines = recording.lines
         self._read: ReadLines | None = None
-        self._texts: list[str] = []
+        self._texts: list[bytes] = []
         self._lines: list[Line] = []
         if isinstance(lines, ReadLines) and lines.plain:
             self._read = lines
-            self._texts = [text for text in lines.texts if not text.startswith('{"answer":')]
+            self._texts = [text for text in lines.texts if not text.startswith(b'{"answer":')]
             self.answers = len(lines.texts) - len(self._texts)
         else:
             self._lines = [line for line in lines if "answer" not in line]
@@ -33,7 +33,7 @@ class Told:
         """Whether lines can be compared as they are written."""
         return self._read is not None
 
-    def take_written(self, lines: list[str]) -> bool:
+    def take_written(self, lines: list[bytes]) -> bool:
         """Take the next lines if they are these, as they are written."""
         end = self._at + len(lines)
         if self._texts[self._at : end] != lines:
@@ -58,6 +58,6 @@ class Told:
         self._next = None
 
     def _parse_next(self, read: ReadLines) -> Line | None:
-        while self._at < len(self._texts) and self._texts[self._at].startswith('{"value":'):
+        while self._at < len(self._texts) and self._texts[self._at].startswith(b'{"value":'):
             self._at += 1
         return read.parsed(self._texts[self._at]) if self._at < len(self._texts) else None

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from sfnrun.history.file import Recording
-from sfnrun.history.record import Event, Note
 from sfnrun.history.retold import retell
 from sfnrun.payload import Payload
+from sfnrun.record import Event, Note
 
 __all__ = ["Attempt", "Visit", "Visits", "visits_of"]
 

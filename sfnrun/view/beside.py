@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any
 
 from sfnrun.history.alignment import Row
-from sfnrun.history.record import Event
 from sfnrun.payload import Payload
+from sfnrun.record import Event
 from sfnrun.view.changes import changes
 from sfnrun.view.line import Line
 from sfnrun.view.measures import clean, fit, pad

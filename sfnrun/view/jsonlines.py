@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from sfnrun.history.project import aws_event
-from sfnrun.history.record import Event, Note
 from sfnrun.payload import dumps
+from sfnrun.record import Event, Note
 
 __all__ = ["JsonLines"]
 

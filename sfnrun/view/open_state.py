@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sfnrun.history.record import Event
 from sfnrun.payload import Payload
+from sfnrun.record import Event
 
 __all__ = ["ENTERED", "LeftOpen", "OpenState"]
 

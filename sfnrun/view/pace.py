@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from sfnrun.errors import UsageError
-from sfnrun.history.record import Event, Listener, Note
+from sfnrun.record import Event, Listener, Note
 
 __all__ = ["Paced", "speed_of"]
 

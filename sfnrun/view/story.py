@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sfnrun.history.record import Event, Note
 from sfnrun.payload import Json, Payload, loads
+from sfnrun.record import Event, Note
 from sfnrun.view.cache_tally import CacheTally
 from sfnrun.view.changes import summary
 from sfnrun.view.line import Line

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sfnrun.history.record import Event
 from sfnrun.payload import Payload
+from sfnrun.record import Event
 from sfnrun.view.changes import summary
 from sfnrun.view.line import MARKS
 from sfnrun.view.measures import clean, counted, duration

@@ -15,8 +15,8 @@ from sfnrun.engine.effects import Failed
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, interpret
 from sfnrun.history.journal import Kept
-from sfnrun.history.record import Event
 from sfnrun.payload import Payload
+from sfnrun.record import Event
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
 CALLBACK = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"

@@ -12,6 +12,7 @@ from sfnrun.engine.effects import Answered, Driver, Failed, Logged, Slept, Start
 from sfnrun.engine.execution import NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, interpret
 from sfnrun.payload import Payload
+from sfnrun.record import Event, Note
 
 START = 1_000_000
 TASK = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f"}
@@ -42,11 +43,11 @@ class Diary:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def event(self, id: int, previous: int, at: int, type: str, fiber: str, details: Any) -> None:
-        self.lines.append(f"{at - START} {type} {fiber}".rstrip())
+    def event(self, event: Event) -> None:
+        self.lines.append(f"{event.at - START} {event.type} {event.fiber}".rstrip())
 
-    def note(self, kind: str, at: int, fiber: str, state: str, details: Any) -> None:
-        self.lines.append(f"{at - START} note {kind} {state}")
+    def note(self, note: Note) -> None:
+        self.lines.append(f"{note.at - START} note {note.kind} {note.state}")
 
     def answer(self, answered: Answered) -> None:
         self.lines.append(f"{answered.at - START} answer {type(answered.answer).__name__} {answered.key}".rstrip())

@@ -13,6 +13,7 @@ from sfnrun.errors import HistoryError
 from sfnrun.history.file import BATCH, FORMAT, INLINE, HistoryFile, read
 from sfnrun.history.lock import is_held
 from sfnrun.payload import Payload
+from sfnrun.record import Event, Note
 
 START = {"name": "n", "start_time": 1000}
 LARGE = "x" * (INLINE + 1)
@@ -56,7 +57,7 @@ EVENTS = [
 @pytest.mark.parametrize(("type", "details", "told"), EVENTS)
 @pytest.mark.parametrize("fiber", ["", "1.0/2.7"])
 def test_an_event_comes_back(type: str, details: Any, told: Any, fiber: str, file: HistoryFile) -> None:
-    file.event(5, 4, 1250, type, fiber, details)
+    file.event(Event(5, 4, 1250, type, fiber, details))
     envelope = {"event": type, "at": 250, "previous": 4, **({"fiber": fiber} if fiber else {})}
     assert written(file) == ({**envelope, **told},)
 
@@ -83,7 +84,7 @@ def test_an_answer_comes_back_and_is_on_disk_at_once(answer: Any, told: Any, fil
 
 
 def test_a_note_comes_back(file: HistoryFile) -> None:
-    file.note("log", 1001, "1.0", "A", {"text": "printed"})
+    file.note(Note("log", 1001, "1.0", "A", {"text": "printed"}))
     assert written(file) == ({"note": "log", "at": 1, "fiber": "1.0", "state": "A", "details": {"text": "printed"}},)
 
 
@@ -102,19 +103,19 @@ TEXTS = [
 @pytest.mark.parametrize("padding", ["", " " * INLINE], ids=["in its line", "in a line of its own"])
 def test_a_text_comes_back_as_it_was(text: str, padding: str, file: HistoryFile) -> None:
     payload = Payload.parse(text + padding)
-    file.event(2, 0, 1000, "PassStateEntered", "", {"input": payload})
+    file.event(Event(2, 0, 1000, "PassStateEntered", "", {"input": payload}))
     assert written(file)[0]["input"] == text + padding
 
 
 def test_half_a_surrogate_pair_that_came_as_a_character(file: HistoryFile) -> None:
-    file.event(2, 0, 1000, "ExecutionFailed", "", {"cause": "\ud800"})
+    file.event(Event(2, 0, 1000, "ExecutionFailed", "", {"cause": "\ud800"}))
     assert written(file)[0]["cause"] == "\ud800"
 
 
 def test_a_large_value_is_written_once(file: HistoryFile) -> None:
     payload = Payload(LARGE)
     for id in range(2, 102):
-        file.event(id, id - 1, 1000, "PassStateEntered", "", {"name": "S", "input": payload})
+        file.event(Event(id, id - 1, 1000, "PassStateEntered", "", {"name": "S", "input": payload}))
     file.close()
     raw = lines_of(file.path)
     assert [line["json"] for line in raw if "value" in line] == [LARGE]
@@ -126,15 +127,15 @@ def test_a_value_is_written_once_in_each_file(tmp_path: Path) -> None:
     payload = Payload(LARGE)
     for name in ("a", "b"):
         file = HistoryFile(tmp_path / f"{name}.jsonl", START)
-        file.event(2, 0, 1000, "PassStateEntered", "", {"input": payload})
+        file.event(Event(2, 0, 1000, "PassStateEntered", "", {"input": payload}))
         assert written(file)[0]["input"] == f'"{LARGE}"'
 
 
 def test_lines_are_kept_back_until_there_is_an_answer_or_a_batch(file: HistoryFile) -> None:
     for id in range(BATCH - 1):
-        file.event(id, 0, 1000, "PassStateEntered", "", {})
+        file.event(Event(id, 0, 1000, "PassStateEntered", "", {}))
     assert len(read(file.path).lines) == 0
-    file.event(BATCH, 0, 1000, "PassStateEntered", "", {})
+    file.event(Event(BATCH, 0, 1000, "PassStateEntered", "", {}))
     assert len(read(file.path).lines) == BATCH
 
 
@@ -158,13 +159,13 @@ def test_an_execution_has_one_owner(file: HistoryFile) -> None:
 
 def test_a_history_that_was_cut_off_is_gone_on_with(file: HistoryFile) -> None:
     """Without what is left of its last line, and without writing a large value again."""
-    file.event(2, 0, 1000, "PassStateEntered", "", {"input": Payload(LARGE)})
+    file.event(Event(2, 0, 1000, "PassStateEntered", "", {"input": Payload(LARGE)}))
     file.close()
     with file.path.open("ab") as torn:
         torn.write(b'{"event":"PassSta')
     again, recording = HistoryFile.reopen(file.path)
     assert len(recording.lines) == 1
-    again.event(3, 2, 1000, "PassStateExited", "", {"output": Payload(LARGE)})
+    again.event(Event(3, 2, 1000, "PassStateExited", "", {"output": Payload(LARGE)}))
     assert [line.get("input", line.get("output")) for line in written(again)] == [f'"{LARGE}"'] * 2
     assert sum("value" in line for line in lines_of(file.path)) == 1
 
@@ -202,7 +203,7 @@ def test_what_cannot_be_read_is_told_so(what: str, tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "h.jsonl").write_bytes(b"\xff\xfe\x00\n")
-    with pytest.raises(HistoryError, match="cannot be read"):
+    with pytest.raises(HistoryError, match="is not a history of sfnrun"):
         read(tmp_path / "h.jsonl")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sfnrun.history.project import aws_event, details_key
-from sfnrun.history.record import Event
 from sfnrun.payload import Payload
+from sfnrun.record import Event
 
 # Type -> the member that holds its details; None where AWS gives none.
 KEYS = {

@@ -17,7 +17,7 @@ from asking import ARN, INVOKE
 import sfnrun
 from sfnrun.config import Config, FunctionSettings
 from sfnrun.errors import HandlerNotFound
-from sfnrun.history.record import Event, Note
+from sfnrun.record import Event, Note
 
 CLOCKS = ["virtual", "real"]
 

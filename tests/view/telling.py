@@ -3,8 +3,8 @@
 from io import StringIO
 from typing import Any
 
-from sfnrun.history.record import Event, Listener, Note
 from sfnrun.payload import Payload
+from sfnrun.record import Event, Listener, Note
 from sfnrun.view.plain import PlainTrace
 from sfnrun.view.story import Story
 

@@ -2,8 +2,8 @@ import pytest
 from telling import START, Teller
 
 from sfnrun.errors import UsageError
-from sfnrun.history.record import Event
 from sfnrun.payload import Payload
+from sfnrun.record import Event
 from sfnrun.view.pace import Paced, speed_of
 from sfnrun.view.step import StepChoice, Stepper, edit_in_editor, open_terminal
 

@@ -12,9 +12,9 @@ from typing import Any
 from sfnrun.history.aws_time import written
 from sfnrun.history.file import Recording
 from sfnrun.history.project import aws_event
-from sfnrun.history.record import Event
 from sfnrun.history.retold import event_of
 from sfnrun.payload import Json
+from sfnrun.record import Event
 
 __all__ = ["aws_document", "verbatim"]
 

@@ -6,12 +6,14 @@ will end, a line that a handler printed, a cache outcome) are for people and tak
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 __all__ = ["Event", "Listener", "Note"]
 
 
-class Event(NamedTuple):
+class Event(Struct, frozen=True):
     """One history event. `at` is in milliseconds since 1970.
 
     `fiber` is the path of the branch or item it happened in: "" for the execution itself, "1.0" for child 0 of the
@@ -27,7 +29,7 @@ class Event(NamedTuple):
     details: dict[str, Any]
 
 
-class Note(NamedTuple):
+class Note(Struct, frozen=True):
     """Something worth telling that AWS has no event for; `state` is the state it happened in.
 
     kinds: "retry" {error, attempt, max_attempts, delay_ms, retrier}, "catch" {error, catcher, next},
