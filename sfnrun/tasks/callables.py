@@ -136,7 +136,11 @@ class _AsLambda:
             raise
         except Exception as error:
             raise _failure(error, request) from None
-        outcome = result if isinstance(result, Pending | Reply) else outcome_of(_response(result, request))
+        outcome = (
+            result
+            if isinstance(result, Pending | Reply)
+            else outcome_of(_response(result, request, self.function), request)
+        )
         # What comes back with a task token has no answer of Lambda's around it.
         if not isinstance(outcome, Payload) or not _is_invoke(request.resource) or request.token is not None:
             return outcome
@@ -158,14 +162,16 @@ def _is_invoke(resource: Resource) -> bool:
     return resource.kind == "service" and resource.service == "lambda"
 
 
-def _response(result: Any, request: Request) -> str:
+def _response(result: Any, request: Request, handler: Any) -> str:
     """The result as Lambda's runtime writes it, blanks included."""
     from sfnrun.tasks.function_error import FunctionError
     from sfnrun.tasks.response import response_text
 
     try:
-        return response_text(result, request.id)
+        return response_text(result, request.id, handler)
     except FunctionError as error:
+        if error.hint:
+            request.log(error.hint)
         raise error.as_task_failure(compact=request.resource.kind != "lambda") from None
 
 

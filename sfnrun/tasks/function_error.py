@@ -11,12 +11,15 @@ import json
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, dumps
 
-__all__ = ["FunctionError", "exited", "fault", "platform", "raised", "told"]
+if TYPE_CHECKING:
+    import traceback
+
+__all__ = ["FunctionError", "exited", "fault", "frames_of", "platform", "raised", "told"]
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _IMPORTING = os.path.join("importlib", "__init__.py")
@@ -43,12 +46,12 @@ def fault(
     return _by_runtime(f"Runtime.{kind}", message, request_id, trace or [], hint)
 
 
-def raised(error: BaseException, request_id: str, plain: Callable[[str], str] = str) -> FunctionError:
+def raised(error: BaseException, request_id: str, plain: Callable[[str], str] = str, hint: str = "") -> FunctionError:
     """The error that a handler, or the import of its module, raised: its class's bare name, its text, its frames.
 
     `plain` is applied to the text.
     """
-    return _by_runtime(type(error).__name__, plain(told(error)), request_id, _frames(error.__traceback__), "")
+    return _by_runtime(type(error).__name__, plain(told(error)), request_id, _frames(error.__traceback__), hint)
 
 
 def told(error: BaseException) -> str:
@@ -88,13 +91,19 @@ def _spaced(payload: Json) -> str:
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    """The lines of the traceback, as in Lambda: those of the user's code, of libraries, and not those that run it."""
+    """The lines of the traceback, as in Lambda."""
     import traceback  # only when something fails
 
-    frames = [frame for frame in traceback.extract_tb(trace) if not _is_machinery(frame.filename)]
     # Made anew without columns, which Lambda does not mark either.
-    bare = [traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=frame.line) for frame in frames]
+    bare = [traceback.FrameSummary(each.filename, each.lineno, each.name, line=each.line) for each in frames_of(trace)]
     return traceback.format_list(bare)
+
+
+def frames_of(trace: TracebackType | None) -> list[traceback.FrameSummary]:
+    """The frames of the user's code and of libraries, not those of what runs it."""
+    import traceback
+
+    return [frame for frame in traceback.extract_tb(trace) if not _is_machinery(frame.filename)]
 
 
 def _is_machinery(filename: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from sfnrun.engine.effects import PENDING, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload, dumps, loads
+from sfnrun.tasks.advice import NOT_JSON
 from sfnrun.tasks.function_error import FunctionError
 from sfnrun.tasks.lambda_context import LambdaContext
 from sfnrun.tasks.lambda_runtime import Identity, LambdaFunction
@@ -39,7 +40,7 @@ class ByArn(_Invoking):
     def __call__(self, request: Request) -> Outcome:
         identity = _identity(request, self.function.name, request.resource.arn, None)
         try:
-            return outcome_of(self.function.invoke(request.text, request, identity))
+            return outcome_of(self.function.invoke(request.text, request, identity), request)
         except FunctionError as error:
             raise error.as_task_failure(compact=False) from None
 
@@ -76,7 +77,7 @@ class ByInvoke(_Invoking):
 
     def _invoke(self, request: Request, identity: Identity, arguments: Any, *, is_event: bool) -> Outcome:
         try:
-            return outcome_of(self.function.invoke(dumps(arguments.get("Payload", {})), request, identity))
+            return outcome_of(self.function.invoke(dumps(arguments.get("Payload", {})), request, identity), request)
         except FunctionError as error:
             if not is_event:
                 raise error.as_task_failure(compact=True) from None
@@ -99,7 +100,7 @@ class ByService(_Invoking):
     def __call__(self, request: Request) -> Outcome:
         identity = _identity(request, self.function.name, "", None)
         try:
-            return outcome_of(self.function.invoke(request.text, request, identity, _of_task(request)))
+            return outcome_of(self.function.invoke(request.text, request, identity, _of_task(request)), request)
         except FunctionError as error:
             raise error.as_task_failure(compact=True) from None
 
@@ -215,7 +216,7 @@ def _client_context(text: Json, request: Request) -> Json:
         raise TaskFailed("Lambda.InvalidRequestContentException", cause) from None
 
 
-def outcome_of(result: str | Pending | Reply) -> Outcome:
+def outcome_of(result: str | Pending | Reply, request: Request) -> Outcome:
     """What a function returned, its JSON text as a payload. Raises TaskFailed if it is no JSON."""
     if not isinstance(result, str):
         return result
@@ -223,4 +224,5 @@ def outcome_of(result: str | Pending | Reply) -> Outcome:
         return Payload.parse(result)
     except ValueError as error:
         # NaN and Infinity, which Python's json writes; or bytes that are no JSON.
+        request.log(NOT_JSON)
         raise TaskFailed("States.Runtime", f"The function returned a result that is not valid JSON: {error}") from None

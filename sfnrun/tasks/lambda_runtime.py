@@ -21,6 +21,7 @@ from msgspec import Struct
 from sfnrun.engine.effects import Failed, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, loads
+from sfnrun.tasks import advice
 from sfnrun.tasks.environment import variables_of_runtime
 from sfnrun.tasks.function_error import FunctionError, exited, fault, platform, raised, told
 from sfnrun.tasks.lambda_context import LambdaContext
@@ -115,10 +116,12 @@ class LambdaFunction:
         except SystemExit as error:
             if not isinstance(error.code, int | None):
                 invocation.line(told(error))
+            invocation.line(advice.on_exit(error))
             raise self._ended(life, error.code, request) from None
         except BaseException as error:
             # Nothing in Lambda's runtime catches what is no Exception, so it ends the process.
             invocation.line(f"{type(error).__name__}: {told(error)}")
+            invocation.line(advice.on_exit(error))
             raise self._ended(life, 1, request) from None
         finally:
             leave(before)
@@ -198,8 +201,8 @@ class LambdaFunction:
         except TaskFailed:
             raise
         except Exception as error:  # as the runtime does
-            raise raised(error, request.id, life.space.plain) from None
-        return result if isinstance(result, Pending | Reply) else response_text(result, request.id)
+            raise raised(error, request.id, life.space.plain, advice.on_call(error, handler)) from None
+        return result if isinstance(result, Pending | Reply) else response_text(result, request.id, handler)
 
     def _start(self, life: _Life) -> Handler:
         """Import the module, or wait while another invocation does."""
@@ -233,7 +236,7 @@ def _import(code: Code, space: CodeSpace) -> Handler:
         module = space.load(code.module)
     except ImportError as error:
         message = f"Unable to import module '{code.module}': {space.plain(told(error))}"
-        raise fault("ImportModuleError", message) from None
+        raise fault("ImportModuleError", message, hint=advice.on_import(error)) from None
     except SyntaxError as error:
         trace = [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']
         raise fault("UserCodeSyntaxError", f"Syntax error in module '{code.module}': {error}", trace=trace) from None
@@ -243,7 +246,8 @@ def _import(code: Code, space: CodeSpace) -> Handler:
         with suppress(AttributeError):
             handler: Handler = attrgetter(name)(module)
             return handler
-    raise fault("HandlerNotFound", f"Handler '{code.names[0]}' missing on module '{code.module}'")
+    message = f"Handler '{code.names[0]}' missing on module '{code.module}'"
+    raise fault("HandlerNotFound", message, hint=advice.on_missing(code.names, module))
 
 
 # What Python says about the `module, name = handler.rsplit(".", 1)` of the runtime.

@@ -10,47 +10,33 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
 from typing import Any
 
-from sfnrun.tasks.function_error import FunctionError, fault, platform
+from sfnrun.tasks.function_error import fault, platform
 
 __all__ = ["LARGEST_RESPONSE", "response_text"]
 
 # 6 MB and a little; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 LARGEST_RESPONSE = 6_291_556
 
-_ASYNC_HINT = "the handler is async, which Lambda's Python runtime does not await: run it with asyncio.run()"
 
-
-def response_text(result: Any, request_id: str) -> str:
+def response_text(result: Any, request_id: str, handler: Any) -> str:
     """The JSON text of a handler's result. Raises FunctionError (Runtime.MarshalError, a response too large)."""
-    text = result.decode("utf-8", "replace") if isinstance(result, bytes) else _marshalled(result, request_id)
+    text = result.decode("utf-8", "replace") if isinstance(result, bytes) else _marshalled(result, request_id, handler)
     if len(text) * 4 > LARGEST_RESPONSE and len(text.encode("utf-8", "surrogatepass")) > LARGEST_RESPONSE:
         message = f"Response payload size exceeded maximum allowed payload size ({LARGEST_RESPONSE} bytes)."
         raise platform("Function.ResponseSizeTooLarge", message)
     return text
 
 
-def _marshalled(result: Any, request_id: str) -> str:
+def _marshalled(result: Any, request_id: str, handler: Any) -> str:
     try:
         return _encoded(result)
     except Exception as error:  # the result's own methods may raise anything; so does the runtime
-        hint = _ASYNC_HINT if _was_never_awaited(result) else ""
-        raise _unmarshalled(error, request_id, hint) from None
+        from sfnrun.tasks.advice import on_result
 
-
-def _unmarshalled(error: Exception, request_id: str, hint: str) -> FunctionError:
-    return fault("MarshalError", f"Unable to marshal response: {error}", request_id, hint=hint)
-
-
-def _was_never_awaited(result: Any) -> bool:
-    if not hasattr(result, "__await__"):
-        return False
-    close: Callable[[], None] | None = getattr(result, "close", None)
-    if close is not None:
-        close()
-    return True
+        message = f"Unable to marshal response: {error}"
+        raise fault("MarshalError", message, request_id, hint=on_result(result, handler)) from None
 
 
 def _encoded(result: Any) -> str:

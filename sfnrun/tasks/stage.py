@@ -1,8 +1,8 @@
 """What Lambda gives a function alone and we must share is lent to handlers while they run, and then taken back.
 
-That is stdout and stderr, the environment variables, the working folder, the root logger and `breakpoint()`. All of it
-asks which Invocation the calling thread works for; a thread that a handler starts works for the handler's invocation.
-Other threads see what they always saw.
+That is stdout and stderr, the environment variables, the working folder, the root logger, `breakpoint()` and the end of
+the process. All of it asks which Invocation the calling thread works for; a thread that a handler starts works for the
+handler's invocation. Other threads see what they always saw.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from sfnrun.tasks.console import Console, Lines
 from sfnrun.tasks.environment import Environment, FunctionEnviron
@@ -40,11 +40,12 @@ class Sandbox:
 class Invocation:
     """One run of a handler: the sandbox it runs in and where its lines go, until it is over or given up."""
 
-    __slots__ = ("_log", "began", "entered", "environment", "sandbox", "stderr", "stdout")
+    __slots__ = ("_log", "began", "entered", "environment", "process", "sandbox", "stderr", "stdout")
 
     def __init__(self, sandbox: Sandbox, log: Callable[[str], None]) -> None:
         self.sandbox = sandbox
         self.environment = sandbox.environment
+        self.process = os.getpid()
         # Monotonic seconds: when it came, and when its handler was called (None: the module is still being imported).
         self.entered = time.monotonic()
         self.began: float | None = None
@@ -107,7 +108,10 @@ def enter(invocation: Invocation) -> Invocation | None:
 
 
 def leave(before: Invocation | None) -> None:
-    """The calling thread works for `before` again."""
+    """The calling thread works for `before` again. In a process that a handler has forked, it ends with the handler."""
+    invocation = current()
+    if invocation is not None and invocation.process != os.getpid():
+        _end_process(1 if sys.exc_info()[0] else 0)
     _thread.invocation = before
     with _lock:
         _stage.take_back()
@@ -115,6 +119,7 @@ def leave(before: Invocation | None) -> None:
 
 _lock = threading.Lock()
 _start_thread = threading.Thread.start
+_end_process = os._exit
 
 
 def _start(thread: threading.Thread) -> None:
@@ -132,6 +137,14 @@ def _run(invocation: Invocation, run: Callable[[], None]) -> None:
         run()
     finally:
         leave(None)
+
+
+def _exit(status: int) -> NoReturn:
+    """`os._exit`, by which a handler ends its own process; that is ours unless it has forked."""
+    invocation = current()
+    if invocation is None or invocation.process != os.getpid():
+        _end_process(status)
+    raise SystemExit(status)
 
 
 class _Stage:
@@ -154,6 +167,7 @@ class _Stage:
         if self._users == 1:
             self._folder = _working_folder()
             threading.Thread.start = _start  # type: ignore[assignment, method-assign]
+            os._exit = _exit
             FunctionEnviron.put_up(_environment)
             self._breakpointhook, sys.breakpointhook = sys.breakpointhook, self._break
             self._root_handler.put_up()
@@ -172,6 +186,7 @@ class _Stage:
         if self._users == 0:
             sys.stdout, sys.stderr = self._stdout.behind, self._stderr.behind
             threading.Thread.start = _start_thread  # type: ignore[method-assign]
+            os._exit = _end_process
             FunctionEnviron.take_down()
             sys.breakpointhook = self._breakpointhook
             self._root_handler.take_down()

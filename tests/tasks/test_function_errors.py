@@ -170,6 +170,7 @@ PLATFORM = [
     ("sys.exit(3)", "import sys\ndef handler(e, c): sys.exit(3)", "Runtime exited with error: exit status 3"),
     ("sys.exit(-1)", "import sys\ndef handler(e, c): sys.exit(-1)", "Runtime exited with error: exit status 255"),
     ("sys.exit(text)", "import sys\ndef handler(e, c): sys.exit('why')", "Runtime exited with error: exit status 1"),
+    ("os._exit(7)", "import os\ndef handler(e, c): os._exit(7)", "Runtime exited with error: exit status 7"),
     ("at import", "raise SystemExit(7)", "Runtime exited with error: exit status 7"),
     ("GeneratorExit", "def handler(e, c): raise GeneratorExit", "Runtime exited with error: exit status 1"),
     (
@@ -220,7 +221,7 @@ def test_what_sys_exit_prints_is_told(function) -> None:
     exiting = function("import sys\ndef handler(e, c): sys.exit('out of luck')")
     with pytest.raises(TaskFailed):
         exiting.by_arn()
-    assert exiting.lines == ["out of luck"]
+    assert exiting.lines[0] == "out of luck"
 
 
 def test_ctrl_c_is_the_users(function) -> None:
@@ -269,10 +270,84 @@ def test_a_result_that_is_no_json_is_not_caught_by_anybody(value: str, function)
     assert caught.value.cause.startswith("The function returned a result that is not valid JSON: ")
 
 
-def test_an_async_handler_gets_a_hint(function) -> None:
-    asynchronous = function("async def handler(event, context): return 1")
+# What the log says beside the error, for the modules above and others: FILE stands for the module's file.
+ADVICE = [
+    (
+        "async def handler(event, context): return 1",
+        "FILE:1: the result is of type coroutine, which has no JSON: Lambda does not await an async handler",
+    ),
+    (
+        "def handler(event, context): yield 1",
+        "FILE:1: the result is of type generator, which has no JSON: give a list: list(values); or drop the yield",
+    ),
+    (
+        "def handler(event, context): return {'tags': [0, {1}]}",
+        "FILE:1: result['tags'][1] is of type set, which has no JSON: give a list: sorted(values)",
+    ),
+    (
+        "def handler(event, context): return {'a': {(1, 2): 3}}",
+        "FILE:1: a key of result['a'] is of type tuple, which has no JSON: give dicts",
+    ),
+    (
+        "class Order: pass\ndef handler(event, context): return Order()",
+        "FILE:2: the result is of type Order, which has no JSON: give dicts with text for keys",
+    ),
+    (
+        "def handler(event, context):\n    event['e'] = event\n    return event",
+        "FILE:1: the result holds itself, or is nested too deep",
+    ),
+    (
+        "def handler(event, context): return float('nan')",
+        "the handler's result is no JSON: bytes have to hold some, and NaN",
+    ),
+    (
+        "def handler(event): return 1",
+        "FILE:1: Lambda calls the handler with two arguments: def handler(event, context)",
+    ),
+    ("handler = 5", "Lambda calls the handler with two arguments"),
+    (
+        "def main(event, context): return 1",
+        "FILE: there is no handler and no lambda_handler(event, context) in it; it has main",
+    ),
+    (
+        "import json\nimport nowhere_to_be_found",
+        "FILE:2: nowhere_to_be_found is neither beside the handler nor installed for /",
+    ),
+    ("from json import nothing", "FILE:1: the import fails here"),
+    (
+        "import sys\ndef handler(e, c):\n    sys.exit(3)",
+        "FILE:3: this ends the function's process, which fails the Task",
+    ),
+    (
+        "import os\ndef handler(e, c):\n    os._exit(7)",
+        "FILE:3: this ends the function's process, which fails the Task",
+    ),
+]
+
+
+@pytest.mark.parametrize(("module", "advice"), ADVICE, ids=[row[0] for row in ADVICE])
+def test_the_log_says_where_it_went_wrong_and_what_to_do(module: str, advice: str, function, tmp_path) -> None:
+    failing = function(module)
     with pytest.raises(TaskFailed):
-        asynchronous.by_arn()
-    assert asynchronous.lines == [
-        "the handler is async, which Lambda's Python runtime does not await: run it with asyncio.run()"
-    ]
+        failing.by_arn({})
+    assert len(failing.lines) == 1
+    assert failing.lines[0].startswith(advice.replace("FILE", str(tmp_path / "f.py")))
+
+
+def test_an_error_that_names_its_line_itself_needs_no_advice(function) -> None:
+    failing = function("def handler(event, context): return len(5)")
+    with pytest.raises(TaskFailed):
+        failing.by_arn()
+    assert failing.lines == []
+
+
+def test_a_process_that_a_handler_forks_ends_with_the_handler(function) -> None:
+    module = """
+        import os
+        def handler(event, context):
+            child = os.fork()
+            if child:
+                return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            raise ValueError("in the child")
+        """
+    assert function(module).by_arn().value == 1

@@ -6,6 +6,7 @@ from copy import copy
 from time import monotonic
 from typing import Any, NamedTuple
 
+from sfnrun.cache.backend import ALWAYS
 from sfnrun.cache.entry import Entry
 from sfnrun.cache.key import key_of, question_of, readable
 from sfnrun.cache.policy import Policy, Verdict, expiry, judge, keep_seconds
@@ -29,11 +30,14 @@ class Asked(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the cache has for it, what that is good for, and the mark that entries must bear."""
+    """What the cache has for it, and what that is good for."""
 
     look: Look
     verdict: Verdict
-    generation: str
+
+    @property
+    def is_answer(self) -> bool:
+        return self.verdict.good in ("fresh", "late")
 
 
 class Reader:
@@ -51,9 +55,13 @@ class Reader:
 
     def __call__(self, request: Request) -> Reply:
         asked = self.asked(request)
-        found = self._find(asked)
-        answer = None if self._forced(asked) else self._answer(asked, found)
-        return self._together(asked, found) if answer is None else answer
+        found, reply = self._together(asked)
+        if found is not None:
+            if found.verdict.refresh:
+                self._caching.background(asked.key, lambda: self._refresh(asked))
+            reply = self._answer(asked, found)
+        assert reply is not None
+        return reply
 
     def asked(self, request: Request) -> Asked:
         question = question_of(self._policy, request.payload)
@@ -68,25 +76,19 @@ class Reader:
         caching = self._caching
         return asked.request.state in caching.refresh and asked.key not in caching.refreshed
 
-    def _find(self, asked: Asked) -> Found:
+    def _find(self, asked: Asked, dead: int | None = None) -> Found:
+        """One trip to the cache; with the lease if there is nothing, or what expires by `dead`."""
         policy, request = self._policy, asked.request
-        generation = self._store.generation(policy.task) if policy.watched else ""
-        look = Look(trouble="the cache is out of reach") if generation is None else self._store.look(asked.key)
-        if look.entry is None or generation is None:
-            return Found(look, Verdict("gone", look.trouble), generation or "")
+        look = self._store.take(asked.key, policy.task, dead, watched=policy.watched, written=policy.written)
+        if look.entry is None or look.generation is None:
+            return Found(look, Verdict("gone", look.trouble))
         now = self._caching.time(request)
-        verdict = judge(look.entry, policy, now, asked.code, asked.resource, generation, request.attempt)
-        return Found(look, verdict, generation)
+        return Found(look, judge(look.entry, policy, now, asked.code, asked.resource, look.generation, request.attempt))
 
-    def _answer(self, asked: Asked, found: Found) -> Reply | None:
-        """The answer that was found; None if there is none, or none without a call."""
-        verdict = found.verdict
-        if verdict.good in ("gone", "spare"):
-            return None
-        if verdict.refresh:
-            self._caching.background(asked.key, lambda: self._refresh(asked))
-        if verdict.good == "late":
-            return self._stale(asked, found, f"{verdict.reason}, the next is being fetched")
+    def _answer(self, asked: Asked, found: Found) -> Reply:
+        """The answer that was found."""
+        if found.verdict.good == "late":
+            return self._stale(asked, found, f"{found.verdict.reason}, the next is being fetched")
         if found.look.behind:
             return self._stale(asked, found, "the replica is behind")
         return self._hit(asked, found)
@@ -128,49 +130,54 @@ class Reader:
         submitted = None if entry.submitted is None else Payload.parse(entry.submitted)
         return Reply(look.payload, submitted=submitted, note=note, duration_ms=duration_ms)
 
-    def _together(self, asked: Asked, found: Found) -> Reply:
-        """Ask the handler, or wait for who is asking it already."""
+    def _together(self, asked: Asked) -> tuple[Found | None, Reply | None]:
+        """What the cache has, or what the handler says, whoever asks it."""
         flights = self._caching.flights
         while True:
             flight, leads = flights.enter(asked.key)
             if leads:
                 reply = None
                 try:
-                    reply = self._lead(asked, found)
+                    found = self._take(asked)
+                    if found.is_answer and not self._forced(asked):
+                        self._store.give(asked.key, found.look)
+                        return found, None
+                    reply = self._ask(asked, found)
                 finally:
                     flights.land(asked.key, flight, _shared(reply))
-                return reply
+                return None, reply
+            found = self._find(asked)
+            if found.is_answer and not self._forced(asked):
+                return found, None
             if flight.mine:
-                return self._ask_aside(asked, "it is asked by the very call that answers it")
+                return None, self._ask_aside(asked, "it is asked by the very call that answers it")
             self.waits = True
             began = monotonic()
             shared = flight.wait(self._caching.patience)
             self.waits = False
             if shared is not None:
-                return self._joined(asked, shared)
+                return None, self._joined(asked, shared)
             if monotonic() - began >= self._caching.patience:
-                return self._ask_aside(asked, "another call takes too long")
+                return None, self._ask_aside(asked, "another call takes too long")
 
-    def _lead(self, asked: Asked, found: Found) -> Reply:
+    def _take(self, asked: Asked) -> Found:
+        """An answer, or the lease to ask for one; neither if another process has that for longer than we wait."""
+        late = self._policy.stale_while_revalidate_ms
+        dead = ALWAYS if self._forced(asked) else self._caching.time(asked.request) - late
+        found = self._find(asked, dead)
+        if self._settles(asked, found):
+            return found
         self.waits = True
-        lease = self._caching.lease(asked.key, lambda: self._answer(asked, self._find(asked)))
+        settled = self._caching.patiently(lambda: self._settled(asked))
         self.waits = False
-        if isinstance(lease, Reply):
-            return lease
-        try:
-            found = self._claimed(asked, found)
-            answer = None if self._forced(asked) else self._answer(asked, found)
-            return self._ask(asked, found) if answer is None else answer
-        finally:
-            self._store.release(lease)
+        return settled or found
 
-    def _claimed(self, asked: Asked, found: Found) -> Found:
-        """What is there now: another thread or process may have stored it since. An empty place is claimed."""
-        if self._policy.written and found.look.head is None:
-            head = self._store.claim(asked.key, self._policy.task)
-            if head is not None:
-                return found._replace(look=Look(head=head))
-        return self._find(asked)
+    def _settled(self, asked: Asked) -> Found | None:
+        found = self._find(asked, ALWAYS)
+        return found if self._settles(asked, found) else None
+
+    def _settles(self, asked: Asked, found: Found) -> bool:
+        return found.look.lease is not None or (found.is_answer and not self._forced(asked))
 
     def _ask_aside(self, asked: Asked, reason: str) -> Reply:
         return self._caching.unkept(self._policy, self._caching.call(self._handler, asked.request), reason)
@@ -185,40 +192,52 @@ class Reader:
 
     def _ask(self, asked: Asked, found: Found, *, quietly: bool = False) -> Reply:
         """Call the handler, and keep what it answers."""
-        policy = self._policy
-        called = self._caching.call(self._handler, asked.request)
-        reply = called.reply
-        if not called.succeeded and reply.failure is None:
+        entry: Entry | None = None
+        try:
+            called = self._caching.call(self._handler, asked.request)
+            entry = self._entry(asked, found, called, quietly)
+        finally:
+            if entry is None:
+                self._store.give(asked.key, found.look)
+        kept = entry is not None and self._store.give(
+            asked.key,
+            found.look,
+            entry,
+            called.text,
+            keep_seconds(self._policy, failed=called.reply.failure is not None),
+        )
+        return self._told(asked, found, called, entry if kept else None, quietly)
+
+    def _told(self, asked: Asked, found: Found, called: Called, kept: Entry | None, quietly: bool) -> Reply:
+        """The handler's answer, and that it was a miss."""
+        policy, failure = self._policy, called.reply.failure
+        if failure is None and not called.succeeded:
             return self._caching.unkept(policy, called, called.why_not)
-        if reply.failure is not None and quietly:
+        if failure is not None and quietly:
             return self._caching.unkept(policy, called, "a refresh failed")
-        if reply.failure is not None and found.verdict.good in ("spare", "late"):
-            return self._stale(asked, found, f"the handler failed: {reply.failure.name}")
-        reason = "refresh asked for" if self._forced(asked) else self._why(asked, found)
+        if failure is not None and found.verdict.good in ("spare", "late"):
+            return self._stale(asked, found, f"the handler failed: {failure.name}")
+        now = self._caching.time(asked.request)
+        reason = "refresh asked for" if self._forced(asked) else found.verdict.reason or found.look.why_missing(now)
         self._caching.refreshed.add(asked.key)
-        kept, expires_at = self._keep(asked, found, called)
-        self._store.count(policy.task, calls=1, stores=int(kept), **({"refreshes": 1} if quietly else {"misses": 1}))
-        note = {"outcome": "miss", "reason": reason, "kept": kept, "took_ms": called.took_ms}
-        if expires_at is not None:
-            note["expires_in_ms"] = expires_at - self._caching.time(asked.request)
+        self._store.count(policy.task, calls=1, stores=int(bool(kept)), **{"refreshes" if quietly else "misses": 1})
+        note = {"outcome": "miss", "reason": reason, "kept": kept is not None, "took_ms": called.took_ms}
+        if kept is not None and kept.expires_at is not None:
+            note["expires_in_ms"] = kept.expires_at - now
         return called.noted(about(policy, asked.key, note))
 
-    def _why(self, asked: Asked, found: Found) -> str:
-        """Why there is no answer in the cache."""
-        if found.verdict.reason:
-            return found.verdict.reason
-        return self._store.why_missing(self._policy.task, asked.key, self._caching.time(asked.request))
-
-    def _keep(self, asked: Asked, found: Found, called: Called) -> tuple[bool, int | None]:
-        """Store an answer; whether it was, and when it expires."""
+    def _entry(self, asked: Asked, found: Found, called: Called, quietly: bool) -> Entry | None:
+        """What is to be kept of an answer, if anything."""
         policy, reply = self._policy, called.reply
         failed = reply.failure is not None
-        if failed and not policy.negative_ttl_ms:
-            return False, None
+        if not (policy.negative_ttl_ms if failed else called.succeeded):
+            return None
+        if failed and (quietly or found.verdict.good in ("spare", "late")):
+            return None  # what is there is better
         if policy.written and found.look.head is None:
-            return False, None  # without a claim it may be older than what was written meanwhile
+            return None  # without a claim it may be older than what was written meanwhile
         stored_at = self._caching.time(asked.request) + reply.duration_ms
-        entry = Entry(
+        return Entry(
             "error" if failed else "value",
             policy.task,
             asked.request.state,
@@ -229,12 +248,10 @@ class Reader:
             policy.version,
             dict(asked.code),
             asked.resource,
-            found.generation,
+            found.look.generation or "",
             readable(asked.question, policy.redact),
             submitted=called.submitted,
         )
-        kept = self._store.keep(asked.key, entry, called.text, found.look.head, keep_seconds(policy, failed=failed))
-        return kept, entry.expires_at if kept else None
 
     def _refresh(self, asked: Asked) -> None:
         """Fetch the next answer while the last one is still given; whatever comes of it, nobody waits."""
@@ -243,16 +260,15 @@ class Reader:
             return
         reply = None
         try:
-            lease = self._store.lease(asked.key)
-            if lease is not None:
-                try:
-                    found = self._find(asked)
-                    if found.verdict.good != "fresh" or found.verdict.refresh:
-                        request = copy(asked.request)
-                        request.log = _say_nothing
-                        reply = self._ask(asked._replace(request=request), found, quietly=True)
-                finally:
-                    self._store.release(lease)
+            found = self._find(asked, ALWAYS)
+            if found.look.lease is None:
+                return
+            if found.verdict.good == "fresh" and not found.verdict.refresh:
+                self._store.give(asked.key, found.look)
+                return
+            request = copy(asked.request)
+            request.log = _say_nothing
+            reply = self._ask(asked._replace(request=request), found, quietly=True)
         finally:
             self._caching.flights.land(asked.key, flight, _shared(reply))
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
-from sfnrun.cache.backend import Lease
 from sfnrun.cache.background import at_once
 from sfnrun.cache.flight import Flights
 from sfnrun.cache.policy import Policy
-from sfnrun.cache.store import NoLease, Store
+from sfnrun.cache.store import Store
 from sfnrun.engine.effects import Pending, Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload, dumps
 
 __all__ = ["COUNTERS", "KEY_SHOWN", "Caching", "Called", "Code", "HandlerFor", "about"]
+
+T = TypeVar("T")
 
 HandlerFor = Callable[[Request], TaskHandler]
 Code = Mapping[str, str]
@@ -56,22 +57,14 @@ class Caching(Struct):
         """The engine's time of now."""
         return request.at if self.now is None else self.now()
 
-    def lease(self, key: str, unless: Callable[[], Reply | None] = lambda: None) -> Lease | Reply:
-        """The right to go on, among all processes; or what `unless` gives while another one has it.
-
-        One that has it for more than `patience` seconds is not waited for any longer.
-        """
-        lease = self.store.lease(key)
+    def patiently(self, attempt: Callable[[], T | None]) -> T | None:
+        """Try until something comes of it, with pauses; None after `patience` seconds."""
         pause, waited = _FIRST_PAUSE, 0.0
-        while lease is None and waited < self.patience:
+        while (result := attempt()) is None and waited < self.patience:
             self.pause(pause)
             waited += pause
             pause = min(pause * 2, _LONGEST_PAUSE)
-            answer = unless()
-            if answer is not None:
-                return answer
-            lease = self.store.lease(key)
-        return NoLease() if lease is None else lease
+        return result
 
     def call(self, handler: TaskHandler, request: Request) -> Called:
         """Ask the handler. Its failure is in the Reply; this raises what only bugs raise."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sfnrun.cache.backend import ALWAYS
 from sfnrun.cache.entry import Entry
 from sfnrun.cache.key import key_of, readable
 from sfnrun.cache.policy import Policy, Target, expiry, keep_seconds
+from sfnrun.cache.store import Look
 from sfnrun.engine.effects import Reply, Request, TaskHandler
 from sfnrun.payload import Json
 from sfnrun.tasks.cached.shared import Caching, Called, about
@@ -45,15 +47,18 @@ class Writer:
             flight.wait(self._caching.patience)
         try:
             self.waits = True
-            lease = self._caching.lease(turn)
+            look = self._caching.patiently(lambda: self._turn(turn)) or Look()
             self.waits = False
-            assert not isinstance(lease, Reply)
             try:
                 return self._write(request, through, key)
             finally:
-                self._store.release(lease)
+                self._store.give(turn, look)
         finally:
             flights.land(turn, flight, None)
+
+    def _turn(self, turn: str) -> Look | None:
+        look = self._store.take(turn, dead=ALWAYS)
+        return None if look.lease is None else look
 
     def _write(self, request: Request, through: Target | None, key: str) -> Reply:
         stale = [(target, self._target_key(target, request)) for target in self._policy.invalidates]
