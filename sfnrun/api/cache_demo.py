@@ -84,15 +84,13 @@ class _Timed:
             return found
 
         def timed(*arguments: Any) -> Any:
-            # To say in an empty place that an answer is on its way is to look once more: somebody may have been faster.
-            claims = name == "swap" and arguments[1] is None
-            with _timing(self._trips, _TRIPS["get" if claims else name]):
+            with _timing(self._trips, _TRIPS[name]):
                 return found(*arguments)
 
         return timed
 
 
-_TRIPS = {"get": "look into the cache", "put": "keep the answer", "swap": "keep the answer"}
+_TRIPS = {"take": "look into the cache", "put": "keep the answer", "give": "keep the answer"}
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What a place that keeps bytes has to do; everything else about caching is the same for all of them.
 
-Keys are ASCII words, values bytes. A backend judges no age: `keep_seconds` only says when a value is garbage. Every
+A hit costs one trip, a miss two around its handler: `take` gives what is there, or the lease to bring it, and `give`
+stores what was brought and ends the lease. Keys are ASCII words, values bytes with the head and the expiry of an entry.
+No backend judges an age but to know whether a lease is wanted: `keep_seconds` only says when a value is garbage. Every
 method may raise Unavailable, quickly (within the timeout, and at once while a Breaker is open), and nothing else.
 """
 
@@ -10,9 +12,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct, field
+__all__ = [
+    "ALWAYS",
+    "Answer",
+    "Asked",
+    "Backend",
+    "Counts",
+    "Facts",
+    "Taken",
+    "TooLarge",
+    "Unavailable",
+    "is_entry_key",
+]
 
-__all__ = ["Asked", "Backend", "Batch", "Facts", "Lease", "Recalled", "TooLarge", "Unavailable", "is_entry_key"]
+ALWAYS = 2**53
+"""No entry expires later."""
+
+Counts = Mapping[tuple[str, str], int]
+"""Counters by (task, name)."""
 
 _ENTRY_KEY = re.compile("[0-9a-f]{40}")
 
@@ -25,36 +42,34 @@ class TooLarge(Exception):
     """The place never takes a value of this size."""
 
 
-class Lease(Protocol):
-    """The right to call the handler of one key, among all processes; a dead owner does not hold it."""
-
-    def release(self) -> None: ...
-
-
 class Asked(NamedTuple):
-    """A key that was stored, so that a later miss can say why: who asked, and when the entry would have expired."""
+    """What is remembered of a key when its value is gone, so that a miss can say why; `expires_at` None is never."""
 
     task: str
     expires_at: int | None
 
 
-class Recalled(NamedTuple):
-    """What is known of a key that is not there: whether its task ever stored anything, and whether this key was."""
+class Taken(NamedTuple):
+    """What `take` found: the value under the key, that under the mark's, and the lease if it was wanted and is free.
 
-    task: bool
-    key: Asked | None = None
+    A lease is a word that only its owner knows; "" where nobody else could have it. If there is no value, `known` says
+    whether the task ever stored anything, and `asked` what is remembered of the key.
+    """
+
+    value: bytes | None
+    mark: bytes | None = None
+    lease: str | None = None
+    known: bool = False
+    asked: Asked | None = None
 
 
-class Batch(Struct):
-    """What happened since it was last written down: counters by (task, name), and the keys that were stored."""
+class Answer(NamedTuple):
+    """A value to be stored if what is there still has the head `seen` (None: if nothing is there)."""
 
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    asked: dict[str, Asked] = field(default_factory=dict)
-
-
-def is_entry_key(key: str) -> bool:
-    """Whether a stored key is that of an entry, and not a mark, a lease or a counter."""
-    return _ENTRY_KEY.fullmatch(key) is not None
+    seen: bytes | None
+    value: bytes
+    keep_seconds: float | None
+    asked: Asked | None = None
 
 
 class Facts(NamedTuple):
@@ -71,29 +86,30 @@ class Backend(Protocol):
 
     label: str
     may_lag: bool
-    """Whether `get` may give something older than what was last stored."""
+    """Whether `take` may give something older than what was last stored."""
 
-    def get(self, key: str) -> bytes | None: ...
+    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
+        """What is under `key` and `mark`; and the lease of the key, if nothing is there or it expires by `dead`.
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None) -> None: ...
+        `dead` None: no lease is wanted. ALWAYS: whatever is there. A lease is held until it is given back; that of a
+        process that died is free again. With it, `claim` is put where there was nothing.
+        """
 
-    def swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
-        """Store if what is there still has the head `seen` (None: if there is nothing); atomic."""
+    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+        """Store an answer, and give the lease back; atomic. Whether it was stored."""
+
+    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
+        """Store over whatever is there."""
 
     def delete(self, key: str) -> None: ...
-
-    def lease(self, key: str) -> Lease | None:
-        """The right to call for this key; None while another process has it."""
 
     def scan(self) -> Iterator[tuple[str, bytes]]:
         """All values that we stored, in no order."""
 
-    def record(self, batch: Batch) -> None:
-        """Write a batch down, and take out of it what is written; so what is left can be given again."""
+    def add(self, counts: dict[tuple[str, str], int]) -> None:
+        """Add to the counters, and take out what is added; so what is left can be given again."""
 
-    def recall(self, task: str, key: str) -> Recalled: ...
-
-    def counts(self) -> Mapping[tuple[str, str], int]: ...
+    def counts(self) -> Counts: ...
 
     def facts(self) -> Facts: ...
 
@@ -101,3 +117,8 @@ class Backend(Protocol):
         """Remove everything of ours, counters too."""
 
     def close(self) -> None: ...
+
+
+def is_entry_key(key: str) -> bool:
+    """Whether a stored key is that of an entry, and not a mark, a lease or a counter."""
+    return _ENTRY_KEY.fullmatch(key) is not None

@@ -1,6 +1,7 @@
-"""One kept answer as bytes: a JSON array `["sfnrun cache", 1, CHECKSUM, LENGTH, {…}, VALUE]`, never a pickle.
+"""One kept answer as bytes: a JSON array `["sfnrun cache", 1, CHECKSUM, EXPIRY, LENGTH, {…}, VALUE]`, never a pickle.
 
-The checksum covers all that follows it. LENGTH is that of the `{…}`, so the text of VALUE comes out as it went in.
+The checksum covers all that follows it. EXPIRY stands where a server's script can read it; LENGTH is that of the `{…}`,
+so the text of VALUE comes out as it went in.
 Whatever cannot be read (damaged, foreign, of a newer format) is Unreadable, which is a miss and no error.
 """
 
@@ -11,14 +12,16 @@ from typing import Literal
 
 from msgspec import Struct, json
 
-__all__ = ["HEAD_LENGTH", "Entry", "Unreadable", "decode", "encode", "head"]
+__all__ = ["EXPIRY", "HEAD_LENGTH", "Entry", "Unreadable", "decode", "encode", "head", "is_dead"]
 
 FORMAT = 1
 _MAGIC = b'["sfnrun cache",'
 _OPENING = b'["sfnrun cache",%d,"' % FORMAT
 _SUM_LENGTH = 32
 _SUM_END = len(_OPENING) + _SUM_LENGTH
-_LENGTH_START = _SUM_END + 2
+_NEVER = 10**15 - 1
+EXPIRY = slice(_SUM_END + 2, _SUM_END + 17)
+_LENGTH_START = EXPIRY.stop + 1
 _META_START = _LENGTH_START + 9
 
 # The opening and the checksum: as good as the whole for telling whether two stored values are the same.
@@ -63,7 +66,8 @@ _write = json.Encoder().encode
 def encode(entry: Entry, text: str) -> bytes:
     """The bytes of an entry and of the JSON text that it is about."""
     meta = _write(entry)
-    rest = b'",%8d,%b,%b]' % (len(meta), meta, text.encode("utf-8", "surrogatepass"))
+    text_bytes = text.encode("utf-8", "surrogatepass")
+    rest = b'",%15d,%8d,%b,%b]' % (_frame_expiry(entry), len(meta), meta, text_bytes)
     return _OPENING + _sum(rest) + rest
 
 
@@ -78,6 +82,21 @@ def decode(data: bytes) -> tuple[Entry, str]:
         return _read(data[_META_START:meta_end]), data[meta_end + 1 : -1].decode("utf-8", "surrogatepass")
     except ValueError as error:  # somebody else's, with a checksum that fits
         raise Unreadable("foreign") from error
+
+
+def _frame_expiry(entry: Entry) -> int:
+    """A mark that an entry is gone is dead from the start."""
+    if entry.kind == "gone":
+        return 0
+    return _NEVER if entry.expires_at is None else min(max(0, entry.expires_at), _NEVER)
+
+
+def is_dead(data: bytes | None, by: int) -> bool:
+    """Whether there is nothing, or what expires by a time, or nothing of ours."""
+    if data is None:
+        return True
+    expiry = data[EXPIRY].lstrip()
+    return not expiry.isdigit() or int(expiry) <= by
 
 
 def head(data: bytes) -> bytes:

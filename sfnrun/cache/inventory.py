@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sfnrun.cache.backend import Facts, Unavailable, is_entry_key
+from sfnrun.cache.backend import Asked, Facts, Unavailable, is_entry_key
 from sfnrun.cache.entry import Entry, encode
 from sfnrun.cache.store import Store, Stored
 from sfnrun.errors import UsageError
@@ -141,7 +141,9 @@ class Inventory:
         """Keep what was exported; how many entries that were. Raises UsageError, with nothing kept, if it was not."""
         entries = [_read(number, line) for number, line in enumerate(lines, 1) if line.strip()]
         for exported in entries:
-            self._store.backend.put(exported.key, encode(exported.entry, exported.text), None)
+            entry = exported.entry
+            data, asked = encode(entry, exported.text), Asked(entry.task, entry.expires_at)
+            self._store.backend.put(exported.key, data, None, asked)
         return len(entries)
 
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from sfnrun.cache.backend import Asked, Backend, Batch, Lease, TooLarge, Unavailable
+from sfnrun.cache.backend import Answer, Asked, Backend, Taken, TooLarge, Unavailable
 from sfnrun.cache.entry import Entry, Unreadable, decode, encode, head
 from sfnrun.cache.key import generation_key
 from sfnrun.payload import Json, Payload, loads
 
-__all__ = ["Look", "NoLease", "Store", "Stored"]
+__all__ = ["Look", "Store", "Stored"]
 
 _BATCH = 128
 _BATCH_SECONDS = 1.0
@@ -32,22 +32,33 @@ _REMEMBERED = 10_000
 class Look(NamedTuple):
     """What was found under a key: an entry with its value, or nothing, and the `trouble` if there was some.
 
-    `head` tells what was there, for `keep`. `behind`: a replica gave something older than what we have written.
+    `head` tells what was there, for `give`. `generation` is the mark that entries of a watched task must bear; None if
+    it cannot be had, so that none of them is good. `lease` is the right to ask the handler, None while another has it
+    or if none was wanted. `behind`: a replica gave something older than what we have written. `known` and `asked` are
+    what is remembered if nothing is there.
     """
 
     entry: Entry | None = None
     payload: Payload | None = None
     failure: Json = None
     head: bytes | None = None
+    generation: str | None = ""
+    lease: str | None = None
     trouble: str = ""
     behind: bool = False
+    known: bool = False
+    asked: Asked | None = None
+
+    def why_missing(self, now: int) -> str:
+        """Why nothing is kept under a key: it never was, another one was, it expired, or it was evicted."""
+        if self.asked is None:
+            return "payload changed" if self.known else "first time"
+        expires_at = self.asked.expires_at
+        return "expired" if expires_at is not None and expires_at <= now else "evicted"
 
 
-class NoLease:
-    """What is given for a lease when the backend is out of reach: nothing is held, nothing to give back."""
-
-    def release(self) -> None:
-        return None
+# A place that is out of reach keeps nobody from asking the handler.
+_OUT_OF_REACH = Look(generation=None, lease="", trouble="the cache is out of reach")
 
 
 class Stored(NamedTuple):
@@ -76,74 +87,92 @@ class Store:
         self._guard = threading.Lock()
         self._flushing = threading.Lock()
         self._counts: dict[tuple[str, str], int] = {}
-        self._asked: dict[str, Asked] = {}
         self._since = 0
         self._flushed_at = time.monotonic()
         self._tainted: dict[str, Entry] = {}
         self._tainted_tasks: set[str] = set()
         self._wrote: dict[str, _Wrote] = {}
 
-    def look(self, key: str) -> Look:
-        """What is kept under a key."""
+    def take(
+        self, key: str, task: str = "", dead: int | None = None, *, watched: bool = False, written: bool = False
+    ) -> Look:
+        """What is kept under a key; and the lease, if nothing is there or what expires by `dead` (None: no lease).
+
+        `watched`: the task has a generation. `written`: others write entries of it, so an empty place is claimed.
+        Without the claim, nothing would tell a place that stayed empty from one that was written and flushed meanwhile,
+        and what was read before the write would be kept after it.
+        """
         tainted = self._tainted.get(key)
         if tainted is not None and not self.put(key, tainted):
-            return Look(trouble="the cache is out of reach")
+            return _OUT_OF_REACH
+        if watched and task in self._tainted_tasks and not self.renew_generation(task):
+            return _OUT_OF_REACH
+        claim = _claim(task) if written and dead is not None else b""
         try:
-            data = self.backend.get(key)
-        except Unavailable as error:
-            self._down(error)
-            return Look(trouble="the cache is out of reach")
-        wrote = self._wrote.get(key) if self.backend.may_lag else None
-        if data is None:
-            return Look(trouble="not on the replica yet" if wrote else "")
+            taken = self.backend.take(key, task, generation_key(task) if watched else "", dead, claim)
+        except (Unavailable, TooLarge) as error:
+            self._not_kept(error)
+            return _OUT_OF_REACH
+        look = self._look(key, taken, claim)
+        if not watched:
+            return look
+        generation = self._generation(task, taken.mark)
+        return look._replace(generation=generation, trouble=look.trouble if generation else _OUT_OF_REACH.trouble)
+
+    def _look(self, key: str, taken: Taken, claim: bytes) -> Look:
+        value, lease = taken.value, taken.lease
+        if value is None:
+            claimed = head(claim) if claim and lease is not None else None
+            return Look(head=claimed, lease=lease, known=taken.known, asked=taken.asked)
         try:
-            return self._read(data, wrote)
+            return self._read(key, value, lease)
         except Unreadable as error:
             self._tell(f"unreadable {error}", f"an entry in {self.backend.label} is {error}; it counts as a miss")
-            return Look(head=head(data), trouble=f"the entry is {error}")
+            return Look(head=head(value), lease=lease, trouble=f"the entry is {error}")
 
-    def _read(self, data: bytes, wrote: _Wrote | None) -> Look:
-        entry, text = decode(data)
+    def _read(self, key: str, value: bytes, lease: str | None) -> Look:
+        entry, text = decode(value)
         if entry.kind == "gone" and not entry.by:
-            return Look(head=head(data))  # somebody's claim
+            return Look(head=head(value), lease=lease)  # somebody's claim
+        wrote = self._wrote.get(key)
         behind = wrote is not None and entry.id != wrote.id and entry.stored_at <= wrote.stored_at
         try:
             payload = Payload.parse(text) if entry.kind == "value" else None
             failure = loads(text) if entry.kind == "error" else None
         except ValueError as error:
             raise Unreadable("foreign") from error
-        return Look(entry, payload, failure, head(data), "", behind)
+        return Look(entry, payload, failure, head(value), "", lease, "", behind)
 
-    def claim(self, key: str, task: str) -> bytes | None:
-        """Say in an empty place that an answer is on its way; the head to `keep` it over, None if it is not empty.
-
-        Without it, nothing would tell a place that stayed empty from one that was written and flushed meanwhile, and
-        what was read before the write would be kept after it.
-        """
-        mark = encode(_named(Entry("gone", task, "", 0, 0)), "null")
+    def give(
+        self,
+        key: str,
+        look: Look,
+        entry: Entry | None = None,
+        text: str = "null",
+        keep_seconds: float | None = None,
+    ) -> bool:
+        """Give the lease back; store an answer, unless something else was stored since we looked: that is newer."""
+        lease, answer = look.lease or "", None
+        if entry is not None:
+            entry = _named(entry)
+            answer = Answer(look.head, encode(entry, text), keep_seconds, Asked(entry.task, entry.expires_at))
+        elif not lease:
+            return False
         try:
-            return head(mark) if self.backend.swap(key, None, mark, _GONE_SECONDS) else None
-        except (Unavailable, TooLarge) as error:
-            self._not_kept(error)
-            return None
-
-    def keep(self, key: str, entry: Entry, text: str, seen: bytes | None, keep_seconds: float | None) -> bool:
-        """Store an answer, unless something else was stored since `seen` was read: that is newer."""
-        entry = _named(entry)
-        try:
-            kept = self.backend.swap(key, seen, encode(entry, text), keep_seconds)
+            kept = self.backend.give(key, lease, answer)
         except (Unavailable, TooLarge) as error:
             self._not_kept(error)
             return False
-        if kept:
+        if kept and entry is not None:
             self._note(key, entry)
         return kept
 
     def put(self, key: str, entry: Entry, text: str = "null", keep_seconds: float | None = _GONE_SECONDS) -> bool:
         """Store over whatever is there. If that fails, what is there is not read again."""
         entry = _named(entry)
+        asked = None if entry.kind == "gone" else Asked(entry.task, entry.expires_at)
         try:
-            self.backend.put(key, encode(entry, text), keep_seconds)
+            self.backend.put(key, encode(entry, text), keep_seconds, asked)
         except (Unavailable, TooLarge) as error:
             self._not_kept(error)
             self._tainted[key] = replace(entry, kind="gone", by=entry.by or entry.state)
@@ -158,24 +187,20 @@ class Store:
             self._wrote[key] = _Wrote(entry.id, entry.stored_at)
             if len(self._wrote) > _REMEMBERED:
                 del self._wrote[next(iter(self._wrote))]
-        if entry.kind != "gone":
-            with self._guard:
-                self._asked[key] = Asked(entry.task, entry.expires_at)
 
     def generation(self, task: str) -> str | None:
         """The mark that entries of the task must bear; None if it cannot be had, so that none of them is good."""
-        if task in self._tainted_tasks and not self.renew_generation(task):
-            return None
+        return self.take(generation_key(task), task, watched=True).generation
+
+    def _generation(self, task: str, mark: bytes | None) -> str | None:
         key = generation_key(task)
         try:
-            found = self.backend.get(key)
-            if found is None:
-                self.backend.swap(key, None, _mark(), None)
-                found = self.backend.get(key)
+            if mark is None:
+                self.backend.give(key, "", Answer(None, _mark(), None))
+                mark = self.backend.take(key).value
         except Unavailable as error:
             self._down(error)
-            return None
-        return None if found is None else found.decode("ascii", "replace")
+        return None if mark is None else mark.decode("ascii", "replace")
 
     def renew_generation(self, task: str) -> bool:
         """Make all entries of a task stale."""
@@ -187,36 +212,6 @@ class Store:
             return False
         self._tainted_tasks.discard(task)
         return True
-
-    def lease(self, key: str) -> Lease | None:
-        """The right to call for a key among all processes; None while another has it."""
-        try:
-            return self.backend.lease(key)
-        except Unavailable as error:
-            self._down(error)
-            return NoLease()
-
-    def release(self, lease: Lease) -> None:
-        try:
-            lease.release()
-        except Unavailable as error:
-            self._down(error)
-
-    def why_missing(self, task: str, key: str, now: int) -> str:
-        """Why nothing is kept under a key: it never was, another one was, it expired, or it was evicted."""
-        with self._guard:
-            asked = self._asked.get(key)
-            known = any(other.task == task for other in self._asked.values()) if asked is None else True
-        if asked is None:
-            try:
-                recalled = self.backend.recall(task, key)
-            except Unavailable as error:
-                self._down(error)
-                return "the cache is out of reach"
-            asked, known = recalled.key, known or recalled.task
-        if asked is None:
-            return "payload changed" if known else "first time"
-        return "expired" if asked.expires_at is not None and asked.expires_at <= now else "evicted"
 
     def count(self, task: str, **counts: int) -> None:
         """Add to the counters of a task; written down after 128 of these, or a second."""
@@ -234,30 +229,23 @@ class Store:
         if not self._flushing.acquire(blocking=False):
             return False
         try:
-            batch = self._take()
+            with self._guard:
+                counts, self._counts = self._counts, {}
+                self._since, self._flushed_at = 0, time.monotonic()
             try:
-                self.backend.record(batch)
+                self.backend.add(counts)
             except (Unavailable, TooLarge) as error:
-                self._give_back(batch)
+                self._give_back(counts)
                 self._down(error)
                 return False
             return True
         finally:
             self._flushing.release()
 
-    def _take(self) -> Batch:
+    def _give_back(self, counts: dict[tuple[str, str], int]) -> None:
         with self._guard:
-            batch = Batch(dict(self._counts), dict(self._asked))
-            self._counts.clear()
-            self._asked.clear()
-            self._since, self._flushed_at = 0, time.monotonic()
-        return batch
-
-    def _give_back(self, batch: Batch) -> None:
-        with self._guard:
-            for name, count in batch.counts.items():
+            for name, count in counts.items():
                 self._counts[name] = self._counts.get(name, 0) + count
-            self._asked = {**batch.asked, **self._asked} if len(batch.asked) < _REMEMBERED else self._asked
 
     def close(self) -> None:
         self.flush()
@@ -294,6 +282,11 @@ class Store:
 
 def _named(entry: Entry) -> Entry:
     return replace(entry, id=os.urandom(8).hex())
+
+
+def _claim(task: str) -> bytes:
+    """Says in an empty place that an answer is on its way."""
+    return encode(_named(Entry("gone", task, "", 0, 0)), "null")
 
 
 def _mark() -> bytes:

@@ -181,11 +181,11 @@ class MemoryPlace(Place):
             raise Unavailable("memory: lost")
 
         self.backend.clear()
-        for name in ("get", "put", "swap", "delete", "record", "recall", "counts"):
+        for name in ("take", "give", "put", "delete", "add", "counts"):
             setattr(self.backend, name, refuse)
 
     def up(self) -> None:
-        for name in ("get", "put", "swap", "delete", "record", "recall", "counts"):
+        for name in ("take", "give", "put", "delete", "add", "counts"):
             delattr(self.backend, name)
         super().up()
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from sfnrun.cache.backend import Asked, Batch, TooLarge, Unavailable
+from sfnrun.cache.backend import ALWAYS, Answer, Asked, Taken, TooLarge, Unavailable
 from sfnrun.cache.backends import open_backend
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memcached import MemcachedBackend
 from sfnrun.cache.backends.memory import MemoryBackend
 from sfnrun.cache.backends.redis import RedisBackend
 from sfnrun.cache.entry import Entry, Unreadable, decode, encode, head
+from sfnrun.cache.store import Store
 from sfnrun.config import CacheSettings
 from sfnrun.errors import UsageError
 from sfnrun.payload import dumps
@@ -37,69 +38,130 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_what_is_put_is_got(place):
     backend = place.backend
-    assert backend.get(KEY) is None
+    assert backend.take(KEY).value is None
     for value in (b"", b"x", bytes(range(256)) * 4, b"y" * 200_000):
         backend.put(KEY, value, 60)
-        assert backend.get(KEY) == value
+        assert backend.take(KEY).value == value
     backend.delete(KEY)
     backend.delete(KEY)
-    assert backend.get(KEY) is None
+    assert backend.take(KEY).value is None
 
 
-def test_swap_stores_only_over_what_was_seen(place):
-    backend = place.backend
-    first, second = (encode(Entry("value", "T", "S", 0, at, id=str(at)), "1") for at in (1, 2))
-    assert backend.swap(KEY, None, first, None)
-    assert not backend.swap(KEY, None, second, None)
-    assert not backend.swap(KEY, head(second), second, None)
-    assert backend.get(KEY) == first
-    assert backend.swap(KEY, head(first), second, 60)
-    assert backend.get(KEY) == second
+def entry(n: int, expires_at: int | None = None) -> bytes:
+    return encode(Entry("value", "T", "S", 0, n, expires_at, id=str(n)), "1")
 
 
-def test_of_many_swaps_at_once_one_succeeds(place):
-    entries = [encode(Entry("value", "T", "S", 0, n, id=str(n)), "1") for n in range(8)]
+def test_an_answer_is_stored_only_over_what_was_seen(place):
+    backend, first, second = place.backend, entry(1), entry(2)
+    assert backend.give(KEY, "", Answer(None, first, None))
+    assert not backend.give(KEY, "", Answer(None, second, None))
+    assert not backend.give(KEY, "", Answer(head(second), second, None))
+    assert backend.take(KEY).value == first
+    assert backend.give(KEY, "", Answer(head(first), second, 60))
+    assert backend.take(KEY).value == second
+
+
+def test_of_many_answers_at_once_one_is_stored(place):
+    entries = [entry(n) for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda entry: place.backend.swap(KEY, None, entry, None), entries))
+        won = list(pool.map(lambda each: place.backend.give(KEY, "", Answer(None, each, None)), entries))
     assert sum(won) == 1
-    assert place.backend.get(KEY) == entries[won.index(True)]
+    assert place.backend.take(KEY).value == entries[won.index(True)]
+
+
+def test_the_lease_is_for_what_is_not_there_or_dead(place):
+    backend, dies_at_5 = place.backend, entry(1, expires_at=5)
+    assert backend.take(KEY) == Taken(None)
+    taken = backend.take(KEY, dead=5)
+    assert taken.lease is not None
+    assert backend.give(KEY, taken.lease, Answer(None, dies_at_5, None))
+    assert backend.take(KEY, dead=4) == Taken(dies_at_5)
+    for dead in (5, ALWAYS):
+        taken = backend.take(KEY, dead=dead)
+        assert taken.value == dies_at_5
+        assert taken.lease is not None
+        assert not backend.give(KEY, taken.lease)
+    backend.put(KEY, b"not ours", None)
+    taken = backend.take(KEY, dead=0)
+    assert taken.lease is not None
+    backend.give(KEY, taken.lease)
+
+
+def test_a_lease_is_had_once(place):
+    backend = place.backend
+    if isinstance(backend, MemoryBackend):
+        assert backend.take(KEY, dead=0).lease == ""  # nobody else can have it
+        return
+    lease = backend.take(KEY, dead=0).lease
+    assert backend.take(KEY, dead=ALWAYS).lease is None
+    backend.give(KEY, lease, Answer(None, entry(1), None))
+    again = backend.take(KEY, dead=ALWAYS).lease
+    assert again is not None
+    backend.give(KEY, again)
+
+
+def test_an_empty_place_is_claimed_with_its_lease(place):
+    backend, claim, answer = place.backend, encode(Entry("gone", "T", "", 0, 0), "null"), entry(1)
+    lease = backend.take(KEY, dead=0, claim=claim).lease
+    assert backend.take(KEY).value == claim
+    assert backend.give(KEY, lease, Answer(head(claim), answer, None))
+    lease = backend.take(KEY, dead=ALWAYS, claim=claim).lease
+    assert backend.take(KEY).value == answer
+    backend.give(KEY, lease)
+
+
+def test_a_mark_is_read_in_the_same_trip(place):
+    backend = place.backend
+    backend.put("gen-x", b"5", None)
+    backend.put(KEY, entry(1), None)
+    assert backend.take(KEY, mark="gen-x") == Taken(entry(1), b"5")
+    assert backend.take(OTHER, mark="gen-x", dead=0).mark == b"5"
 
 
 def test_counters_add_up_from_many_threads(place):
     def add(n: int) -> None:
-        batch = Batch({("Get Price/ä", "hits"): 1, ("Get Price/ä", "saved_ms"): n}, {f"{n:040x}": Asked("T", n)})
-        place.backend.record(batch)
-        assert not batch.counts
-        assert not batch.asked
+        counts = {("Get Price/ä", "hits"): 1, ("Get Price/ä", "saved_ms"): n}
+        place.backend.add(counts)
+        assert not counts
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(100)))
     assert place.backend.counts() == {("Get Price/ä", "hits"): 100, ("Get Price/ä", "saved_ms"): 4950}
 
 
-def test_recall_knows_what_was_asked(place):
+def test_what_was_stored_is_remembered_when_it_is_gone(place):
     backend = place.backend
-    backend.record(Batch({}, {KEY: Asked("T", 5), OTHER: Asked("T", None)}))
-    assert backend.recall("T", KEY) == (True, ("T", 5))
-    assert backend.recall("T", OTHER) == (True, ("T", None))
-    assert backend.recall("T", "c" * 40) == (True, None)
-    assert backend.recall("U", "c" * 40) == (False, None)
+
+    def remembered(key: str, task: str) -> tuple:
+        taken = backend.take(key, task, dead=0)
+        backend.give(key, taken.lease)
+        return taken.known, taken.asked
+
+    assert remembered(KEY, "T") == (False, None)
+    backend.put(KEY, entry(1), None, Asked("T", 5))
+    assert backend.give(OTHER, "", Answer(None, entry(2), None, Asked("T", None)))
+    backend.delete(KEY)
+    backend.delete(OTHER)
+    assert remembered(KEY, "T") == (True, ("T", 5))
+    assert remembered(OTHER, "T") == (True, ("T", None))
+    assert remembered("c" * 40, "T") == (True, None)
+    assert remembered("c" * 40, "U") == (False, None)
 
 
 def test_scan_and_clear_see_entries_and_nothing_else(place):
     backend = place.backend
-    backend.put(KEY, b"1", None)
+    backend.put(KEY, b"1", None, Asked("T", 5))
     backend.put(OTHER, b"2", None)
     backend.put("gen-x", b"3", None)
-    backend.record(Batch({("T", "hits"): 1}, {KEY: Asked("T", 5)}))
-    lease = backend.lease(KEY)
+    backend.add({("T", "hits"): 1})
+    lease = backend.take("c" * 40, dead=0).lease
     assert dict(backend.scan()) == {KEY: b"1", OTHER: b"2"}
-    lease.release()
+    backend.give("c" * 40, lease)
     backend.clear()
     assert dict(backend.scan()) == {}
-    assert backend.get("gen-x") is None
+    assert backend.take("gen-x").value is None
     assert backend.counts() == {}
-    assert backend.recall("T", KEY) == (False, None)
+    assert not backend.take(KEY, "T", dead=0).known
 
 
 def test_what_stays_after_a_restart(place):
@@ -107,17 +169,17 @@ def test_what_stays_after_a_restart(place):
     backend = place.backend
     backend.put(KEY, b"1", None)
     if isinstance(backend, MemoryBackend):
-        assert MemoryBackend().get(KEY) is None
+        assert MemoryBackend().take(KEY).value is None
     elif isinstance(backend, DiskBackend):
         again = DiskBackend(backend.folder)
-        assert again.get(KEY) == b"1"
+        assert again.take(KEY).value == b"1"
         again.close()
     else:
         place.server.kill()
         place.server.start()
-        assert backend.get(KEY) is None  # and the broken connection is not noticed
+        assert backend.take(KEY).value is None  # and the broken connection is not noticed
         backend.put(KEY, b"2", None)
-        assert backend.get(KEY) == b"2"
+        assert backend.take(KEY).value == b"2"
 
 
 def test_a_hung_server_costs_its_timeout_once(place_of):
@@ -127,19 +189,19 @@ def test_a_hung_server_costs_its_timeout_once(place_of):
         place.server.hang()
         began = time.monotonic()
         with pytest.raises(Unavailable, match=r"timed out|Timeout"):
-            place.backend.get(KEY)
+            place.backend.take(KEY)
         first = time.monotonic() - began
         assert 0.15 < first < 1.5
         began = time.monotonic()
         for _ in range(100):
             with pytest.raises(Unavailable):
-                place.backend.get(KEY)
+                place.backend.take(KEY)
         assert time.monotonic() - began < 5  # the breaker is open, or it would be 20
         place.server.wake()
         with pytest.raises(Unavailable):
-            place.backend.get(KEY)
+            place.backend.take(KEY)
         place.clock.seconds += 1
-        assert place.backend.get(KEY) == b"1"
+        assert place.backend.take(KEY).value == b"1"
 
 
 # -- addresses -------------------------------------------------------------------------------------------------------
@@ -182,11 +244,11 @@ def test_a_password_is_used(server):
     told = f"redis://:sesame@127.0.0.1:{running.port}/0"
     backend = open_backend(CacheSettings(told))
     backend.put(KEY, b"1", None)
-    assert backend.get(KEY) == b"1"
+    assert backend.take(KEY).value == b"1"
     backend.close()
     backend = open_backend(CacheSettings(f"redis://127.0.0.1:{running.port}/0"))
     with pytest.raises(Unavailable, match=r"[Aa]uth"):
-        backend.get(KEY)
+        backend.take(KEY)
     backend.close()
 
 
@@ -197,10 +259,10 @@ def test_prefixes_keep_projects_apart(kind, server):
     one, two = (open_backend(each) for each in settings)
     one.put(KEY, b"1", None)
     two.put(KEY, b"2", None)
-    assert (one.get(KEY), two.get(KEY)) == (b"1", b"2")
+    assert (one.take(KEY).value, two.take(KEY).value) == (b"1", b"2")
     assert dict(two.scan()) == {KEY: b"2"}
     two.clear()
-    assert (one.get(KEY), two.get(KEY)) == (b"1", None)
+    assert (one.take(KEY).value, two.take(KEY).value) == (b"1", None)
     one.close()
     two.close()
 
@@ -245,12 +307,12 @@ def test_a_planted_pickle_is_not_opened(tmp_path):
     planted(folder, key="c" * 40, raw=1, mode=4, filename="bomb.val", store_time=now, access_time=now)
     planted(folder, key=bomb, raw=0, mode=1, value=b"1", store_time=now, access_time=now)
     backend = DiskBackend(folder)
-    assert backend.get(KEY) == b""
-    assert backend.get("c" * 40) == b""
-    assert not backend.swap(KEY, None, b"x", None)
+    assert backend.take(KEY).value == b""
+    assert backend.take("c" * 40).value == b""
+    assert not backend.give(KEY, "", Answer(None, b"x", None))
     assert dict(backend.scan())[OTHER] == b"1"
     backend.put(KEY, b"2", None)
-    assert backend.get(KEY) == b"2"
+    assert backend.take(KEY).value == b"2"
     backend.clear()
     backend.close()
     assert not trace.exists()
@@ -265,7 +327,7 @@ def test_planted_file_names_lead_nowhere(filename, tmp_path):
     DiskBackend(folder).put(OTHER, b"1", None)
     planted(folder, key=KEY, raw=1, mode=2, filename=filename, store_time=1.0, access_time=1.0)
     backend = DiskBackend(folder)
-    assert backend.get(KEY) == b""
+    assert backend.take(KEY).value == b""
     backend.put(KEY, b"2", None)
     backend.clear()
     backend.close()
@@ -280,10 +342,10 @@ def test_settings_of_others_are_refused(tmp_path):
     connection.close()
     backend = DiskBackend(tmp_path)
     with pytest.raises(Unavailable, match="settings of another program: get"):
-        backend.get(OTHER)
+        backend.take(OTHER)
     backend.clear()
     backend.put(OTHER, b"2", None)
-    assert backend.get(OTHER) == b"2"
+    assert backend.take(OTHER).value == b"2"
     backend.close()
 
 
@@ -292,10 +354,10 @@ def test_a_broken_database_is_out_of_reach_until_cleared(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     backend = DiskBackend(tmp_path)
     with pytest.raises(Unavailable, match="not a database"):
-        backend.get(KEY)
+        backend.take(KEY)
     backend.clear()
     backend.put(KEY, b"1", None)
-    assert backend.get(KEY) == b"1"
+    assert backend.take(KEY).value == b"1"
     assert (tmp_path / "notes.txt").read_text() == "mine"
     backend.close()
 
@@ -352,12 +414,12 @@ def test_bounded_and_the_least_used_go_first(kind, eviction, survivor, tmp_path)
         backend.put(key, b"x" * 40_000, None)
     for name, times in (("used often", 9), ("used last", 1)):
         for _ in range(times):
-            backend.get(keys[name])
+            backend.take(keys[name])
     for n in range(100, 140):
         if eviction == "lru":
-            backend.get(keys["used last"])
+            backend.take(keys["used last"])
         backend.put(f"{n:040x}", b"x" * 40_000, None)
-    assert backend.get(keys[survivor]) is not None
+    assert backend.take(keys[survivor]).value is not None
     assert len(dict(backend.scan())) < 20
     facts = backend.facts()
     assert facts.evictions >= 25
@@ -428,8 +490,10 @@ def test_a_replica_that_is_behind_is_a_stale_read(server, tmp_path):
     while b"master_link_status:up" not in replica_info(replica.port):
         assert time.monotonic() < until
     world.price("a")
-    while world.ask("GetPrice", {"sku": "a"}).note["outcome"] != "hit":  # asynchronous, that is the point
+    copied = Store(RedisBackend(port=replica.port))
+    while not list(copied.scan()):  # asynchronous, that is the point
         assert time.monotonic() < until
+    copied.close()
     replica.say(b"REPLICAOF NO ONE")  # cut off, as if its link were slow
     world.now += 1000
     assert world.ask("PutPrice", {"sku": "a", "price": 6}).note["outcome"] == "store"
@@ -458,13 +522,13 @@ def test_memcached_takes_large_values_that_can_be_compressed(server):
     value = encode(entry, dumps(["the same again"] * 200_000))
     assert len(value) > 3_000_000
     backend.put(KEY, value, None)
-    assert backend.get(KEY) == value
-    assert backend.swap(KEY, head(value), b"x", None)
+    assert backend.take(KEY).value == value
+    assert backend.give(KEY, "", Answer(head(value), b"x", None))
     with pytest.raises(TooLarge, match="1 MB"):
         backend.put(KEY, os.urandom(1_100_000), None)
     backend.put(KEY, b"zgarbage", None)
     with pytest.raises(Unreadable):
-        decode(backend.get(KEY))
+        decode(backend.take(KEY).value)
     backend.close()
 
 

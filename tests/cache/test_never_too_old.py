@@ -36,14 +36,14 @@ class FaultyBackend(MemoryBackend):
             raise Unavailable("lost on the way back")
         return result
 
-    def get(self, *arguments):
-        return self._either(super().get, *arguments)
+    def take(self, *arguments):
+        return self._either(super().take, *arguments)
+
+    def give(self, *arguments):
+        return self._either(super().give, *arguments)
 
     def put(self, *arguments):
         return self._either(super().put, *arguments)
-
-    def swap(self, *arguments):
-        return self._either(super().swap, *arguments)
 
 
 @dataclass

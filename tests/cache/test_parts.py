@@ -45,7 +45,7 @@ def test_what_is_written_is_read(value, name, expires_at, code):
     entry = Entry("value", "T", "S", 1, 2, expires_at, code=code, question=dumps(name), id="x")
     data = encode(entry, dumps(value))
     assert decode(data) == (entry, dumps(value))
-    assert json.loads(data)[5] == json.loads(dumps(value))  # an entry is JSON that anybody can read
+    assert json.loads(data)[6] == json.loads(dumps(value))  # an entry is JSON that anybody can read
 
 
 def test_the_text_comes_out_as_it_went_in():
@@ -75,7 +75,7 @@ def test_a_right_checksum_does_not_make_it_ours(member):
     from sfnrun.cache import entry as module
 
     meta = json.dumps({**msgspec.to_builtins(Entry("value", "T", "S", 1, 2)), member[0]: member[1]}).encode()
-    rest = b'",%8d,%b,%b]' % (len(meta), meta, b"1")
+    rest = b'",%15d,%8d,%b,%b]' % (0, len(meta), meta, b"1")
     with pytest.raises(Unreadable, match="foreign"):
         decode(module._OPENING + module._sum(rest) + rest)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sfnrun.cache.backend import ALWAYS
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memcached import MemcachedBackend
 from sfnrun.cache.backends.memory import MemoryBackend
@@ -17,6 +18,7 @@ from sfnrun.cache.backends.redis import RedisBackend
 from .conftest import Server
 from .world import World
 
+KEY = "a" * 40
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -126,10 +128,11 @@ def backend_of(kind: str, where: str):
 
 def one_process(kind: str, where: str) -> None:
     """Hold the lease of a key, say so, and live until told otherwise."""
-    lease = backend_of(kind, where).lease("a" * 40)
+    backend = backend_of(kind, where)
+    lease = backend.take(KEY, dead=ALWAYS).lease
     print("held" if lease else "refused", flush=True)
     if sys.stdin.readline() == "release\n":
-        lease.release()
+        backend.give(KEY, lease)
         print("released", flush=True)
 
 
@@ -168,10 +171,10 @@ def test_one_process_waits_for_the_other(shared, tmp_path):
 
     world.caching.pause = pause
     try:
-        lease = world.caching.lease("a" * 40)
+        lease = world.caching.patiently(lambda: backend.take(KEY, dead=ALWAYS).lease)
         assert lease is not None
         assert sum(pauses) > 2
-        lease.release()
+        backend.give(KEY, lease)
     finally:
         end(owner)
         backend.close()
@@ -181,14 +184,14 @@ def test_a_dead_process_holds_nothing(shared):
     backend = backend_of(*shared)
     owner = start(*shared)
     try:
-        assert backend.lease("a" * 40) is None
+        assert backend.take(KEY, dead=ALWAYS).lease is None
     finally:
         end(owner)
     until = time.monotonic() + 5
-    while (lease := backend.lease("a" * 40)) is None:
+    while (lease := backend.take(KEY, dead=ALWAYS).lease) is None:
         assert time.monotonic() < until, "a dead owner still holds the key"
         time.sleep(0.01)
-    lease.release()
+    backend.give(KEY, lease)
     backend.close()
 
 
@@ -207,8 +210,8 @@ def test_an_owner_that_hangs_is_not_waited_for_for_ever(tmp_path):
     key = next(iter([world.ask("GetPrice", {"sku": "a"}).note["key"]]))
     stored = next(stored for stored in world.store.scan() if stored.key.startswith(key))
     backend.delete(stored.key)
-    lease = backend.lease(stored.key)
+    lease = backend.take(stored.key, dead=ALWAYS).lease
     assert world.ask("GetPrice", {"sku": "a"}).note["outcome"] == "miss"
     assert 30 <= sum(waited) < 31
-    lease.release()
+    backend.give(stored.key, lease)
     backend.close()

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -22,9 +22,9 @@ from typing import Any
 
 import diskcache
 
-from sfnrun.cache.backend import Asked, Batch, Facts, Lease, Recalled, TooLarge, Unavailable, is_entry_key
+from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
 from sfnrun.cache.breaker import Breaker
-from sfnrun.cache.entry import head
+from sfnrun.cache.entry import head, is_dead
 
 try:
     import fcntl
@@ -38,6 +38,8 @@ _READS_WRITE_NOTHING = "least-recently-stored"
 _FILE_NAME = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 _REMEMBERED = 100_000
 _USES_HELD = 10_000
+# How long the mark that an answer is on its way must outlive any handler.
+_CLAIM_SECONDS = 3600.0
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS Tally (task TEXT, name TEXT, value INTEGER, PRIMARY KEY (task, name))",
     "CREATE TABLE IF NOT EXISTS Asked (key TEXT PRIMARY KEY, task TEXT, expires_at INTEGER)",
@@ -133,29 +135,68 @@ class DiskBackend:
         self._locks = _locks(str(self.folder.resolve()))
         return cache
 
-    def get(self, key: str) -> bytes | None:
+    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
         with self._breaker:  # without the ceremony of _open: this is what a hit costs
-            value: bytes | None = self._open_now().get(key)
+            cache = self._open_now()
+            value = self._get(cache, key)
+            marked = self._get(cache, mark) if mark else None
+            if dead is None or not is_dead(value, dead):
+                return Taken(value, marked)
+            if not self._locks.take(key):
+                return Taken(value, marked)
+            try:
+                return self._taken(cache, key, task, marked, claim)
+            except BaseException:
+                self._locks.drop(key)
+                raise
+
+    def _get(self, cache: Any, key: str) -> bytes | None:
+        value: bytes | None = cache.get(key)
         if value is not None:
             self._used[key] = (time.time(), self._used.pop(key, (0.0, 0))[1] + 1)
         return value
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None) -> None:
-        self._refuse_too_large(value)
-        with self._open() as cache:
-            cache.set(key, value, expire=keep_seconds)
-            self._cull(cache, len(value))
+    def _taken(self, cache: Any, key: str, task: str, marked: bytes | None, claim: bytes) -> Taken:
+        """What is there now that we have the lease: another process may have stored it since."""
+        if claim:
+            with cache.transact():
+                value = cache.get(key)
+                if value is None:
+                    cache.set(key, claim, expire=_CLAIM_SECONDS)
+        else:
+            value = cache.get(key)
+        if value is not None:
+            return Taken(value, marked, key)
+        rows = cache._sql("SELECT task, expires_at FROM Asked WHERE key = ?", (key,)).fetchall()
+        known = rows or cache._sql("SELECT 1 FROM Asked WHERE task = ? LIMIT 1", (task,)).fetchall()
+        return Taken(None, marked, key, bool(known), Asked(*rows[0]) if rows else None)
 
-    def swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
-        self._refuse_too_large(value)
+    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+        try:
+            return answer is not None and self._swap(key, answer)
+        finally:
+            if lease:
+                self._locks.drop(key)
+
+    def _swap(self, key: str, answer: Answer) -> bool:
+        self._refuse_too_large(answer.value)
         with self._open() as cache:
             with cache.transact():
                 there = cache.get(key)
-                if (None if there is None else head(there)) != seen:
+                if (None if there is None else head(there)) != answer.seen:
                     return False
-                cache.set(key, value, expire=keep_seconds)
-            self._cull(cache, len(value))
+                cache.set(key, answer.value, expire=answer.keep_seconds)
+                _remember(cache, key, answer.asked)
+            self._cull(cache, len(answer.value))
             return True
+
+    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
+        self._refuse_too_large(value)
+        with self._open() as cache:
+            with cache.transact():
+                cache.set(key, value, expire=keep_seconds)
+                _remember(cache, key, asked)
+            self._cull(cache, len(value))
 
     def _refuse_too_large(self, value: bytes) -> None:
         if len(value) > self._limit:
@@ -191,10 +232,6 @@ class DiskBackend:
         with self._open() as cache:
             cache.delete(key)
 
-    def lease(self, key: str) -> Lease | None:
-        with self._open():
-            return self._locks.take(key)
-
     def scan(self) -> Iterator[tuple[str, bytes]]:
         with self._open() as cache:
             for key in cache.iterkeys():
@@ -202,26 +239,15 @@ class DiskBackend:
                 if value is not None:
                     yield key, value
 
-    def record(self, batch: Batch) -> None:
+    def add(self, counts: dict[tuple[str, str], int]) -> None:
         with self._open() as cache, cache.transact():
-            _add(cache, batch.counts)
-            cache._con.executemany(
-                "INSERT OR REPLACE INTO Asked VALUES (?, ?, ?)",
-                [(key, asked.task, asked.expires_at) for key, asked in batch.asked.items()],
-            )
+            _add(cache, counts)
             cache._sql("DELETE FROM Asked WHERE rowid <= (SELECT MAX(rowid) FROM Asked) - ?", (_REMEMBERED,))
             if len(self._used) > _USES_HELD:
                 self._write_uses(cache)
-        batch.counts.clear()
-        batch.asked.clear()
+        counts.clear()
 
-    def recall(self, task: str, key: str) -> Recalled:
-        with self._open() as cache:
-            rows = cache._sql("SELECT task, expires_at FROM Asked WHERE key = ?", (key,)).fetchall()
-            known = rows or cache._sql("SELECT 1 FROM Asked WHERE task = ? LIMIT 1", (task,)).fetchall()
-        return Recalled(bool(known), Asked(*rows[0]) if rows else None)
-
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def counts(self) -> Counts:
         with self._open() as cache:
             rows = cache._sql("SELECT task, name, value FROM Tally WHERE task <> ''").fetchall()
         return {(task, name): value for task, name, value in rows}
@@ -258,7 +284,12 @@ class DiskBackend:
         self._opened = None
 
 
-def _add(cache: Any, counts: Mapping[tuple[str, str], int]) -> None:
+def _remember(cache: Any, key: str, asked: Asked | None) -> None:
+    if asked is not None:
+        cache._sql("INSERT OR REPLACE INTO Asked VALUES (?, ?, ?)", (key, asked.task, asked.expires_at))
+
+
+def _add(cache: Any, counts: Counts) -> None:
     cache._con.executemany(
         "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (task, name) DO UPDATE SET value = value + excluded.value",
         [(task, name, count) for (task, name), count in counts.items() if count],
@@ -287,15 +318,15 @@ class _Locks:
         self._held: set[int] = set()
         self._process = os.getpid()
 
-    def take(self, key: str) -> Lease | None:
-        place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
+    def take(self, key: str) -> bool:
+        place = _place(key)
         with self._guard:
             if self._process != os.getpid():  # locks are not inherited by a fork
                 self._process, self._held = os.getpid(), set()
             if place in self._held or not self._lock(place):
-                return None
+                return False
             self._held.add(place)
-        return _DiskLease(self, place)
+        return True
 
     def _lock(self, place: int) -> bool:
         if fcntl is None:
@@ -306,20 +337,16 @@ class _Locks:
             return False
         return True
 
-    def drop(self, place: int) -> None:
+    def drop(self, key: str) -> None:
+        place = _place(key)
         with self._guard:
             self._held.discard(place)
             if fcntl is not None:
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
 
-class _DiskLease:
-    def __init__(self, locks: _Locks, place: int) -> None:
-        self._locks = locks
-        self._place = place
-
-    def release(self) -> None:
-        self._locks.drop(self._place)
+def _place(key: str) -> int:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
 
 
 @cache

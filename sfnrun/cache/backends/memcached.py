@@ -15,7 +15,7 @@ import re
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -24,10 +24,10 @@ from pymemcache import MemcacheError, PooledClient
 from pymemcache.client.rendezvous import RendezvousHash
 from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
 
-from sfnrun.cache.backend import Asked, Batch, Facts, Lease, Recalled, TooLarge, Unavailable, is_entry_key
+from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
 from sfnrun.cache.breaker import Breaker
-from sfnrun.cache.entry import head
-from sfnrun.cache.lease import Keeper, TokenLease
+from sfnrun.cache.entry import head, is_dead
+from sfnrun.cache.lease import Keeper
 
 __all__ = ["MemcachedBackend"]
 
@@ -40,6 +40,8 @@ _PACKED = b"z"
 _LONGEST_KEY = 250
 _MONTH = 30 * 86_400
 _ADMIN_TIMEOUT = 5.0
+# How long the mark that an answer is on its way must outlive any handler.
+_CLAIM_SECONDS = 3600.0
 _REMEMBER_SECONDS = 7 * 86_400
 _STALE_CONNECTION = (MemcacheUnexpectedCloseError, ConnectionResetError, BrokenPipeError)
 
@@ -110,21 +112,67 @@ class MemcachedBackend:
         name = self._prefix + key
         return name if _is_plain(name) else self._prefix + _hash(key)
 
-    def get(self, key: str) -> bytes | None:
+    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
+        value, marked = self._get(key), self._get(mark) if mark else None
+        if dead is None or not is_dead(value, dead):
+            return Taken(value, marked)
+        name, token = self._name(f"lease:{key}"), os.urandom(8).hex()
+        if not self._call(name, lambda calls: calls.add(name, token.encode(), expire=self._lease_seconds)):
+            return Taken(value, marked)
+        try:
+            taken = self._taken(key, task, marked, token, claim)
+        except BaseException:
+            self._if_ours(name, token, expire=-1)
+            raise
+        self._keeper.hold(name, token)
+        return taken
+
+    def _taken(self, key: str, task: str, marked: bytes | None, token: str, claim: bytes) -> Taken:
+        """What is there now that we have the lease: another process may have stored it since."""
+        value = self._get(key)
+        while value is None and claim and not self._swap(key, None, claim, _CLAIM_SECONDS):
+            value = self._get(key)
+        if value is not None:
+            return Taken(value, marked, token)
+        asked = self._get(f"asked:{key}")
+        if asked is not None:
+            return Taken(None, marked, token, True, Asked(*json.loads(asked)))
+        return Taken(None, marked, token, self._get(f"task:{_hash(task)}") is not None)
+
+    def _get(self, key: str) -> bytes | None:
         name = self._name(key)
         return _unpack(self._call(name, lambda calls: calls.get(name)))
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None) -> None:
+    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+        try:
+            stored = answer is not None and self._swap(key, answer.seen, answer.value, answer.keep_seconds)
+            if stored and answer is not None:
+                self._remember(key, answer.asked)
+            return stored
+        finally:
+            if lease:
+                name = self._name(f"lease:{key}")
+                self._keeper.drop(name)
+                # cas with an expiry in the past deletes it, and only if it still is ours.
+                self._if_ours(name, lease, expire=-1)
+
+    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
         name, packed = self._name(key), _pack(value)
         self._call(name, lambda calls: calls.set(name, packed, expire=_expire(keep_seconds)))
+        self._remember(key, asked)
 
-    def swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
+    def _remember(self, key: str, asked: Asked | None) -> None:
+        if asked is not None:
+            self.put(f"asked:{key}", json.dumps(asked).encode(), _REMEMBER_SECONDS)
+            self.put(f"task:{_hash(asked.task)}", b"1", _REMEMBER_SECONDS)
+
+    def _swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
         name, packed, expire = self._name(key), _pack(value), _expire(keep_seconds)
 
         def swap(calls: Any) -> bool:
+            if seen is None:
+                return bool(calls.add(name, packed, expire=expire))
             there, ticket = calls.gets(name)
-            if there is None:
-                return seen is None and bool(calls.add(name, packed, expire=expire))
             return head(_unpack(there) or b"") == seen and bool(calls.cas(name, packed, ticket, expire=expire))
 
         return self._call(name, swap)
@@ -132,16 +180,6 @@ class MemcachedBackend:
     def delete(self, key: str) -> None:
         name = self._name(key)
         self._call(name, lambda calls: calls.delete(name))
-
-    def lease(self, key: str) -> Lease | None:
-        name, token = self._name(f"lease:{key}"), os.urandom(8).hex()
-        if not self._call(name, lambda calls: calls.add(name, token.encode(), expire=self._lease_seconds)):
-            return None
-        return TokenLease(name, token, self._keeper, self._give_back)
-
-    def _give_back(self, name: str, token: str) -> None:
-        # cas with an expiry in the past deletes it, and only if it still is ours.
-        self._if_ours(name, token, expire=-1)
 
     def _renew(self, name: str, token: str) -> None:
         with suppress(Unavailable):  # it runs out; at worst another process calls too
@@ -158,7 +196,7 @@ class MemcachedBackend:
     def scan(self) -> Iterator[tuple[str, bytes]]:
         for name in self._names():
             key = name[len(self._prefix) :]
-            value = self.get(key) if is_entry_key(key) else None
+            value = self._get(key) if is_entry_key(key) else None
             if value is not None:
                 yield key, value
 
@@ -169,14 +207,10 @@ class MemcachedBackend:
                 if name.startswith(self._prefix) and self._node(name) is node:
                     yield name
 
-    def record(self, batch: Batch) -> None:
-        for (task, name), count in list(batch.counts.items()):
-            self._add(self._name(f"count:{quote(task, safe='')}:{name}"), count)
-            del batch.counts[task, name]
-        for key, asked in list(batch.asked.items()):
-            self.put(f"asked:{key}", json.dumps(asked).encode(), _REMEMBER_SECONDS)
-            self.put(f"task:{_hash(asked.task)}", b"1", _REMEMBER_SECONDS)
-            del batch.asked[key]
+    def add(self, counts: dict[tuple[str, str], int]) -> None:
+        for (task, name), number in list(counts.items()):
+            self._add(self._name(f"count:{quote(task, safe='')}:{name}"), number)
+            del counts[task, name]
 
     def _add(self, name: str, count: int) -> None:
         def add(calls: Any) -> None:
@@ -185,18 +219,12 @@ class MemcachedBackend:
 
         self._call(name, add)
 
-    def recall(self, task: str, key: str) -> Recalled:
-        found = self.get(f"asked:{key}")
-        if found is not None:
-            return Recalled(True, Asked(*json.loads(found)))
-        return Recalled(self.get(f"task:{_hash(task)}") is not None)
-
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def counts(self) -> Counts:
         start = f"{self._prefix}count:"
         counts: dict[tuple[str, str], int] = {}
         for full in self._names():
             task, colon, name = full[len(start) :].partition(":")
-            value = self.get(full[len(self._prefix) :]) if full.startswith(start) and colon else None
+            value = self._get(full[len(self._prefix) :]) if full.startswith(start) and colon else None
             if value is not None:
                 counts[unquote(task), name] = int(value)
         return counts

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from sfnrun.cache.backend import Asked, Batch, Facts, Recalled, TooLarge, is_entry_key
-from sfnrun.cache.entry import head
+from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, is_entry_key
+from sfnrun.cache.entry import head, is_dead
 
 __all__ = ["MemoryBackend"]
 
-
 # How many keys are remembered for the sake of a later miss's reason.
 _REMEMBERED = 100_000
-
-
-class _Free:
-    """A lease where no other process can be in the way."""
-
-    def release(self) -> None:
-        return None
-
-
-_FREE = _Free()
 
 
 class MemoryBackend:
@@ -47,25 +36,36 @@ class MemoryBackend:
         self._size = 0
         self._evictions = 0
 
-    def get(self, key: str) -> bytes | None:
+    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
+        """The lease is always free: among the threads of a process the flights see to it."""
         with self._lock:
-            value = self._values.pop(key, None)
-            if value is not None:
-                self._values[key] = value
-                self._uses[key] += 1
-            return value
+            value, marked = self._get(key), self._get(mark) if mark else None
+            if dead is None or not is_dead(value, dead):
+                return Taken(value, marked)
+            if value is None and claim:
+                self._put(key, claim)
+            return Taken(value, marked, "", task in self._tasks, self._asked.get(key))
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None) -> None:
-        with self._lock:
-            self._put(key, value)
+    def _get(self, key: str) -> bytes | None:
+        value = self._values.pop(key, None)
+        if value is not None:
+            self._values[key] = value
+            self._uses[key] += 1
+        return value
 
-    def swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
+    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
         with self._lock:
             there = self._values.get(key)
-            if (None if there is None else head(there)) != seen:
+            if answer is None or (None if there is None else head(there)) != answer.seen:
                 return False
-            self._put(key, value)
+            self._put(key, answer.value)
+            self._remember(key, answer.asked)
             return True
+
+    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
+        with self._lock:
+            self._put(key, value)
+            self._remember(key, asked)
 
     def _put(self, key: str, value: bytes) -> None:
         if len(value) > self._limit:
@@ -87,32 +87,30 @@ class MemoryBackend:
             self._size -= len(value)
             del self._uses[key]
 
+    def _remember(self, key: str, asked: Asked | None) -> None:
+        if asked is None:
+            return
+        self._tasks.add(asked.task)
+        self._asked.pop(key, None)
+        self._asked[key] = asked
+        if len(self._asked) > _REMEMBERED:
+            del self._asked[next(iter(self._asked))]
+
     def delete(self, key: str) -> None:
         with self._lock:
             self._remove(key)
-
-    def lease(self, key: str) -> _Free:
-        return _FREE
 
     def scan(self) -> Iterator[tuple[str, bytes]]:
         with self._lock:
             items = list(self._values.items())
         return ((key, value) for key, value in items if is_entry_key(key))
 
-    def record(self, batch: Batch) -> None:
+    def add(self, counts: dict[tuple[str, str], int]) -> None:
         with self._lock:
-            self._counts.update(batch.counts)
-            self._asked.update(batch.asked)
-            self._tasks.update(asked.task for asked in batch.asked.values())
-            for key in list(self._asked)[: max(0, len(self._asked) - _REMEMBERED)]:
-                del self._asked[key]
-            batch.counts.clear()
-            batch.asked.clear()
+            self._counts.update(counts)
+        counts.clear()
 
-    def recall(self, task: str, key: str) -> Recalled:
-        return Recalled(task in self._tasks, self._asked.get(key))
-
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def counts(self) -> Counts:
         return dict(self._counts)
 
     def facts(self) -> Facts:

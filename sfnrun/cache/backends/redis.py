@@ -5,35 +5,74 @@ redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=sfnrun:&replica=HOST:PORT&timeo
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import redis as client
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sfnrun.cache.backend import Asked, Batch, Facts, Lease, Recalled, TooLarge, Unavailable, is_entry_key
+from sfnrun.cache.backend import ALWAYS, Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
 from sfnrun.cache.breaker import Breaker
-from sfnrun.cache.entry import HEAD_LENGTH
-from sfnrun.cache.lease import Keeper, TokenLease
+from sfnrun.cache.entry import EXPIRY, HEAD_LENGTH, is_dead
+from sfnrun.cache.lease import Keeper
 
 __all__ = ["RedisBackend"]
 
 _LARGEST = 512 * 2**20
 _REMEMBERED = 50_000
 _SEPARATOR = b"\x1f"
-_SWAP = """
-if redis.call('GETRANGE', KEYS[1], 0, ARGV[2] - 1) ~= ARGV[1] then return 0 end
-if ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[3]) else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
+# How long the mark that an answer is on its way must outlive any handler.
+_CLAIM_MS = 3_600_000
+_WHATEVER = "*"
+
+
+class _Script:
+    """A script that the server knows by its hash once it was sent there."""
+
+    def __init__(self, text: str, keys: int) -> None:
+        self.text = text.strip()
+        self.keys = keys
+        self.hash = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+_TAKE = _Script(
+    f"""
+local value, mark = unpack(redis.call('MGET', KEYS[1], KEYS[2]))
+local expiry = value and tonumber(string.sub(value, {EXPIRY.start + 1}, {EXPIRY.stop}))
+if expiry and expiry > tonumber(ARGV[1]) then return {{value, mark}} end
+local lease = redis.call('SET', KEYS[3], ARGV[2], 'NX', 'PX', ARGV[3])
+if value or not lease then return {{value, mark, lease}} end
+if ARGV[5] ~= '' then redis.call('SET', KEYS[1], ARGV[5], 'PX', {_CLAIM_MS}) end
+return {{value, mark, lease, redis.call('EXISTS', KEYS[4]), redis.call('ZSCORE', KEYS[4], ARGV[4])}}
+""",
+    keys=4,
+)
+_GIVE = _Script(
+    f"""
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+local seen = ARGV[2] == '{_WHATEVER}' or ARGV[2] == redis.call('GETRANGE', KEYS[1], 0, {HEAD_LENGTH - 1})
+if not seen then return 0 end
+redis.call('SET', KEYS[1], ARGV[3], unpack(ARGV, 6))
+if ARGV[4] ~= '' then
+    redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
+    redis.call('ZREMRANGEBYRANK', KEYS[3], 0, {-_REMEMBERED - 1})
+end
 return 1
-"""
-_GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-_RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+""",
+    keys=3,
+)
+_RELEASE = _Script("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end", keys=1)
+_RENEW = _Script(
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end",
+    keys=1,
+)
 
 
 class _Node:
@@ -48,6 +87,7 @@ class _Node:
             host=host, port=port, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry, **options
         )
         self.breaker = Breaker(f"redis {host}:{port}", (client.RedisError, OSError), clock)
+        self._idle: list[Any] = []  # connections; each is one caller's while it is not in here
 
     @contextmanager
     def guard(self) -> Iterator[Any]:
@@ -55,7 +95,55 @@ class _Node:
             try:
                 yield self.calls
             except client.ResponseError as error:
-                raise Unavailable(f"{self.breaker.name}: {error}") from error
+                raise self._refusal(error) from error
+
+    def call(self, *command: Any) -> Any:
+        """The answer to one command. What redis-py does around its own commands takes longer than the trip itself."""
+        with self.breaker:
+            try:
+                return self._call(command)
+            except client.ResponseError as error:
+                raise self._refusal(error) from error
+
+    def run(self, script: _Script, *keys_and_arguments: Any) -> Any:
+        with self.breaker:
+            try:
+                return self._call(("EVALSHA", script.hash, script.keys, *keys_and_arguments))
+            except client.exceptions.NoScriptError:
+                return self.call("EVAL", script.text, script.keys, *keys_and_arguments)
+            except client.ResponseError as error:
+                raise self._refusal(error) from error
+
+    def _call(self, command: tuple[Any, ...]) -> Any:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.calls.connection_pool.make_connection()
+        try:
+            return _answer(connection, command)
+        except client.ConnectionError:  # of before a restart of the server
+            return _answer(connection, command)
+        finally:
+            self._idle.append(connection)
+
+    def _refusal(self, error: Exception) -> Unavailable:
+        return Unavailable(f"{self.breaker.name}: {error}")
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().disconnect()
+        self.calls.close()
+
+
+def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    except client.ResponseError:
+        raise
+    except BaseException:  # an answer that is not read would be the next command's
+        connection.disconnect()
+        raise
 
 
 class RedisBackend:
@@ -80,47 +168,63 @@ class RedisBackend:
         self._replica = _Node(*replica, timeout, clock, options) if replica else None
         self._lease_ms = round(lease_seconds * 1000)
         self._keeper = Keeper(self._renew, lease_seconds / 3)
-        self._swap, self._give_back_script, self._renew_script = (
-            self._primary.calls.register_script(text) for text in (_SWAP, _GIVE_BACK, _RENEW)
-        )
+        self._tokens = map(f"{os.urandom(8).hex()}-{{}}".format, count())
 
-    def get(self, key: str) -> bytes | None:
-        if self._replica is not None:
-            with suppress(Unavailable), self._replica.guard() as calls:  # the primary has it too
-                return _bytes(calls.get(self._prefix + key))
-        with self._primary.guard() as calls:
-            return _bytes(calls.get(self._prefix + key))
+    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
+        names = (self._prefix + key, self._prefix + mark if mark else "")
+        if self._replica is not None and dead != ALWAYS:
+            with suppress(Unavailable):  # the primary has it too
+                value, marked = self._replica.call("MGET", *names)
+                if not is_dead(value, dead or 0):
+                    return Taken(value, marked)
+        if dead is None:
+            return Taken(*self._primary.call("MGET", *names))
+        lease, token = self._lease(key), next(self._tokens)
+        found = self._primary.run(_TAKE, *names, lease, self._asked(task), dead, token, self._lease_ms, key, claim)
+        return self._taken(found, lease, token, task)
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None) -> None:
+    def _taken(self, found: list[Any], lease: str, token: str, task: str) -> Taken:
+        value, mark, granted, known, expires_at = [*found, None, None, None][:5]
+        if not granted:
+            return Taken(value, mark)
+        self._keeper.hold(lease, token)
+        asked = None if expires_at is None else Asked(task, _whole(float(expires_at)))
+        return Taken(value, mark, token, bool(known), asked)
+
+    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+        name = self._lease(key)
+        self._keeper.drop(name)
+        if answer is None:
+            self._primary.run(_RELEASE, name, lease)
+            return False
+        return self._store(key, lease, answer.seen or b"", answer.value, answer.keep_seconds, answer.asked)
+
+    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
+        self._store(key, "", _WHATEVER, value, keep_seconds, asked)
+
+    def _store(
+        self, key: str, lease: str, seen: bytes | str, value: bytes, keep_seconds: float | None, asked: Asked | None
+    ) -> bool:
         _refuse_too_large(value)
-        with self._primary.guard() as calls:
-            calls.set(self._prefix + key, value, px=_ms(keep_seconds))
+        task, expires_at = ("", "") if asked is None else (asked.task, asked.expires_at or "+inf")
+        names = (self._prefix + key, self._lease(key), self._asked(task))
+        expiry = () if keep_seconds is None else ("PX", max(1, round(keep_seconds * 1000)))
+        return bool(self._primary.run(_GIVE, *names, lease, seen, value, expires_at, key, *expiry))
 
-    def swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
-        _refuse_too_large(value)
-        with self._primary.guard():
-            arguments: list[Any] = [seen or b"", HEAD_LENGTH, value, _ms(keep_seconds) or ""]
-            return bool(self._swap(keys=[self._prefix + key], args=arguments))
+    def _lease(self, key: str) -> str:
+        return f"{self._prefix}lease:{key}"
+
+    def _asked(self, task: str) -> str:
+        return f"{self._prefix}asked:{task}"
+
+    def _renew(self, name: str, token: str) -> None:
+        # If it cannot be renewed it runs out; at worst another process calls too.
+        with suppress(Unavailable):
+            self._primary.run(_RENEW, name, token, self._lease_ms)
 
     def delete(self, key: str) -> None:
         with self._primary.guard() as calls:
             calls.delete(self._prefix + key)
-
-    def lease(self, key: str) -> Lease | None:
-        name, token = f"{self._prefix}lease:{key}", os.urandom(8).hex()
-        with self._primary.guard() as calls:
-            if not calls.set(name, token, nx=True, px=self._lease_ms):
-                return None
-        return TokenLease(name, token, self._keeper, self._give_back)
-
-    def _give_back(self, name: str, token: str) -> None:
-        with self._primary.guard():
-            self._give_back_script(keys=[name], args=[token])
-
-    def _renew(self, name: str, token: str) -> None:
-        # If it cannot be renewed it runs out; at worst another process calls too.
-        with suppress(Unavailable), self._primary.guard():
-            self._renew_script(keys=[name], args=[token, self._lease_ms])
 
     def scan(self) -> Iterator[tuple[str, bytes]]:
         with self._primary.guard() as calls:
@@ -138,33 +242,19 @@ class RedisBackend:
     def _key(self, name: bytes) -> str:
         return name.decode("utf-8", "replace")[len(self._prefix) :]
 
-    def record(self, batch: Batch) -> None:
+    def add(self, counts: dict[tuple[str, str], int]) -> None:
         with self._primary.guard() as calls:
             pipe = calls.pipeline(transaction=True)
-            for (task, name), count in batch.counts.items():
-                pipe.hincrby(f"{self._prefix}counters", task.encode() + _SEPARATOR + name.encode(), count)
-            for key, asked in batch.asked.items():
-                score = math.inf if asked.expires_at is None else asked.expires_at
-                pipe.zadd(f"{self._prefix}asked:{asked.task}", {key: score})
-            for task in {asked.task for asked in batch.asked.values()}:
-                pipe.zremrangebyrank(f"{self._prefix}asked:{task}", 0, -_REMEMBERED - 1)
+            for (task, name), number in counts.items():
+                pipe.hincrby(f"{self._prefix}counters", task.encode() + _SEPARATOR + name.encode(), number)
             pipe.execute()
-        batch.counts.clear()
-        batch.asked.clear()
+        counts.clear()
 
-    def recall(self, task: str, key: str) -> Recalled:
-        with self._primary.guard() as calls:
-            name = f"{self._prefix}asked:{task}"
-            known, expires_at = calls.pipeline(transaction=False).exists(name).zscore(name, key).execute()
-        if expires_at is None:
-            return Recalled(bool(known))
-        return Recalled(True, Asked(task, None if math.isinf(expires_at) else int(expires_at)))
-
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def counts(self) -> Counts:
         with self._primary.guard() as calls:
             found = calls.hgetall(f"{self._prefix}counters")
-        pairs = ((field.decode().partition(_SEPARATOR.decode()), count) for field, count in found.items())
-        return {(task, name): int(count) for (task, _, name), count in pairs}
+        pairs = ((field.decode().partition(_SEPARATOR.decode()), number) for field, number in found.items())
+        return {(task, name): int(number) for (task, _, name), number in pairs}
 
     def facts(self) -> Facts:
         with self._primary.guard() as calls:
@@ -182,15 +272,11 @@ class RedisBackend:
     def close(self) -> None:
         self._keeper.close()
         for node in filter(None, (self._primary, self._replica)):
-            node.calls.close()
+            node.close()
 
 
-def _bytes(value: Any) -> bytes | None:
-    return value if value is None or isinstance(value, bytes) else None
-
-
-def _ms(seconds: float | None) -> int | None:
-    return None if seconds is None else max(1, round(seconds * 1000))
+def _whole(expires_at: float) -> int | None:
+    return None if math.isinf(expires_at) else int(expires_at)
 
 
 def _refuse_too_large(value: bytes) -> None:
