@@ -1,11 +1,11 @@
 """The command line: reads arguments, calls the Python API, and says what happened; every error ends up here.
 
-stdout carries results alone, stderr everything for eyes. Exit codes: 0 succeeded, 1 the execution failed or problems
-were found, 2 wrong usage or unreadable files, 3 a replay diverged, 130 interrupted.
+stdout carries results alone, stderr everything for eyes. What exit codes mean: `EXIT_CODES` in application.py.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import sys
 
@@ -18,6 +18,8 @@ def main() -> None:
     """Run the command line and leave the process with its exit code."""
     # While modules are imported there is no garbage, and looking for it takes a fifth of the start.
     gc.disable()
+    # A handler may crash the interpreter; then the line that did it is on stderr.
+    faulthandler.enable(file=2, all_threads=False)
     code = _run()
     # The interpreter looks once more as it ends, at all that it is about to drop anyway: a tenth of a short run.
     gc.freeze()

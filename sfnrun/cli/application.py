@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["app"]
+__all__ = ["EXIT_CODES", "app"]
 
 _COMMANDS = ("validate", "execute", "resume", "redrive", "stop", "trace", "cache", "schema")
 
@@ -38,10 +38,17 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+EXAMPLE = "Example: [bold]sfnrun execute order.asl.yaml --input order.json[/bold]"
+EXIT_CODES = (
+    "Exit codes: 0 it succeeded; 1 the execution failed, or there are problems; 2 wrong usage, unreadable files, or a "
+    "definition with errors; 3 a replay diverged; 130 interrupted."
+)
+
 app = typer.Typer(
     name="sfnrun",
     cls=_Commands,
     no_args_is_help=True,
+    epilog=f"{EXAMPLE}\n\n{EXIT_CODES}",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",

@@ -17,6 +17,7 @@ app = typer.Typer(
     help="See, clear, fill and carry kept Task results.",
     epilog="Example: [bold]sfnrun cache stats[/bold]",
     rich_markup_mode="rich",
+    add_completion=False,
 )
 
 ConfigFile = Annotated[

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 EXAMPLE = "Example: [bold]sfnrun execute order.asl.yaml --input order.json | jq .total[/bold]"
 
@@ -130,7 +130,7 @@ def execute(
     import sfnrun
     from sfnrun.asl.machines import machine_in
     from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
-    from sfnrun.cli.output import write_result
+    from sfnrun.cli.output import spared_stdout, write_result
     from sfnrun.cli.watching import Watch
     from sfnrun.config import load_config
 
@@ -149,7 +149,7 @@ def execute(
     payload = read_input(input_)
     stepper = _stepper(watch) if step else None
     run = sfnrun.run
-    with watch:
+    with spared_stdout(), watch:
         result = run(
             machine,
             payload,

@@ -52,14 +52,14 @@ def go_on(
     **options: Any,
 ) -> int:
     """Go on with an execution and show it; return the exit code of its end."""
-    from sfnrun.cli.output import write_result
+    from sfnrun.cli.output import spared_stdout, write_result
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.history.file import read
 
     recording = read(path)
     real = recording.start.get("clock") != "virtual"
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not debug, real=real)
-    with watch:
+    with spared_stdout(), watch:
         result = how(path, listener=watch.listener, keep_events=False, interruptible=True, debug=debug, **options)
     watch.close(result, recorded_source(recording))
     if result.output_text is not None:

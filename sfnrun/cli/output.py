@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from sfnrun.errors import UsageError
 
-__all__ = ["write_result", "write_text"]
+__all__ = ["spared_stdout", "write_result", "write_text"]
+
+
+@contextmanager
+def spared_stdout() -> Iterator[None]:
+    """While handlers run, what they and their child processes write to the file descriptor of stdout goes to stderr."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # the shell has closed it: there is nothing to spare
+        yield
+        return
+    try:
+        with suppress(OSError):  # stderr is closed, so there is nowhere else
+            os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def write_result(text: str, path: str | None) -> None:

@@ -9,7 +9,7 @@ from sfnrun.cli.recorded import Folder, Name, folder_of
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 EXAMPLE = "Example: [bold]sfnrun redrive last --from ChargeCard --with corrected.json[/bold]"
 

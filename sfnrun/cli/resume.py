@@ -12,7 +12,7 @@ from sfnrun.errors import UsageError
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 EXAMPLE = "Example: [bold]sfnrun resume last[/bold]"
 

@@ -7,7 +7,7 @@ import typer
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 EXAMPLE = "Example: [bold]sfnrun schema > .vscode/asl.schema.json[/bold]"
 
@@ -21,7 +21,9 @@ class Kind(StrEnum):
 
 @app.command(epilog=EXAMPLE)
 def schema(
-    kind: Annotated[Kind, typer.Argument(help="Of state machine definitions, or of sfnrun.yaml.")] = Kind.DEFINITION,
+    kind: Annotated[
+        Kind, typer.Argument(metavar="definition|config", help="Of state machine definitions, or of sfnrun.yaml.")
+    ] = Kind.DEFINITION,
 ) -> None:
     """Print the JSON Schema of definitions, for the JSON and YAML language servers of editors."""
     import msgspec

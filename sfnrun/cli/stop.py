@@ -8,7 +8,7 @@ from sfnrun.cli.recorded import Folder, Name, folder_of
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 EXAMPLE = "Example: [bold]sfnrun stop last --error Cancelled --cause 'wrong input'[/bold]"
 

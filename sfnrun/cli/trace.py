@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="List, show and replay recorded executions.", rich_markup_mode="rich")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List, show, explain, compare and replay recorded executions.",
+    epilog="Example: [bold]sfnrun trace show last[/bold]",
+    rich_markup_mode="rich",
+    add_completion=False,
+)
 
 
 class ShowFormat(StrEnum):

@@ -114,7 +114,7 @@ def _watch(
     verbose: bool,
 ) -> None:
     import sfnrun
-    from sfnrun.cli.output import write_text
+    from sfnrun.cli.output import spared_stdout, write_text
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.view.pace import Paced
 
@@ -124,7 +124,7 @@ def _watch(
         listener = Paced(listener, pace)
     replay = sfnrun.replay
     try:
-        with watch:
+        with spared_stdout(), watch:
             result = replay(recording, definition=definition, listener=listener, on_missing=_value(on_missing))
     except Divergence as divergence:
         _tell(watch, divergence, recording, definition)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 EXAMPLE = "Example: [bold]sfnrun validate statemachines/ template.yaml --strict[/bold]"
 

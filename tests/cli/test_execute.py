@@ -166,35 +166,6 @@ def test_the_same_seed_gives_the_same_history(sfn, definition, folder):
     assert (folder / "a" / "same.jsonl").read_bytes() == (folder / "b" / "same.jsonl").read_bytes()
 
 
-def test_handlers_run_and_their_prints_go_to_the_trace(sfn, definition, function):
-    task = function("greet", "def handler(event, context):\n    print('hi there')\n    return {'n': event['n'] + 1}\n")
-    done = sfn("execute", definition({"Greet": task}), "-i", '{"n": 1}')
-    assert (done.code, done.out) == (0, '{"n": 2}\n')
-    assert "    │ hi there\n" in done.err
-    assert "  ✓ Greet                         Task      " in done.err
-
-
-def test_a_failing_handler_shows_its_lines(sfn, definition, function):
-    task = function("boom", "def handler(event, context):\n    raise KeyError('n')\n")
-    done = sfn("execute", definition({"Boom": task}))
-    assert done.code == 1
-    assert "KeyError\n  'n'\n" in done.err
-    assert "raise KeyError('n')" in done.err
-    assert '"Boom": {' in done.err
-    assert "site-packages" not in done.err
-
-
-def test_functions_can_be_elsewhere(sfn, definition, function, folder):
-    task = function("greet", "def handler(event, context):\n    return 'hi'\n")
-    (folder / "functions").rename(folder / "lambdas")
-    name = definition({"Greet": task})
-    assert sfn("execute", name, "--functions", "lambdas", "-q").out == '"hi"\n'
-    done = sfn("execute", name)
-    assert (done.code, done.out) == (2, "")
-    assert "Greet" in done.err
-    assert "greet" in done.err
-
-
 def test_sfnrun_yaml_answers(sfn, definition, folder):
     resource = "arn:aws:states:::sns:publish"
     name = definition({"Tell": {"Type": "Task", "Resource": resource, "Parameters": {"Message": "x"}, "End": True}})
@@ -262,23 +233,6 @@ def test_wrong_usage_exits_2(sfn, arguments, message):
     assert done.code == 2
     assert message in done.err + done.out
     assert "Traceback" not in done.err
-
-
-def test_the_version(sfn):
-    from sfnrun import __version__
-
-    assert sfn("--version") == (0, f"sfnrun {__version__}\n", "")
-
-
-@pytest.mark.parametrize(
-    "command", [(), ("validate",), ("execute",), ("trace",), *[("trace", name) for name in ("list", "show", "replay")]]
-)
-def test_help(sfn, command):
-    done = sfn(*command, "--help")
-    assert (done.code, done.err) == (0, "")
-    assert "Usage: sfnrun" in done.out
-    if command not in ((), ("trace",)):
-        assert "Example: sfnrun" in done.out
 
 
 def test_our_own_failure_apologises(sfn, hello, monkeypatch):

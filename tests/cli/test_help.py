@@ -1,0 +1,63 @@
+"""Every command says what it is for, with an example that it understands, in eighty columns."""
+
+import shlex
+
+import pytest
+from typer.main import get_command
+
+from sfnrun.cli.application import EXIT_CODES, app
+
+ROOT = get_command(app)
+
+
+def commands(command=ROOT, path=()):
+    """Every command as the words that lead to it."""
+    yield path
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+        yield from commands(command.get_command(None, name), (*path, name))
+
+
+ALL = list(commands())
+
+
+def understood(words: list[str]) -> None:
+    """Parse words as the command line would; raises what it would say if it does not understand them."""
+    context = ROOT.make_context("sfnrun", words)
+    while hasattr(context.command, "resolve_command"):
+        name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_help(sfn, monkeypatch, path) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = sfn(*path, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert ("--install-completion" in done.out) == (path == ())
+    example = " ".join(done.out.partition("Example: ")[2].partition("Exit codes:")[0].split())
+    words = shlex.split(example)
+    assert words[: len(path) + 1] == ["sfnrun", *path]
+    end = next((index for index, word in enumerate(words) if word in ("|", ">")), len(words))
+    understood(words[1:end])
+
+
+def test_there_are_that_many() -> None:
+    assert len(ALL) >= 24
+
+
+def test_what_exit_codes_mean_is_said_once(sfn) -> None:
+    assert EXIT_CODES in " ".join(sfn("--help").out.split())
+
+
+@pytest.mark.parametrize("path", [(), ("trace",), ("cache",)], ids=" ".join)
+def test_a_group_alone_helps(sfn, path) -> None:
+    done = sfn(*path)
+    assert "Example: sfnrun" in done.out + done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_version(sfn) -> None:
+    from sfnrun import __version__
+
+    assert sfn("--version") == (0, f"sfnrun {__version__}\n", "")
