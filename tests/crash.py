@@ -141,6 +141,7 @@ class Case:
                 self.kills += self._killed()
             else:
                 self._forked(lambda: None, None)
+                assert self._complete(), "nobody killed it, and it has no end"
             begun = [line.split()[0] for line in self.log.read_text().splitlines()[before:]]
             assert self.answered.isdisjoint(begun), f"completed, and begun again: {self.answered & set(begun)}"
             self._check_history()

@@ -91,6 +91,8 @@ def replay(
         if ledger is None:
             comparison.end()
     except Exhausted:
+        if ledger is None:
+            comparison.compare()
         outcome = Outcome("RUNNING", events[-1].at, len(events))
     if ledger is not None:
         ledger.end()

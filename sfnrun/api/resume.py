@@ -163,6 +163,7 @@ def go_on(
             interruptible=showing.interruptible,
             redrives=redrives,
         )
+        comparison.compare()
     finally:
         driver.close()
     return result_of(execution, outcome, events or [], file.path)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from sfnrun.errors import Divergence
 from sfnrun.history.agreement import agreed
-from sfnrun.history.file import Recording
+from sfnrun.history.file import BATCH, Recording
 from sfnrun.history.journal import Journal
-from sfnrun.history.lines import Lines
+from sfnrun.history.lines import Answered, Lines
 from sfnrun.history.told import Told
 from sfnrun.payload import Json, Payload, dumps
 from sfnrun.record import Event, Listener, Note
@@ -55,23 +55,33 @@ class Comparison:
         self._states = states
         self._start_time: int = recording.start["start_time"]
         self._recording = recording
+        self._kept_back: list[Event] = []
+        self._batch = BATCH if listener is None else 1  # a person sees no event that was not recorded
         self._events = 0
 
     def event(self, event: Event) -> None:
-        now = self._now
-        if now is not None:
-            now.lines.clear()
-            now.event(event)
-        if now is None or not self._recorded.take_written(now.lines):
-            self._compare_parsed(event)
-        self._events += 1
+        kept_back = self._kept_back
+        kept_back.append(event)
         if self._kept is not None:
             self._kept.append(event)
+        if len(kept_back) >= self._batch:
+            self.compare()
+
+    def compare(self) -> None:
+        """Compare the events that were kept back, because that is faster for many at once. Raises Divergence."""
+        events, self._kept_back = self._kept_back, []
+        if self._now is not None and self._recorded.take_written(self._now.written(events)):
+            self._events += len(events)
+        else:
+            for event in events:
+                self._compare_parsed(event)
+                self._events += 1
         if self._listener is not None:
-            self._listener.event(event)
+            for event in events:
+                self._listener.event(event)
 
     def _compare_parsed(self, event: Event) -> None:
-        """For an event that does not stand in the recording just as it would be written now."""
+        """For an event that may not stand in the recording just as it would be written now."""
         line = self._next_event()
         if line is not None:
             self._compare(line, event.type, event.fiber, event.details)
@@ -82,6 +92,7 @@ class Comparison:
             raise self._divergence("the end", now, "The recording ends here.", event.fiber)
 
     def note(self, note: Note) -> None:
+        self.compare()
         line = self._next_told()
         if line is None:
             if self._beyond is not None:
@@ -94,7 +105,7 @@ class Comparison:
         if self._listener is not None:
             self._listener.note(note)
 
-    def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
+    def answer(self, answered: Answered) -> None:
         if self._answers:  # it comes from the recording, so there is nothing to compare
             self._answers -= 1
             return
@@ -104,6 +115,7 @@ class Comparison:
 
     def end(self) -> None:
         """Nothing more happens now. Raises Divergence if the recording goes on."""
+        self.compare()
         line = self._next_event()
         if line is not None:
             fiber = line.get("fiber", "")
@@ -111,6 +123,7 @@ class Comparison:
 
     def state_of(self, fiber: str) -> str | None:
         """The state that a fiber is in, or was in last, or that is around it. Looked for when somebody asks."""
+        self.compare()
         states: dict[str, str] = {}
         for line in islice(self._recording.of_kind("event"), self._events):
             if line["event"].endswith(("StateEntered", "StateExited")):

@@ -19,13 +19,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
 
 from sfnrun.errors import HistoryError
-from sfnrun.history.lines import INLINE, Lines
+from sfnrun.history.lines import INLINE, Answered, Lines
 from sfnrun.history.lock import take
 from sfnrun.history.recording import ENDS, FORMAT, PAYLOADS, ReadLines, Recording, missing, read, recorded, whole_lines
-from sfnrun.payload import Json
+from sfnrun.payload import Json, dumps
 from sfnrun.record import Event, Note
 
 __all__ = ["BATCH", "ENDS", "FORMAT", "INLINE", "PAYLOADS", "HistoryFile", "Recording", "read"]
@@ -52,8 +51,7 @@ class HistoryFile:
         except OSError as error:
             raise _failure(path, error) from None
         self._own(path, file, Lines(start["start_time"]), fsync)
-        self._lines.add({"sfnrun": FORMAT, **start})
-        self.flush()
+        self._write([dumps({"sfnrun": FORMAT, **start}).encode()])
 
     @classmethod
     def reopen(cls, path: Path, *, fsync: bool = False) -> tuple[HistoryFile, Recording]:
@@ -90,30 +88,34 @@ class HistoryFile:
         self._file = file
         self._lines = lines
         self._fsync = fsync
+        self._kept_back: list[Event | Note | Answered] = []
 
     def event(self, event: Event) -> None:
         """Add an event."""
-        self._lines.event(event)
-        if len(self._lines.lines) >= BATCH:
+        kept_back = self._kept_back
+        kept_back.append(event)
+        if len(kept_back) >= BATCH:
             self.flush()
 
     def note(self, note: Note) -> None:
         """Add a note."""
-        self._lines.note(note)
+        self._kept_back.append(note)
 
-    def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
-        """Add an answer (its time, its key, and what it says), and have it on disk when this returns."""
-        self._lines.answer(answered)
+    def answer(self, answered: Answered) -> None:
+        """Add an answer, and have it on disk when this returns."""
+        self._kept_back.append(answered)
         self.flush()
 
     def flush(self) -> None:
         """Hand everything to the operating system, and with `fsync` to the disk."""
-        lines = self._lines.lines
-        if not lines:
-            return
+        if self._kept_back:
+            lines = self._lines.written(self._kept_back)
+            self._kept_back.clear()
+            self._write(lines)
+
+    def _write(self, lines: list[bytes]) -> None:
         lines.append(b"")
         rest = memoryview(b"\n".join(lines))
-        lines.clear()
         try:
             while rest:  # a disk that fills up takes a part before it takes none
                 rest = rest[self._file.write(rest) :]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from sfnrun.history.lines import Answered
 from sfnrun.record import Event, Listener, Note
 
 __all__ = ["Journal", "Kept", "Nowhere", "Told", "together"]
 
 
 class Journal(Protocol):
-    """Takes events, notes and answers; an answer (its time, its key, what it says) is safe when `answer` returns."""
+    """Takes events, notes and answers; an answer is safe when `answer` returns."""
 
     def event(self, event: Event) -> None: ...
 
     def note(self, note: Note) -> None: ...
 
-    def answer(self, answered: tuple[int, str, NamedTuple]) -> None: ...
+    def answer(self, answered: Answered) -> None: ...
 
 
 class Nowhere:
@@ -29,7 +30,7 @@ class Nowhere:
     def note(self, note: Note) -> None:
         pass
 
-    def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
+    def answer(self, answered: Answered) -> None:
         pass
 
 
@@ -60,7 +61,7 @@ class _Together:
     def __init__(self, journals: Sequence[Journal]) -> None:
         self._events: list[Callable[[Event], None]] = [journal.event for journal in journals]
         self._notes: list[Callable[[Note], None]] = [journal.note for journal in journals]
-        self._answers: list[Callable[[tuple[int, str, NamedTuple]], None]] = [journal.answer for journal in journals]
+        self._answers: list[Callable[[Answered], None]] = [journal.answer for journal in journals]
 
     def event(self, event: Event) -> None:
         for tell in self._events:
@@ -70,7 +71,7 @@ class _Together:
         for tell in self._notes:
             tell(note)
 
-    def answer(self, answered: tuple[int, str, NamedTuple]) -> None:
+    def answer(self, answered: Answered) -> None:
         for tell in self._answers:
             tell(answered)
 

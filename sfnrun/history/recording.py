@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -58,7 +59,7 @@ class ReadLines(Sequence[Line]):
     def __init__(self, path: Path, texts: list[bytes], *, plain: bool) -> None:
         self.path = path
         self.texts = texts
-        # Whether all lines are as we write them: what they are is told by their beginning.
+        # Whether all lines are as we write them: what they are is told by their third character.
         self.plain = plain
         self._lines: tuple[Line, ...] | None = None
         self._values: dict[int, str] | None = None
@@ -94,8 +95,8 @@ class ReadLines(Sequence[Line]):
     def of_kind(self, kind: str) -> Iterator[Line]:
         """The lines that are events, notes or answers; only those are parsed if they can be told by their beginning."""
         if self._lines is None and self.plain:
-            beginning = f'{{"{kind}":'.encode()
-            return (self.parsed(text) for text in self.texts if text.startswith(beginning))
+            initial = ord(kind[0])
+            return (self.parsed(text) for text in self.texts if text[2] == initial)
         return (line for line in self._all() if kind in line)
 
     def parsed(self, text: bytes) -> Line:
@@ -139,7 +140,8 @@ class ReadLines(Sequence[Line]):
         return line
 
 
-_BEGINNINGS = (b'{"event":', b'{"answer":', b'{"note":', _VALUE)
+# A line, after the first, that is not as we write it.
+_NOT_PLAIN = re.compile(rb'\n(?!\{"(?:event|answer|note|value)":|\Z)')
 _JSON = b'"json":'
 
 
@@ -167,7 +169,7 @@ def whole_lines(data: bytes) -> bytes:
 
 def recorded(path: Path, data: bytes) -> Recording:
     """The recording that whole lines hold."""
-    if b"\r\n" in data:  # as git checks a history out on Windows
+    if b"\r" in data:  # as git checks a history out on Windows
         data = data.replace(b"\r\n", b"\n")
     texts = data.split(b"\n")
     last = texts.pop()
@@ -175,8 +177,7 @@ def recorded(path: Path, data: bytes) -> Recording:
         raise _foreign(path, last)
     start = _parsed(path, 1, texts[0])
     _check_start(path, start, texts[0])
-    plain = sum(data.count(b"\n" + beginning) for beginning in _BEGINNINGS) == len(texts) - 1
-    return Recording(path, start, ReadLines(path, texts[1:], plain=plain))
+    return Recording(path, start, ReadLines(path, texts[1:], plain=_NOT_PLAIN.search(data) is None))
 
 
 def missing(path: Path) -> HistoryError:
