@@ -21,7 +21,7 @@ from sfnrun.asl.model import Machine
 from sfnrun.drivers.replay import Exhausted
 from sfnrun.drivers.retrace import Given, RetraceDriver
 from sfnrun.engine.execution import LIMITS, Execution
-from sfnrun.engine.interpret import interpret
+from sfnrun.engine.interpret import Outcome, Redrive, interpret
 from sfnrun.errors import Divergence, HistoryError
 from sfnrun.history.aws import AwsHistory, read_aws
 from sfnrun.history.aws_time import milliseconds
@@ -63,11 +63,15 @@ def import_execution(
         raise HistoryError(f"An execution is recorded as {path} already.", "Choose another --name.")
     entries = [Entry(e.id, e.previous, e.at, e.type, e.details, e.original) for e in history.events]
     ledger = Ledger(entries, states_using_chance(machine))
-    end = entries[-1] if entries[-1].type in ("ExecutionAborted", "ExecutionTimedOut") else None
-    driver, notes = RetraceDriver(ledger, end), _Notes(ledger)
+    driver, notes = RetraceDriver(ledger), _Notes()
+
+    def redrives(outcome: Outcome) -> Redrive | None:
+        answered = driver.redriven()
+        return None if answered is None else Redrive(answered, machine)
+
     try:
         with suppress(Exhausted):
-            interpret(machine, told, driver, notes, LIMITS, stepping=True, ledger=ledger)
+            interpret(machine, told, driver, notes, LIMITS, stepping=True, ledger=ledger, redrives=redrives)
         ledger.end()
     except Divergence as divergence:
         raise _not_of_this_definition(divergence) from None
@@ -80,12 +84,6 @@ def _check(history: AwsHistory) -> None:
     first = history.events[0]
     if first.type != "ExecutionStarted":
         raise HistoryError(f"The history begins with {first.type}.", "Log at level ALL; the others leave events out.")
-    for event in history.events:
-        if event.type == "ExecutionRedriven":
-            raise HistoryError(
-                f"The execution was redriven (event {event.id}), which cannot be imported yet.",
-                "Import the events before that one.",
-            )
 
 
 def _definition(history: AwsHistory, given: Definition | None) -> Definition:
@@ -150,15 +148,18 @@ def _account(history: AwsHistory) -> str:
 
 
 class _Notes(Nowhere):
-    """Keeps what the engine notes, each with the last event that had happened in its fiber."""
+    """Keeps what the engine notes, each with the last event that had happened in its fiber or below."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
         self.notes: list[tuple[int, Note]] = []
 
+    def event(self, event: Event) -> None:
+        self._last[event.fiber] = event.id
+
     def note(self, note: Note) -> None:
-        fiber = note.fiber
-        below = (id for path, id in self._ledger.last.items() if path == fiber or path.startswith(f"{fiber}/"))
+        prefix = f"{note.fiber}/" if note.fiber else ""
+        below = (id for path, id in self._last.items() if path == note.fiber or path.startswith(prefix))
         self.notes.append((max(below, default=0), note))
 
 

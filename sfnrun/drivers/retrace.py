@@ -17,6 +17,7 @@ from sfnrun.engine.effects import (
     Call,
     Failed,
     Pause,
+    Redriven,
     Resumed,
     Sleep,
     Slept,
@@ -48,9 +49,23 @@ class Told(Protocol):
 
 
 class Track(Protocol):
-    """Recorded events, and how far they have happened again; `last` is the last one of each fiber."""
+    """Recorded events, and how far they have happened again; `last` is the one of each fiber that the next points to.
+
+    Of the attempt that goes on `began` is the first event and `stopped` the last, if that came from outside; `redriven`
+    is the first of the next one.
+    """
 
     last: dict[str, int]
+
+    @property
+    def began(self) -> Told: ...
+
+    @property
+    def stopped(self) -> Told | None: ...
+    @property
+    def redriven(self) -> Told | None: ...
+
+    def is_in(self, fiber: str, state: str) -> bool: ...
 
     def after(self, id: int) -> Iterable[Told]: ...
 
@@ -69,14 +84,13 @@ class Given(NamedTuple):
 
 
 class RetraceDriver:
-    """Answers effects from a Track. `end` is its last event if that ended the execution from outside.
+    """Answers effects from a Track. `given` has all answers in their order.
 
-    `given` has all answers in their order. Raises Exhausted where the history tells of no more.
+    Raises Exhausted where the history tells of no more.
     """
 
-    def __init__(self, track: Track, end: Told | None) -> None:
+    def __init__(self, track: Track) -> None:
         self._track = track
-        self._end = end
         self._open: dict[str, Sleep | Call | Pause] = {}
         self._asked_at: dict[str, int] = {}
         self._expected: dict[str, Told] = {}
@@ -90,12 +104,20 @@ class RetraceDriver:
         self._open.pop(key, None)
         self._expected.pop(key, None)
 
+    def redriven(self) -> Answered | None:
+        """The order to redrive the execution, if it was."""
+        event = self._track.redriven
+        return None if event is None else self._give(event, "", Redriven())
+
     def next(self) -> Answered:
         event, key = min(self._answers(), default=None, key=lambda one: one[0].id) or self._woken()
         answer = self._answer(event, key)
         self._expected.pop(key, None)
         if not isinstance(answer, Started | Submitted):
             self._open.pop(key, None)
+        return self._give(event, key, answer)
+
+    def _give(self, event: Told, key: str, answer: Answer) -> Answered:
         answered = Answered(event.at, key, answer)
         self.given.append(Given(event.id, answered))
         return answered
@@ -111,14 +133,16 @@ class RetraceDriver:
             if event is not None:
                 self._expected[key] = event
                 found.append((event, key))
-        if self._end is not None:
-            key = DEADLINE if self._end.type == "ExecutionTimedOut" else ""
-            found.append((self._end, key))
+        stopped = self._track.stopped
+        if stopped is not None:
+            found.append((stopped, DEADLINE if stopped.type == "ExecutionTimedOut" else ""))
         return found
 
     def _following(self, key: str, effect: Sleep | Call | Pause) -> list[Told]:
         fiber = key.rpartition(":")[0]
         if isinstance(effect, Pause):
+            if self._track.is_in(fiber, effect.state):  # the redrive goes on with it, at once
+                return [self._track.began]
             return list(self._track.entries_of(fiber, effect.type, effect.state))
         after = list(self._track.after(self._track.last[fiber]))
         if isinstance(effect, Call):

@@ -11,10 +11,18 @@ from typing import Any
 
 from sfnrun.payload import Json, Payload
 
-__all__ = ["agreed", "same", "shaped_alike"]
+__all__ = ["agreed", "same", "settled", "shaped_alike"]
 
 # How AWS begins the causes of failures that it finds itself; what follows it words anew now and then.
 _OF_THE_SERVICE = "An error occurred while executing the state "
+
+# Members that AWS has for others than us: what was cut, versions and aliases, workers; and names, which are compared
+# before anything else is.
+_NOT_COMPARED = frozenset({
+    "name", "index", "state", "inputDetails", "outputDetails", "assignedVariablesDetails", "stateMachineVersionArn",
+    "stateMachineAliasArn", "workerName", "region",
+})  # fmt: skip
+_PAYLOADS = frozenset({"input", "output", "parameters"})
 
 # It was added to the context object in November 2023.
 _NEWER = "RedriveCount"
@@ -47,6 +55,26 @@ def shaped_alike(one: Json, other: Json) -> bool:
 
 def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def settled(details: dict[str, Any], recorded: Mapping[str, Json], by_chance: bool) -> str | None:
+    """Make the details of an event what they were when it was recorded; the name of the first member that cannot be."""
+    for name in [*details, *(name for name in recorded if name not in details)]:
+        if name in _NOT_COMPARED or (name in _PAYLOADS and _is_unknown(recorded, name)):
+            continue
+        now, was = details.get(name), recorded.get(name)
+        counts = agreed(name, now, was, by_chance)
+        if counts is not None:
+            details[name] = counts
+        elif now is not None or was is not None:
+            return name
+    return None
+
+
+def _is_unknown(details: Mapping[str, Json], name: str) -> bool:
+    """Whether the recording left a payload out (logs without execution data) or cut it."""
+    about = details.get(f"{name}Details")
+    return name not in details or (isinstance(about, dict) and bool(about.get("truncated")))
 
 
 def agreed(name: str, now: Any, recorded: Any, by_chance: bool) -> Any:

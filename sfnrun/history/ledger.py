@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from sfnrun.errors import Divergence
-from sfnrun.history.agreement import agreed
-from sfnrun.history.file import Recording
+from sfnrun.history.agreement import settled
+from sfnrun.history.file import ENDS, Recording
 from sfnrun.payload import Json, Payload
 
 __all__ = ["Entry", "Ledger", "entries"]
@@ -59,15 +59,13 @@ _JOINS = frozenset({
     *(f"MapIteration{end}" for end in ("Started", "Succeeded", "Failed", "Aborted")),
     *("TaskStateAborted", "WaitStateAborted", "EvaluationFailed"),
 })  # fmt: skip
-_ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"})
+_FROM_OUTSIDE = frozenset({"ExecutionAborted", "ExecutionTimedOut"})
+_REDRIVEN = "ExecutionRedriven"
 
-# Members that the recording has for others than us: what was cut, versions and aliases.
-_NOT_COMPARED = frozenset({
-    "name", "index", "state", "inputDetails", "outputDetails", "assignedVariablesDetails", "stateMachineVersionArn",
-    "stateMachineAliasArn", "workerName", "region",
-})  # fmt: skip
+# What is told of a fiber when it will not go on; nothing that it does itself points to these.
+_LAST_WORDS = ("Aborted", "IterationFailed")
+
 _OF_THE_LINE = frozenset({"event", "at", "previous", "fiber", "aws"})
-_PAYLOADS = frozenset({"input", "output", "parameters"})
 _SHOWN = 2000
 
 # So many events may follow a failure in its own branch: an iteration's, and those of states that are aborted.
@@ -85,11 +83,16 @@ def entries(recording: Recording) -> Iterator[Entry]:
 class Ledger:
     """Recorded events, and how far they have happened again. `by_chance` names the states that use chance.
 
+    Of an execution that was redriven only the attempts are known that have begun: a Wait that was aborted and goes on
+    after the redrive points to its entry then, too. `began` is the first event of the one that goes on, `last` the one
+    of each fiber that its next one points to.
     Raises Divergence for an event that was not recorded there, or was another.
     """
 
     def __init__(self, entries: Iterable[Entry], by_chance: frozenset[str] = frozenset()) -> None:
         self.entries = list(entries)
+        self._attempts = deque(_attempts(self.entries))
+        self._begun = 0
         self._by_chance = by_chance
         self._exact: dict[tuple[tuple[str, Json, Json], int], list[Entry]] = defaultdict(list)
         self._marked: dict[tuple[str, Json, Json], list[Entry]] = defaultdict(list)
@@ -99,18 +102,28 @@ class Ledger:
         self._booked = 0
         self.last: dict[str, int] = {}
         self._recent: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=RECENT))
-        for entry in self.entries:
+        self._begin_attempt()
+
+    def _begin_attempt(self) -> None:
+        if not self._attempts:
+            return
+        attempt = self._attempts.popleft()
+        self.began = attempt[0]
+        for entry in attempt:
             self._exact[entry.mark, entry.previous].append(entry)
             self._marked[entry.mark].append(entry)
             self._after[entry.previous].append(entry)
+            self._begun = entry.id
 
     def book(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
         """The id and the time of an event that happens now; payloads in `details` become what they were there."""
+        if type == _REDRIVEN:
+            self._begin_attempt()
         entry = self._found(type, previous, fiber, details)
         if entry is None:
             raise self._divergence(type, previous, fiber, details)
-        if type in _ENDS and self._booked < len(self.entries) - 1:
-            raise self._another(next(rest for rest in self.rest() if rest is not entry), fiber, type, details)
+        if type in ENDS and self._booked < entry.id - 1:
+            raise self._another(next(self.rest()), fiber, type, details)
         if type.endswith("StateEntered"):
             # The first state of a branch or item is given what the state around it made.
             first = previous == 0 or self.entries[previous - 1].type in ("ParallelStateStarted", "MapIterationStarted")
@@ -119,10 +132,15 @@ class Ledger:
             self._entered[fiber] = entry
         else:
             maker = self._state.get(fiber)
+            if type.endswith("StateExited"):
+                self._entered.pop(fiber, None)
         self._settle(entry, type, fiber, details, maker in self._by_chance)
         entry.fiber, entry.happened = fiber, details
         self._booked += 1
-        self.last[fiber] = entry.id
+        if not type.endswith(_LAST_WORDS):
+            self.last[fiber] = entry.id
+        if type == _REDRIVEN:  # states that were not left go on from their entry
+            self.last.update({inside: entered.id for inside, entered in self._entered.items()})
         self._recent[fiber].append(entry.id)
         return entry.id, entry.at
 
@@ -152,13 +170,29 @@ class Ledger:
                 for id in recent:
                     yield from self.after(id)
 
+    def is_in(self, fiber: str, state: str) -> bool:
+        """Whether a fiber has entered a state and not left it; one that is to run it then is redriven."""
+        entered = self._entered.get(fiber)
+        return entered is not None and entered.details["name"] == state
+
     def rest(self) -> Iterator[Entry]:
-        """The events that have not happened again."""
-        return (entry for entry in self.entries if entry.fiber is None)
+        """The events that have not happened again, of the attempts that have begun."""
+        return (entry for entry in self.entries[: self._begun] if entry.fiber is None)
+
+    @property
+    def stopped(self) -> Entry | None:
+        """The event with which this attempt was ended from outside, if it was."""
+        last = self.entries[self._begun - 1]
+        return last if last.type in _FROM_OUTSIDE else None
+
+    @property
+    def redriven(self) -> Entry | None:
+        """The event with which the next attempt begins, if there is one."""
+        return self._attempts[0][0] if self._attempts else None
 
     def end(self) -> None:
         """Nothing more will happen. Raises Divergence if something was recorded that has not."""
-        left = next(self.rest(), None)
+        left = next((entry for entry in self.entries if entry.fiber is None), None)
         if left is not None:
             state = self._state.get(left.known or "")
             raise Divergence(
@@ -173,10 +207,10 @@ class Ledger:
     def _found(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Entry | None:
         mark = (type, details.get("name"), details.get("index"))
         exact = next(_free(self._exact[mark, previous], fiber), None)
-        if exact is not None or not (type in _ENDS or type in _JOINS):
+        if exact is not None or not (type in ENDS or type in _JOINS):
             return exact
         candidates = _free(self._marked[mark], fiber)
-        return next((entry for entry in candidates if type in _ENDS or self._is_near(entry, fiber)), None)
+        return next((entry for entry in candidates if type in ENDS or self._is_near(entry, fiber)), None)
 
     def _is_near(self, entry: Entry, fiber: str) -> bool:
         """Whether an event points into the fiber, into what is below it, or to the branches beside it."""
@@ -191,22 +225,14 @@ class Ledger:
     # --- comparing ---
 
     def _settle(self, entry: Entry, type: str, fiber: str, details: dict[str, Any], by_chance: bool) -> None:
-        recorded = entry.details
-        for name in [*details, *(name for name in recorded if name not in details)]:
-            if name in _NOT_COMPARED or (name in _PAYLOADS and _is_unknown(recorded, name)):
-                continue
-            now = details.get(name)
-            counts = agreed(name, now, recorded.get(name), by_chance)
-            if counts is not None:
-                details[name] = counts
-            elif now is not None or recorded.get(name) is not None:
-                message = self._where(fiber) + f"The {name} of {type} is another now."
-                raise Divergence(
-                    message, state=self._state.get(fiber), recorded=_shown(recorded.get(name)), now=_shown(now)
-                )
+        name = settled(details, entry.details, by_chance)
+        if name is not None:
+            message = self._where(fiber) + f"The {name} of {type} is another now."
+            recorded, now = _shown(entry.details.get(name)), _shown(details.get(name))
+            raise Divergence(message, state=self._state.get(fiber), recorded=recorded, now=now)
 
     def _divergence(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Divergence:
-        waiting = list(_free(self.entries, fiber))
+        waiting = list(_free(self.rest(), fiber))
         entry = next((entry for entry in waiting if entry.previous == previous), waiting[0] if waiting else None)
         return self._another(entry, fiber, type, details)
 
@@ -224,15 +250,20 @@ class Ledger:
         return f"In state '{state}': " if state else ""
 
 
+def _attempts(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """The events before the first redrive, then those from each on."""
+    attempt: list[Entry] = []
+    for entry in entries:
+        if entry.type == _REDRIVEN:
+            yield attempt
+            attempt = []
+        attempt.append(entry)
+    yield attempt
+
+
 def _free(entries: Iterable[Entry], fiber: str) -> Iterator[Entry]:
     """Those that have not happened again, and did not happen in another branch."""
     return (entry for entry in entries if entry.fiber is None and entry.known in (None, fiber))
-
-
-def _is_unknown(details: Mapping[str, Json], name: str) -> bool:
-    """Whether the recording left a payload out (logs without execution data) or cut it."""
-    about = details.get(f"{name}Details")
-    return name not in details or (isinstance(about, dict) and bool(about.get("truncated")))
 
 
 def _told(type: str, details: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from sfnrun.history.project import details_key
 LINE = re.compile(r"(\d+)<(\d+) (\w+)(?:\[([^\]#]+)(?:#(\d+))?\])?$")
 START = 1_700_000_000.25
 PAYLOADS = ("input", "output", "parameters")
-NUMBERS = ("length", "timeoutInSeconds", "heartbeatInSeconds")
+NUMBERS = ("length", "redriveCount", "timeoutInSeconds", "heartbeatInSeconds")
 
 
 def events_of(lines: list[str]) -> list[dict[str, Any]]:

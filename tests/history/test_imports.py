@@ -12,7 +12,11 @@ from sfnrun.api.imported import import_execution
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import Recording, read
 
-CASES = yaml.safe_load((Path(__file__).parent / "imports.yaml").read_text(encoding="utf-8"))
+CASES = [
+    case
+    for table in ("imports.yaml", "redriven.yaml")
+    for case in yaml.safe_load((Path(__file__).parent / table).read_text(encoding="utf-8"))
+]
 
 
 def definition_of(case: dict) -> dict:
@@ -197,10 +201,6 @@ BAD = {
     "a gap": ([{"events": [*EVENTS[:3], *EVENTS[4:]]}], "event 4 is missing"),
     "the end alone": ([{"events": EVENTS[4:]}], "event 1 is missing"),
     "no answer": ([{"events": without(EVENTS, "output", "outputDetails")}], "event 8 .* has no output"),
-    "redriven": (
-        [{"events": [*EVENTS, {**EVENTS[3], "id": 11, "type": "ExecutionRedriven"}]}],
-        "redriven .*event 11",
-    ),
     "no time": ([{"events": [{**EVENTS[0], "timestamp": "soon"}]}], "event 1 is not as AWS has it"),
 }
 

@@ -25,18 +25,32 @@ from sfnrun.history.file import Recording, read
 NUMBERED = re.compile(r"(entered at the event id #)(\d+)")
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+GENERATED = settings(
+    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@GENERATED
 @given(samples(), st.integers(0, 1000))
 def test_generated_histories(sample: Sample, shuffle: int) -> None:
     check(sample, shuffle)
 
 
-def check(sample: Sample, shuffle: int) -> None:
-    """Run, shuffle, import, export, replay."""
+@GENERATED
+@given(samples().filter(lambda sample: sample.options["workflow_type"] == "STANDARD"), st.integers(0, 1000))
+def test_generated_histories_of_what_was_redriven(sample: Sample, shuffle: int) -> None:
+    check(sample, shuffle, redrives=2)
+
+
+def check(sample: Sample, shuffle: int, redrives: int = 0) -> None:
+    """Run, redrive what can be, shuffle, import, export, replay."""
     with tempfile.TemporaryDirectory() as folder:
         result = sfnrun.run(
             sample.definition, sample.input, tasks=sample.world(), history=folder, name="ours", **sample.options
         )
+        while redrives and result.status != "SUCCEEDED":
+            result = sfnrun.redrive(result.history, tasks=sample.world())
+            redrives -= 1
         document = shuffled(read(result.history), random.Random(shuffle))
         described = {"executionArn": result.execution_arn, "name": "ours"}
         recording = read(import_execution([document, described], sample.definition, folder, name="theirs"))
