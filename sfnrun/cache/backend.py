@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 __all__ = [
     "ALWAYS",
     "Answer",
@@ -49,7 +51,7 @@ class Asked(NamedTuple):
     expires_at: int | None
 
 
-class Taken(NamedTuple):
+class Taken(Struct, frozen=True):
     """What `take` found: the value under the key, that under the mark's, and the lease if it was wanted and is free.
 
     A lease is a word that only its owner knows; "" where nobody else could have it. If there is no value, `known` says
@@ -63,7 +65,7 @@ class Taken(NamedTuple):
     asked: Asked | None = None
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """A value to be stored if what is there still has the head `seen` (None: if nothing is there)."""
 
     seen: bytes | None

@@ -11,14 +11,13 @@ T = TypeVar("T")
 
 
 class Flight(Generic[T]):
-    """A call under way. `leads` says whether it is yours to make; `mine` whether this very thread is making it."""
+    """A call under way; `mine` says whether this very thread is making it."""
 
     __slots__ = ("_gate", "_leader", "_result")
 
     def __init__(self) -> None:
-        self._gate = threading.Lock()
-        self._gate.acquire()
         self._leader = threading.get_ident()
+        self._gate: threading.Lock | None = None  # made for the first who waits
         self._result: T | None = None
 
     @property
@@ -27,14 +26,11 @@ class Flight(Generic[T]):
 
     def wait(self, seconds: float) -> T | None:
         """What the call brought; None if that cannot be shared, or takes longer: then ask yourself."""
+        assert self._gate is not None
         if not self._gate.acquire(timeout=seconds):
             return None
         self._gate.release()
         return self._result
-
-    def _land(self, result: T | None) -> None:
-        self._result = result
-        self._gate.release()
 
 
 class Flights(Generic[T]):
@@ -48,12 +44,17 @@ class Flights(Generic[T]):
         """The flight of a key, and whether you lead it: then you must `land` it, whatever happens."""
         with self._guard:
             flight = self._open.get(key)
-            if flight is not None:
-                return flight, False
-            flight = self._open[key] = Flight()
-            return flight, True
+            if flight is None:
+                flight = self._open[key] = Flight()
+                return flight, True
+            if flight._gate is None:
+                flight._gate = threading.Lock()
+                flight._gate.acquire()
+            return flight, False
 
     def land(self, key: str, flight: Flight[T], result: T | None) -> None:
         with self._guard:
             del self._open[key]
-        flight._land(result)
+            flight._result = result
+            if flight._gate is not None:
+                flight._gate.release()

@@ -6,7 +6,7 @@ Times are the engine's milliseconds, so a `Wait 61` under the virtual clock expi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
@@ -75,7 +75,7 @@ class Policy(Struct, frozen=True):
         return self.writes is not None or bool(self.invalidates)
 
 
-class Verdict(NamedTuple):
+class Verdict(Struct, frozen=True):
     """What an entry is good for, and why it is not fresh.
 
     "fresh": an answer; "late": an answer while the next one is fetched; "spare": an answer if the handler fails;
@@ -87,6 +87,11 @@ class Verdict(NamedTuple):
     age_ms: int = 0
     expires_in_ms: int | None = None
     refresh: bool = False
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is an answer without asking the handler."""
+        return self.good in {"fresh", "late"}
 
 
 def expiry(policy: Policy, key: str, stored_at: int, *, failed: bool = False) -> int | None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from sfnrun.cache.backend import Answer, Asked, Backend, Taken, TooLarge, Unavailable
@@ -22,14 +23,14 @@ from sfnrun.payload import Json, Payload, loads
 
 __all__ = ["Look", "Store", "Stored"]
 
-_BATCH = 128
+_BATCH = 1024
 _BATCH_SECONDS = 1.0
 # How long the mark that an entry is gone must outlive any handler that read before it.
 _GONE_SECONDS = 3600.0
 _REMEMBERED = 10_000
 
 
-class Look(NamedTuple):
+class Look(Struct, frozen=True):
     """What was found under a key: an entry with its value, or nothing, and the `trouble` if there was some.
 
     `head` tells what was there, for `give`. `generation` is the mark that entries of a watched task must bear; None if
@@ -94,7 +95,7 @@ class Store:
         self._wrote: dict[str, _Wrote] = {}
 
     def take(
-        self, key: str, task: str = "", dead: int | None = None, *, watched: bool = False, written: bool = False
+        self, key: str, task: str = "", dead: int | None = None, watched: bool = False, written: bool = False
     ) -> Look:
         """What is kept under a key; and the lease, if nothing is there or what expires by `dead` (None: no lease).
 
@@ -114,10 +115,11 @@ class Store:
             self._not_kept(error)
             return _OUT_OF_REACH
         look = self._look(key, taken, claim)
-        if not watched:
-            return look
-        generation = self._generation(task, taken.mark)
-        return look._replace(generation=generation, trouble=look.trouble if generation else _OUT_OF_REACH.trouble)
+        return self._with_generation(look, task, taken.mark) if watched else look
+
+    def _with_generation(self, look: Look, task: str, mark: bytes | None) -> Look:
+        generation = self._generation(task, mark)
+        return replace(look, generation=generation, trouble=look.trouble if generation else _OUT_OF_REACH.trouble)
 
     def _look(self, key: str, taken: Taken, claim: bytes) -> Look:
         value, lease = taken.value, taken.lease
@@ -214,7 +216,7 @@ class Store:
         return True
 
     def count(self, task: str, **counts: int) -> None:
-        """Add to the counters of a task; written down after 128 of these, or a second."""
+        """Add to the counters of a task; written down after 1,024 of these, or a second."""
         with self._guard:
             gathered = self._counts
             for name, count in counts.items():

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from copy import copy
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sfnrun.cache.backend import ALWAYS
 from sfnrun.cache.entry import Entry
+from sfnrun.cache.flight import Flight
 from sfnrun.cache.key import key_of, question_of, readable
 from sfnrun.cache.policy import Policy, Verdict, expiry, judge, keep_seconds
 from sfnrun.cache.store import Look
@@ -19,25 +23,22 @@ from sfnrun.tasks.cached.shared import COUNTERS, KEY_SHOWN, Caching, Called, Cod
 __all__ = ["Reader"]
 
 
-class Asked(NamedTuple):
-    """One request as the cache sees it."""
+class Asked(Struct, frozen=True):
+    """One request as the cache sees it; `forced` if no kept answer will do."""
 
     request: Request
     key: str
     question: Json
     resource: str
     code: Code
+    forced: bool = False
 
 
-class Found(NamedTuple):
+class Found(Struct, frozen=True):
     """What the cache has for it, and what that is good for."""
 
     look: Look
     verdict: Verdict
-
-    @property
-    def is_answer(self) -> bool:
-        return self.verdict.good in ("fresh", "late")
 
 
 class Reader:
@@ -55,40 +56,92 @@ class Reader:
 
     def __call__(self, request: Request) -> Reply:
         asked = self.asked(request)
-        found, reply = self._together(asked)
-        if found is not None:
-            if found.verdict.refresh:
-                self._caching.background(asked.key, lambda: self._refresh(asked))
-            reply = self._answer(asked, found)
-        assert reply is not None
-        return reply
+        flights = self._caching.flights
+        while True:
+            flight, leads = flights.enter(asked.key)
+            if leads:
+                found, reply = self._lead(asked, flight)
+            else:
+                found, reply = self._follow(asked, flight)
+            if reply is not None:
+                return reply
+            if found is not None:
+                return self._answer(asked, found)
 
     def asked(self, request: Request) -> Asked:
-        question = question_of(self._policy, request.payload)
+        policy, caching = self._policy, self._caching
+        question = question_of(policy, request.payload)
         resource = request.resource.arn
-        key = key_of(self._policy, question, self._caching.environment, resource)
+        key = key_of(policy, question, caching.environment, resource)
         function = request.function_name
         if function is not None and request.resource.kind == "service":
             resource = f"{resource} {function}"
-        return Asked(request, key, question, resource, self._caching.code_of(self._handler, request) or {})
+        forced = request.state in caching.refresh and key not in caching.refreshed
+        return Asked(request, key, question, resource, caching.code_of(self._handler, request) or {}, forced)
 
-    def _forced(self, asked: Asked) -> bool:
-        caching = self._caching
-        return asked.request.state in caching.refresh and asked.key not in caching.refreshed
+    def _lead(self, asked: Asked, flight: Flight[Reply]) -> tuple[Found | None, Reply | None]:
+        """What the cache has, or else what the handler says."""
+        reply = None
+        try:
+            found = self._take(asked)
+            if found.verdict.answers and not asked.forced:
+                if found.look.lease is not None:
+                    self._store.give(asked.key, found.look)
+                return found, None
+            reply = self._ask(asked, found)
+            return None, reply
+        finally:
+            self._caching.flights.land(asked.key, flight, _shared(reply))
+
+    def _follow(self, asked: Asked, flight: Flight[Reply]) -> tuple[Found | None, Reply | None]:
+        """What the cache has, or else what another thread's call brings; nothing if that is not for others."""
+        found = self._find(asked)
+        if found.verdict.answers and not asked.forced:
+            return found, None
+        if flight.mine:
+            return None, self._ask_aside(asked, "it is asked by the very call that answers it")
+        self.waits = True
+        began = monotonic()
+        shared = flight.wait(self._caching.patience)
+        self.waits = False
+        if shared is not None:
+            return None, self._joined(asked, shared)
+        if monotonic() - began >= self._caching.patience:
+            return None, self._ask_aside(asked, "another call takes too long")
+        return None, None
+
+    def _take(self, asked: Asked) -> Found:
+        """An answer, or the lease to ask for one; neither if another process has that for longer than we wait."""
+        late = self._policy.stale_while_revalidate_ms
+        found = self._find(asked, ALWAYS if asked.forced else self._caching.time(asked.request) - late)
+        if _settles(asked, found):
+            return found
+        self.waits = True
+        settled = self._caching.patiently(lambda: self._settled(asked))
+        self.waits = False
+        return settled or found
+
+    def _settled(self, asked: Asked) -> Found | None:
+        found = self._find(asked, ALWAYS)
+        return found if _settles(asked, found) else None
 
     def _find(self, asked: Asked, dead: int | None = None) -> Found:
         """One trip to the cache; with the lease if there is nothing, or what expires by `dead`."""
         policy, request = self._policy, asked.request
-        look = self._store.take(asked.key, policy.task, dead, watched=policy.watched, written=policy.written)
+        look = self._store.take(asked.key, policy.task, dead, policy.watched, policy.written)
         if look.entry is None or look.generation is None:
             return Found(look, Verdict("gone", look.trouble))
         now = self._caching.time(request)
-        return Found(look, judge(look.entry, policy, now, asked.code, asked.resource, look.generation, request.attempt))
+        verdict = judge(look.entry, policy, now, asked.code, asked.resource, look.generation, request.attempt)
+        return Found(look, verdict)
 
     def _answer(self, asked: Asked, found: Found) -> Reply:
-        """The answer that was found."""
-        if found.verdict.good == "late":
-            return self._stale(asked, found, f"{found.verdict.reason}, the next is being fetched")
+        """The answer that was found; if it is time for the next, that is fetched beside."""
+        verdict = found.verdict
+        if verdict.refresh:
+            self._caching.background(asked.key, lambda: self._refresh(asked))
+        if verdict.good == "late":
+            return self._stale(asked, found, f"{verdict.reason}, the next is being fetched")
         if found.look.behind:
             return self._stale(asked, found, "the replica is behind")
         return self._hit(asked, found)
@@ -130,55 +183,6 @@ class Reader:
         submitted = None if entry.submitted is None else Payload.parse(entry.submitted)
         return Reply(look.payload, submitted=submitted, note=note, duration_ms=duration_ms)
 
-    def _together(self, asked: Asked) -> tuple[Found | None, Reply | None]:
-        """What the cache has, or what the handler says, whoever asks it."""
-        flights = self._caching.flights
-        while True:
-            flight, leads = flights.enter(asked.key)
-            if leads:
-                reply = None
-                try:
-                    found = self._take(asked)
-                    if found.is_answer and not self._forced(asked):
-                        self._store.give(asked.key, found.look)
-                        return found, None
-                    reply = self._ask(asked, found)
-                finally:
-                    flights.land(asked.key, flight, _shared(reply))
-                return None, reply
-            found = self._find(asked)
-            if found.is_answer and not self._forced(asked):
-                return found, None
-            if flight.mine:
-                return None, self._ask_aside(asked, "it is asked by the very call that answers it")
-            self.waits = True
-            began = monotonic()
-            shared = flight.wait(self._caching.patience)
-            self.waits = False
-            if shared is not None:
-                return None, self._joined(asked, shared)
-            if monotonic() - began >= self._caching.patience:
-                return None, self._ask_aside(asked, "another call takes too long")
-
-    def _take(self, asked: Asked) -> Found:
-        """An answer, or the lease to ask for one; neither if another process has that for longer than we wait."""
-        late = self._policy.stale_while_revalidate_ms
-        dead = ALWAYS if self._forced(asked) else self._caching.time(asked.request) - late
-        found = self._find(asked, dead)
-        if self._settles(asked, found):
-            return found
-        self.waits = True
-        settled = self._caching.patiently(lambda: self._settled(asked))
-        self.waits = False
-        return settled or found
-
-    def _settled(self, asked: Asked) -> Found | None:
-        found = self._find(asked, ALWAYS)
-        return found if self._settles(asked, found) else None
-
-    def _settles(self, asked: Asked, found: Found) -> bool:
-        return found.look.lease is not None or (found.is_answer and not self._forced(asked))
-
     def _ask_aside(self, asked: Asked, reason: str) -> Reply:
         return self._caching.unkept(self._policy, self._caching.call(self._handler, asked.request), reason)
 
@@ -218,7 +222,7 @@ class Reader:
         if failure is not None and found.verdict.good in ("spare", "late"):
             return self._stale(asked, found, f"the handler failed: {failure.name}")
         now = self._caching.time(asked.request)
-        reason = "refresh asked for" if self._forced(asked) else found.verdict.reason or found.look.why_missing(now)
+        reason = "refresh asked for" if asked.forced else found.verdict.reason or found.look.why_missing(now)
         self._caching.refreshed.add(asked.key)
         self._store.count(policy.task, calls=1, stores=int(bool(kept)), **{"refreshes" if quietly else "misses": 1})
         note = {"outcome": "miss", "reason": reason, "kept": kept is not None, "took_ms": called.took_ms}
@@ -268,9 +272,13 @@ class Reader:
                 return
             request = copy(asked.request)
             request.log = _say_nothing
-            reply = self._ask(asked._replace(request=request), found, quietly=True)
+            reply = self._ask(replace(asked, request=request), found, quietly=True)
         finally:
             self._caching.flights.land(asked.key, flight, _shared(reply))
+
+
+def _settles(asked: Asked, found: Found) -> bool:
+    return found.look.lease is not None or (found.verdict.answers and not asked.forced)
 
 
 def _entry(found: Found) -> Entry:
