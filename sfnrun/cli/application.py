@@ -41,7 +41,7 @@ def _version(asked: bool) -> None:
 EXAMPLE = "Example: [bold]sfnrun execute order.asl.yaml --input order.json[/bold]"
 EXIT_CODES = (
     "Exit codes: 0 it succeeded; 1 the execution failed, or there are problems; 2 wrong usage, unreadable files, or a "
-    "definition with errors; 3 a replay diverged; 130 interrupted."
+    "definition with errors; 3 a replay diverged; 130 interrupted; 143 terminated."
 )
 
 app = typer.Typer(

@@ -73,7 +73,7 @@ def _decoded(name: str, data: bytes) -> str:
 def _not_json(name: str, text: str, error: ValueError) -> str:
     line, column = getattr(error, "lineno", None), getattr(error, "colno", 1)
     if line is None:
-        return f"the input {name} is not JSON: {error}"
+        return f"{name}: the input is not JSON: {error}"
     # The error counts in the text without its blank start.
     skipped = text[: len(text) - len(text.lstrip())].count("\n")
     lines = text.splitlines() or [""]

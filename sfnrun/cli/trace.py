@@ -57,6 +57,9 @@ def show(
     from sfnrun.history.file import read
 
     recording = read(execution_file(name, folder_of(history)))
+    if state is None and format is ShowFormat.TEXT:
+        _show(recording, verbose)
+        return
     if state is None:
         write_text(_SHOWN[format](recording, verbose))
         return
@@ -64,22 +67,30 @@ def show(
     write_text(trace_why.shown_state(recording, state, visit=visit, attempt=attempt, item=item, json=json))
 
 
-def _shown_as_text(recording: "Recording", verbose: bool) -> str:
+def _show(recording: "Recording", verbose: bool) -> None:
+    """The trace, on stdout: there it is what was asked for."""
     import io
+    import sys
 
+    from sfnrun.cli.output import write_text
     from sfnrun.cli.watching import ending_of
     from sfnrun.history.retold import retell
+    from sfnrun.view import open_trace
     from sfnrun.view.closing import closing
     from sfnrun.view.plain import PlainTrace
     from sfnrun.view.story import Story
 
     text = io.StringIO()
-    trace = PlainTrace(text, encoding="utf-8")
+    at_terminal = sys.stdout is not None and sys.stdout.isatty()
+    trace = open_trace(sys.stdout, moving=False)[0] if at_terminal else PlainTrace(text, encoding="utf-8")
     story = Story(trace.say, verbose=verbose)
     retell(recording, story)
+    if story.status == "RUNNING":
+        story.say_open()
     for line in closing(ending_of(story, recording)):
         trace.say(line)
-    return text.getvalue().rstrip("\n")
+    if not at_terminal:
+        write_text(text.getvalue().rstrip("\n"))
 
 
 def _shown_as_json(recording: "Recording", verbose: bool) -> str:
@@ -101,7 +112,7 @@ def _shown_as_aws(recording: "Recording", verbose: bool) -> str:
     return json.dumps(aws_document(recording), indent=4, ensure_ascii=False)
 
 
-_SHOWN = {ShowFormat.TEXT: _shown_as_text, ShowFormat.JSON: _shown_as_json, ShowFormat.AWS: _shown_as_aws}
+_SHOWN = {ShowFormat.JSON: _shown_as_json, ShowFormat.AWS: _shown_as_aws}
 
 
 app.command("replay", epilog=trace_replay.EXAMPLE)(trace_replay.replay_)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import io
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sfnrun.cli.faults import TERMINATED
 from sfnrun.payload import Json
 from sfnrun.record import Listener
 from sfnrun.view import Trace, open_trace
@@ -40,6 +42,7 @@ class Watch:
         replayed: bool = False,
     ) -> None:
         self._began = self._took = 0.0
+        self._before: Any = None
         self._json = json
         self._quiet = quiet
         self._virtual = not real
@@ -62,6 +65,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         gc.enable()
+        self._before = signal.signal(signal.SIGTERM, _terminate)
         self._began = time.perf_counter()
         self.trace.__enter__()
         return self
@@ -71,6 +75,11 @@ class Watch:
     ) -> None:
         self._took = (time.perf_counter() - self._began) * 1000
         self.trace.__exit__(kind, error, traceback)
+        signal.signal(signal.SIGTERM, self._before)
+        if isinstance(error, _Terminated):
+            if not self._json:
+                self.trace.say(Line("warn", text="terminated; what is recorded goes on with: sfnrun resume last"))
+            raise SystemExit(TERMINATED) from None
 
     def warn(self, line: str) -> None:
         """Say something that the person should know, in one line; nothing to those who want failures or JSON alone."""
@@ -110,11 +119,13 @@ class Watch:
 
 def ending_of(story: Story, recording: Recording) -> Ending:
     """How a recorded execution ended; it took what it took then."""
+    from sfnrun.history.glance import glance
     from sfnrun.view.closing import Ending
 
     took = story.now - (story.began or story.now)
+    status = glance(recording.path).status if story.status == "RUNNING" else story.status
     return Ending(
-        status=story.status,
+        status=status,
         error=story.error,
         cause=story.cause,
         took=took,
@@ -125,6 +136,7 @@ def ending_of(story: Story, recording: Recording) -> Ending:
         events=story.events,
         history=str(recording.path),
         place=place_of(recorded_source(recording), story.origin) if story.origin else None,
+        hint=f"resume it: sfnrun resume {recording.path.stem}" if status == "CRASHED" else "",
     )
 
 
@@ -163,3 +175,12 @@ def _graphs_in(state: Json, pointer: tuple[str | int, ...]) -> Iterator[tuple[Js
     for field in ("ItemProcessor", "Iterator"):
         if field in state:
             yield state[field], (*pointer, field)
+
+
+class _Terminated(KeyboardInterrupt):
+    """Nobody's to catch on the way, as Ctrl-C is."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    """On SIGTERM the history stays open, to be resumed, and the terminal is left as it was."""
+    raise _Terminated

@@ -51,7 +51,12 @@ class HistoryFile:
         except OSError as error:
             raise _failure(path, error) from None
         self._own(path, file, Lines(start["start_time"]), fsync)
-        self._write([dumps({"sfnrun": FORMAT, **start}).encode()])
+        try:
+            self._write([dumps({"sfnrun": FORMAT, **start}).encode()])
+        except HistoryError:  # what has no first line is no history
+            file.close()
+            path.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def reopen(cls, path: Path, *, fsync: bool = False) -> tuple[HistoryFile, Recording]:

@@ -65,6 +65,8 @@ def closing(ending: Ending) -> Iterator[Line]:
     yield Line("bad" if failed else "good", text=" · ".join(parts))
     if ending.history:
         yield Line("faint", text=f"history {ending.history}")
+    if ending.hint:
+        yield Line("warn", text=f"help: {ending.hint}")
 
 
 def why(ending: Ending) -> Iterator[Line]:
@@ -76,8 +78,6 @@ def why(ending: Ending) -> Iterator[Line]:
     if ending.place is not None:
         yield Line("faint", text=f"  {_where(ending.place)}")
         yield from (Line("text", text=line) for line in caret(ending.place.source_line, ending.place.span).splitlines())
-    if ending.hint:
-        yield Line("warn", text=f"  help: {ending.hint}")
     if ending.error or ending.cause or ending.place:
         yield Line("text")
 

@@ -19,6 +19,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "retry": ("↻", "warn"),
     "caught": ("⤷", "warn"),
     "opened": ("▾", "faint"),
+    "open": ("◌", "warn"),
     "cache": ("◇", "faint"),
     "progress": ("…", "faint"),
     "plus": ("+", "good"),
@@ -35,7 +36,20 @@ MARKS: dict[str, tuple[str, str]] = {
 
 # What a stream that cannot write the marks gets instead.
 ASCII_MARKS = str.maketrans(
-    {"✓": "+", "✗": "x", "⊘": "-", "↻": "@", "⤷": ">", "▾": "v", "◇": "*", "…": "...", "│": "|", "→": "->", "·": "-"}
+    {
+        "✓": "+",
+        "✗": "x",
+        "⊘": "-",
+        "↻": "@",
+        "⤷": ">",
+        "▾": "v",
+        "◌": "o",
+        "◇": "*",
+        "…": "...",
+        "│": "|",
+        "→": "->",
+        "·": "-",
+    }
 )
 
 _NAME_COLUMNS = 34

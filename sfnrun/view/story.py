@@ -94,6 +94,13 @@ class Story:
         if act is not None and state is not None:
             act(self, state, note)
 
+    def say_open(self) -> None:
+        """Say which states have not been left, for an execution that has no end."""
+        for state in self.open.values():
+            labels = self.labels_of(state.fiber)
+            if labels is not None and state.type not in ("Map", "Parallel"):
+                self._say(Line("open", labels, clean(state.name), state.type, "not left"))
+
     def _entered(self, event: Event) -> None:
         self.states += 1
         state = self.open[event.fiber] = OpenState(event)

@@ -61,7 +61,7 @@ BAD_INPUTS = [
     ("missing.json", "error: there is no input file missing.json"),
     ("{", "error: --input:1:2: the input is not JSON"),
     ('{"a": 1,\n "b": }', "error: --input:2:7: the input is not JSON"),
-    ("[NaN]", "error: the input --input is not JSON: NaN is not JSON"),
+    ("[NaN]", "error: --input: the input is not JSON: NaN is not JSON"),
     (".", "error: cannot read the input .: Is a directory"),
     ("latin.json", "error: the input latin.json is not UTF-8: byte 0xe9 at offset 2"),
     ("inn.json", "did you mean in.json?"),
@@ -281,6 +281,30 @@ def test_a_full_disk_is_told(hello, folder):
     assert done.returncode == 2
     assert "cannot write to stdout" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "--name mine"])
+def test_a_disk_that_takes_no_history_is_told_once(hello, folder, name):
+    done = shell(f"ulimit -f 0; sfnrun execute {hello} {name}", folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be written: File too large.\n  help: Make room" in done.stderr
+    assert list((folder / ".sfnrun/executions").iterdir()) == []
+
+
+def test_sigterm_leaves_an_execution_to_be_resumed(definition, folder):
+    name = definition({"First": {"Type": "Pass", "Next": "W"}, "W": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    run = [*SFNRUN, "execute", name, "--name", "ended"]
+    with subprocess.Popen(run, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "First" in process.stderr.readline()
+        process.terminate()
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (143, "")
+    assert err == "terminated; what is recorded goes on with: sfnrun resume last\n"
+    shown = shell("sfnrun trace show ended", folder).stdout.splitlines()
+    assert shown[1] == "  ◌ W                             Wait      not left"
+    assert shown[2].startswith("CRASHED in ")
+    assert shown[4] == "help: resume it: sfnrun resume ended"
 
 
 def test_ctrl_c_ends_an_execution_cleanly(definition, folder):

@@ -144,7 +144,7 @@ def test_a_torn_history_is_shown_as_far_as_it_goes(sfn, recorded, folder):
     assert "good" in sfn("trace", "list").out
     shown = sfn("trace", "show", "good")
     assert shown.code == 0
-    assert "RUNNING" in shown.out
+    assert "CRASHED" in shown.out
     assert "Prepare" in sfn("trace", "replay", "good").err
 
 
