@@ -6,6 +6,7 @@ DefinitionError whose Problems say where and what to do, within milliseconds, ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -246,6 +247,20 @@ def from_text(
         raise DefinitionError([fault_problem(name, text, fault)]) from None
 
 
+def _where_jackson_stops(text: str) -> int | None:
+    """The offset behind what AWS's JSON parser read last, a character or a word in the place of a value; None: all."""
+    import json
+
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        word = re.compile(r"\w+").match(text, error.pos) if error.msg == "Expecting value" else None
+        return min(word.end() if word else error.pos + 1, len(text))
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
 def from_value(value: Json, name: str = "<definition>", substitutions: Mapping[str, Json] | None = None) -> Source:
     """The definition that a JSON value is, which is not changed; its Problems have no positions."""
     if not isinstance(value, dict):
@@ -264,7 +279,8 @@ def _read_json(name: str, text: str, substitutions: Substitutions) -> Source:
     except ValueError:
         from sfnrun.asl.json_faults import faults
 
-        raise DefinitionError(fault_problem(name, text, fault) for fault in faults(text)) from None
+        stop = _where_jackson_stops(text)
+        raise DefinitionError(fault_problem(name, text, fault, stop=stop) for fault in faults(text)) from None
     if not isinstance(value, dict):
         raise _not_an_object(text)
     source = Source(name, text, "json", value)
@@ -322,12 +338,13 @@ def _unresolved_problem(source: Source, placeholder: Placeholder, severity: Seve
     )
 
 
-def fault_problem(name: str, text: str, fault: Fault, rows: Rows | None = None) -> Problem:
-    """The Problem of a Fault, with the location that AWS's JSON parser would give; `rows` if it is not the lines'."""
+def fault_problem(name: str, text: str, fault: Fault, rows: Rows | None = None, *, stop: int | None = None) -> Problem:
+    """The Problem of a Fault; `rows` if its span is not the lines', `stop` is where AWS's parser gives up."""
     lines = Lines(text)
     offset = min(fault.offset, len(text))
     span = lines.span(offset, offset + fault.length)
     shown = rows.span(offset, offset + fault.length) if rows else span
+    there = span if stop is None else lines.span(stop, stop + 1)
     is_syntax = fault.code == "INVALID_JSON_DESCRIPTION"
     excerpt = f'{text}"' if len(text) <= 500 else f'{text[:500]}"[truncated {len(text) - 500} chars]'
     return Problem(
@@ -335,7 +352,7 @@ def fault_problem(name: str, text: str, fault: Fault, rows: Rows | None = None) 
         _printable(fault.message),
         code=fault.code,
         hint=_printable(fault.hint),
-        location=f'[Source: (String)"{excerpt}; line: {span.line}, column: {span.column}]' if is_syntax else "/",
+        location=f'[Source: (String)"{excerpt}; line: {there.line}, column: {there.column}]' if is_syntax else "/",
         path=name,
         span=shown,
         source_line=(rows or lines).line(shown.line),
@@ -351,9 +368,10 @@ def _not_an_object(text: str) -> Fault:
     start = len(text) - len(text.lstrip())
     first_line = text[start:].partition("\n")[0]
     hint = 'it begins with {"StartAt": "...", "States": {'
-    message = _NOT_AN_OBJECT if first_line else f"{_NOT_AN_OBJECT}; this is empty"
     code = "SCHEMA_VALIDATION_FAILED" if text else "MISSING_DESCRIPTION"
-    return Fault(message, start if first_line else 0, max(1, len(first_line)), hint, "SFN-S02", code)
+    if not first_line:
+        return Fault(_NOT_AN_OBJECT, 0, 1, f"this is empty; {hint}", "SFN-S02", code)
+    return Fault(_NOT_AN_OBJECT, start, len(first_line), hint, "SFN-S02", code)
 
 
 def _template_tag(value: dict[str, Json], tag: Tag) -> Fault:

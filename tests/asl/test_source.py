@@ -57,10 +57,27 @@ def test_what_cannot_be_read_says_where_and_what_to_do(form: str, text: str, say
     assert "\n".join(map(str, problems)).splitlines() == says.splitlines()
 
 
-def test_aws_codes_and_locations() -> None:
-    (syntax,) = refused('{"a": }')
+# The line and column behind what AWS's parser read last: a character, or a word where a value should be.
+STOPS = [
+    ("not json", 1, 4),
+    ('{"a": }', 1, 8),
+    ('{"a": nul}', 1, 10),
+    ('{"a": 1,}', 1, 10),
+    ("{'a': 1}", 1, 3),
+    ('{"a" 1}', 1, 7),
+    ('{"a": 1\n "b": 2}', 2, 3),
+    ("{", 1, 2),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column"), STOPS)
+def test_where_aws_stops_reading(text: str, line: int, column: int) -> None:
+    syntax, *_ = refused(text, "json")
     assert syntax.code == "INVALID_JSON_DESCRIPTION"
-    assert syntax.location == '[Source: (String)"{"a": }"; line: 1, column: 7]'
+    assert syntax.location == f'[Source: (String)"{text}"; line: {line}, column: {column}]'
+
+
+def test_aws_codes_and_locations() -> None:
     (state,) = refused('{"States": {"A": {}, "A": {}}}')
     assert state.code == "DUPLICATE_STATE_NAME"
     assert [problem.code for problem in refused("")] == ["MISSING_DESCRIPTION"]

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sfnrun import PENDING, Payload, Reply, Request, TaskFailed, run
-from sfnrun.asl.load import validate
+from sfnrun.asl.load import WorkflowType, validate
+from sfnrun.asl.source import from_text
+from sfnrun.errors import DefinitionError
 from sfnrun.expr.jsonata.engine import UNDEFINED, Bounds, EvaluationFailed, evaluate_on
 from sfnrun.expr.jsonpath import compile_path
 from sfnrun.expr.scope import PlainScope
@@ -142,12 +144,17 @@ def validate_case(case: dict[str, Any]) -> dict[str, Any]:
     params = case.get("params") or {}
     definition = case["definition"]
     text = definition if isinstance(definition, str) else json.dumps(definition, ensure_ascii=False)
-    problems = validate(text, workflow_type=params.get("type") or case.get("type") or "STANDARD")
+    workflow_type: WorkflowType = params.get("type") or case.get("type") or "STANDARD"
+    try:
+        problems = validate(from_text(text, format="json"), workflow_type=workflow_type)
+    except DefinitionError as error:
+        problems = list(error.problems)
     wanted = ("error", "warning") if params.get("severity") == "WARNING" else ("error",)
     diagnostics = [
         {"severity": problem.severity.upper(), "code": problem.code, "message": problem.message}
         | ({"location": problem.location} if problem.location else {})
-        for problem in problems
+        # What has no place comes last in AWS's answers (measured), and first where problems are told by line.
+        for problem in sorted(problems, key=lambda problem: problem.location is None)
         if problem.severity in wanted and problem.code
     ]
     failed = any(problem.severity == "error" for problem in problems)
