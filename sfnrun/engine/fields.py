@@ -7,6 +7,7 @@ speaks of the type that was expected.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sfnrun.asl.model import Field
 from sfnrun.engine.visit import Visit
@@ -17,19 +18,27 @@ from sfnrun.payload import Json, Payload, dumps, type_name
 
 __all__ = ["array", "integer", "percentage", "seconds", "text", "timestamp"]
 
-# A path may lead to the text of a number (recorded for MaxConcurrencyPath), as java.lang.Long reads it.
+# A path may lead to the text of a number (recorded for MaxConcurrencyPath and ToleratedFailurePercentagePath).
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 
 # The longest Wait that AWS takes, in seconds (recorded: 24,855 days wait, 24,856 do not).
 LONGEST_WAIT_S = 2**31 - 1
 
 
-def _evaluated(visit: Visit, field: Field, document: Payload) -> Json:
+def _evaluated(visit: Visit, field: Field, document: Payload, named: str | None = None) -> Json:
+    """The field's value; `named` is what the cause calls a field that it names where a path finds nothing."""
     if field.expression is None:
         return field.literal
     if visit.state.query_language == "JSONata":
         return visit.evaluate_states(field.expression, {"input": document.value})
-    return visit.evaluate(field.expression, document)
+    return visit.evaluate(field.expression, document, named)
+
+
+def _path(field: Field | None) -> str:
+    """The field's Reference Path as causes show it: one into the context object with a single $ (recorded)."""
+    text = field.expression.text if field is not None and field.expression is not None else "$"
+    return text[1:] if text.startswith("$$") else text
 
 
 def _unexpected(visit: Visit, field: Field, expected: str, value: Json) -> StatesError:
@@ -65,6 +74,8 @@ def percentage(visit: Visit, field: Field | None, document: Payload) -> float | 
     if field is None:
         return None
     value = _evaluated(visit, field, document)
+    if isinstance(value, str) and DECIMAL.fullmatch(value) and visit.state.query_language == "JSONPath":
+        return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         if visit.state.query_language == "JSONata":
             raise _unexpected(visit, field, "number", value)
@@ -73,33 +84,39 @@ def percentage(visit: Visit, field: Field | None, document: Payload) -> float | 
 
 
 def _invalid_number(field: Field, value: Json, kind: str) -> str:
-    path = field.expression.text if field.expression else ""
     shown = value if isinstance(value, str) else "{}" if isinstance(value, dict) else dumps(value)
-    return f'The {field.name} field refers to value "{shown}" which is not a valid {kind}: {path}'
+    return f'The {field.name} field refers to value "{shown}" which is not a valid {kind}: {_path(field)}'
 
 
 def seconds(visit: Visit, field: Field, document: Payload) -> float:
     """Seconds or SecondsPath of a Wait."""
-    path = field.expression.text if field.expression else ""
-    if visit.state.query_language == "JSONata" or not path:
-        value = _evaluated(visit, field, document)
+    if visit.state.query_language == "JSONata" or field.expression is None:
+        value: Any = _evaluated(visit, field, document)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _unexpected(visit, field, "number", value)
         if value < 0:
             raise visit.query_error(f"The {field.name} field references a negative value: {value}", field.name)
     else:
-        value = _seconds_at_path(visit, field, document, path)
+        value = _seconds_at_path(visit, field, document)
     if value > LONGEST_WAIT_S:
         raise visit.runtime_error("Wait state delay is too long.")
     return float(value)
 
 
-def _seconds_at_path(visit: Visit, field: Field, document: Payload, path: str) -> int:
+def _at_path(visit: Visit, field: Field, document: Payload) -> Json:
+    """What SecondsPath and TimestampPath lead to."""
     assert field.expression is not None
     try:
-        value = field.expression.evaluate(document.value, visit)
+        return field.expression.evaluate(document.value, visit)
     except PathError:
-        raise visit.runtime_error(f"The {field.name} parameter does not reference an input value: {path}") from None
+        text = f"The {field.name} parameter does not reference an input value: {_path(field)}"
+        raise visit.runtime_error(text) from None
+
+
+def _seconds_at_path(visit: Visit, field: Field, document: Payload) -> int:
+    value, path = _at_path(visit, field, document), _path(field)
+    if isinstance(value, str) and WHOLE.fullmatch(value):
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         shown = value if isinstance(value, str) else dumps(value)
         raise visit.runtime_error(f"The {field.name} parameter cannot be parsed as a long value: {path} == {shown}")
@@ -110,7 +127,8 @@ def _seconds_at_path(visit: Visit, field: Field, document: Payload, path: str) -
 
 def timestamp(visit: Visit, field: Field, document: Payload) -> int:
     """Timestamp or TimestampPath of a Wait, in milliseconds since 1970."""
-    value = _evaluated(visit, field, document)
+    by_path = visit.state.query_language == "JSONPath" and field.expression is not None
+    value = _at_path(visit, field, document) if by_path else _evaluated(visit, field, document)
     moment = instant_ms(value) if isinstance(value, str) else None
     if moment is None:
         raise _bad_timestamp(visit, field, value)
@@ -126,33 +144,22 @@ def _bad_timestamp(visit: Visit, field: Field, value: Json) -> StatesError:
         # Recorded to point to the StateEntered event, unlike all other failed evaluations.
         text = f"The {field.name} field cannot be parsed as an {expected}: {shown}"
         return visit.query_error(text, field.name, previous=visit.entered)
-    path = field.expression.text if field.expression else ""
-    return visit.runtime_error(f"The {field.name} parameter does not reference a valid {expected}: {path} == {shown}")
+    text = f"The {field.name} parameter does not reference a valid {expected}: {_path(field)} == {shown}"
+    return visit.runtime_error(text)
 
 
 def text(visit: Visit, field: Field | None, document: Payload) -> str | None:
     """Error and Cause of a Fail, and their Paths."""
     if field is None:
         return None
-    try:
-        value = _evaluated_for_fail(visit, field, document)
-    except PathError as error:
-        error.field = field.name
-        raise visit.path_failure(error, document) from None
+    value = _evaluated(visit, field, document, field.name)
     if isinstance(value, str):
         return value
     if visit.state.query_language == "JSONata":
         raise _unexpected(visit, field, "string", value)
-    path = field.expression.text if field.expression else ""
     raise visit.runtime_error(
-        f"The {field.name} field refers to a value that is not a string: {path} == {dumps(value)}"
+        f"The {field.name} field refers to a value that is not a string: {_path(field)} == {dumps(value)}"
     )
-
-
-def _evaluated_for_fail(visit: Visit, field: Field, document: Payload) -> Json:
-    if field.expression is None or visit.state.query_language == "JSONata":
-        return _evaluated(visit, field, document)
-    return field.expression.evaluate(document.value, visit)
 
 
 def array(visit: Visit, field: Field | None, document: Payload) -> list[Json]:
@@ -164,5 +171,4 @@ def array(visit: Visit, field: Field | None, document: Payload) -> list[Json]:
         if field is None:
             raise visit.query_error(f"Map state input must be an array but was: {document.text}")
         raise _unexpected(visit, field, "array", value)
-    path = "$" if field is None or field.expression is None else field.expression.text
-    raise visit.runtime_error(f'Reference path "{path}" must point to array.')
+    raise visit.runtime_error(f'Reference path "{_path(field)}" must point to array.')
