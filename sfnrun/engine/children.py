@@ -12,7 +12,7 @@ from sfnrun.asl.model import Map, Parallel, StateMachine
 from sfnrun.engine import fields
 from sfnrun.engine.dataflow import FLOWS
 from sfnrun.engine.effects import Join
-from sfnrun.engine.loop import Fiber
+from sfnrun.engine.loop import Fiber, Halt
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
@@ -85,10 +85,13 @@ def _succeeded(fiber: Fiber, event: str) -> None:
 def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
     """If the child failed, abort its siblings and raise its error; every event of it points to the one that failed.
 
-    `name` is the Map's, whose items have events of their own.
+    `name` is the Map's, whose items have events of their own. An error that nothing can catch ends the execution where
+    it stands: neither the branch nor the Parallel has an event for it (measured).
     """
     if child.error is None:
         return
+    if child.error.fatal:
+        raise Halt("ExecutionFailed", child.error.name, child.error.cause)
     failed = fiber.previous = child.previous
     loop = fiber.loop
     if name is not None:
@@ -111,14 +114,23 @@ async def run_items(visit: Visit, effective: Payload) -> Payload:
     if concurrency < 0:
         raise visit.runtime_error("MaxConcurrency cannot be negative.")
     items = fields.array(visit, state.items, effective)
-    ceiling = fiber.loop.limits.map_concurrency or len(items)
-    width = min(concurrency or ceiling, ceiling)
     if not _goes_on(visit, len(items)):
         fiber.emit("MapStateStarted", {"length": len(items)})
         _forks(visit, len(items))
+    _check_tolerances(visit, state, effective)
+    ceiling = fiber.loop.limits.map_concurrency or len(items)
+    width = min(concurrency or ceiling, ceiling)
     await _iterate(visit, state, effective, items, max(width, 1))
     _succeeded(fiber, "MapStateSucceeded")
     return _joined(visit)
+
+
+def _check_tolerances(visit: Visit, state: Map, effective: Payload) -> None:
+    """A Map that is not distributed tolerates no failure, but takes no wrong tolerance either."""
+    if (fields.integer(visit, state.tolerated_failure_count, effective) or 0) < 0:
+        raise visit.runtime_error("ToleratedFailureCount cannot be negative.")
+    if not 0 <= (fields.percentage(visit, state.tolerated_failure_percentage, effective) or 0) <= 100:
+        raise visit.runtime_error("ToleratedFailurePercentage must be between 0 and 100.")
 
 
 async def _iterate(visit: Visit, state: Map, effective: Payload, items: list[Any], width: int) -> None:

@@ -91,7 +91,9 @@ def _placed(visit: Visit, path: Expression | None, discards: bool, result: Paylo
     try:
         return Payload(path.put(visit.input.value, result.value))
     except PathError as error:
-        raise visit.failure(StatesError("States.ResultPathMatchFailure", str(error))) from None
+        # The service's name for what the specification calls ResultPathMatchFailure, and no prefix (both reported).
+        name, aliases = "States.ReferencePathConflict", ("States.ResultPathMatchFailure",)
+        raise StatesError(name, error.message, aliases=aliases) from None
 
 
 def _assign(visit: Visit, template: Expression | None, document: Payload) -> None:

@@ -217,7 +217,7 @@ async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier:
 def _caught(visit: Visit, error: StatesError) -> Left:
     """Leave the state by the Catcher that takes the error. Raises the error if none does."""
     state, fiber = visit.state, visit.fiber
-    if state.type in ("Map", "Parallel") and error.name != "States.Runtime":
+    if state.type in ("Map", "Parallel") and not error.fatal:
         fiber.emit(f"{state.type}StateFailed")
     index = find_catcher(error, state.catch)
     if index is None:

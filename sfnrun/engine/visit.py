@@ -103,12 +103,13 @@ class Visit:
 
     # --- evaluation, and failures as AWS words them ---
 
-    def evaluate(self, expression: Expression, document: Payload) -> Json:
-        """The value of an expression on a document. Raises StatesError with AWS's cause."""
+    def evaluate(self, expression: Expression, document: Payload, field: str | None = None) -> Json:
+        """The value of an expression on a document. Raises StatesError with AWS's cause, which may name the `field`."""
         try:
             return expression.evaluate(document.value, self)
         except PathError as error:
-            raise self.path_failure(error, document) from None
+            error.field = error.field or field
+            raise self._path_failure(error, document) from None
         except StatesError as error:
             raise self.failure(error) from None
 
@@ -119,7 +120,14 @@ class Visit:
         except StatesError as error:
             raise self.failure(error) from None
 
-    def path_failure(self, error: PathError, document: Payload) -> StatesError:
+    def _path_failure(self, error: PathError, document: Payload) -> StatesError:
+        if document.value is None and (error.path == "$" or error.path.startswith(("$.", "$["))):
+            return self.runtime_error("Unable to apply Path transformation to null or empty input.")
+        if error.function is not None:
+            return self.runtime_error(
+                f"The function '{error.function}' had the following error: The JsonPath argument for the field "
+                f"'{error.path}' could not be found in the input '{document.text}'"
+            )
         if error.field is None:
             return self.runtime_error(f"Invalid path '{error.path}' : {error.message}")
         return self.runtime_error(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.intrinsic_functions import FUNCTIONS, Failure, Function, fill, template_parts
-from sfnrun.expr.jsonpath import Path, compile_path
+from sfnrun.expr.jsonpath import Path, PathError, compile_path
 from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.payload import Json
 
@@ -64,8 +64,8 @@ def is_intrinsic(text: str) -> bool:
 def compile_intrinsic(text: str) -> Intrinsic:
     """The call that a text such as `States.MathAdd($.n, 1)` writes. Raises ExpressionError.
 
-    `evaluate` raises PathError for a path that finds nothing and StatesError States.IntrinsicFailure for arguments that
-    the function does not take.
+    `evaluate` raises PathError, whose `function` is the call, for a path that finds nothing, and StatesError
+    States.IntrinsicFailure for arguments that the function does not take.
     """
     call = _Reader(text).whole()
     return Intrinsic(text, _reads(call), _compile_call(call), call)
@@ -250,9 +250,11 @@ def _compile_call(call: Call) -> Evaluate:
     text = call.text
 
     def evaluate(document: Json, scope: Scope) -> Json:
-        given = [value(document, scope) for value in values]
         try:
-            return run(scope, *given)
+            return run(scope, *[value(document, scope) for value in values])
+        except PathError as error:
+            error.function = error.function or text
+            raise
         except (Failure, RecursionError) as failure:
             what = failure if isinstance(failure, Failure) else "a value is nested too deeply"
             cause = f"The function '{text}' had the following error: {what}"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
-from sfnrun.expr.jsonpath import PathError, compile_path
+from sfnrun.expr.jsonpath import Path, PathError, compile_path
 from sfnrun.expr.scope import Evaluate, Expression, Scope
 from sfnrun.payload import MAX_DEPTH, Json, dumps
 
@@ -76,7 +76,7 @@ class _JsonPath:
             self.on_error(at, error)
             return _never
         self.reads |= compiled.reads
-        return _in_field(key, compiled.evaluate)
+        return _in_field(key, compiled)
 
     def key(self, key: str) -> str:
         return key.removesuffix(".$")
@@ -94,9 +94,14 @@ def _path_or_intrinsic(text: Json) -> Expression:
     return compile_path(text)
 
 
-def _in_field(key: str, evaluate: Evaluate) -> Evaluate:
+def _in_field(key: str, compiled: Expression) -> Evaluate:
+    evaluate = compiled.evaluate
+    of_document = isinstance(compiled, Path) and compiled.root == "$"
+
     def evaluate_field(document: Json, scope: Scope) -> Json:
         try:
+            if document is None and of_document:  # not even `$` can be taken from null
+                raise PathError("The document is null", path=compiled.text)
             return evaluate(document, scope)
         except PathError as error:
             error.field = key

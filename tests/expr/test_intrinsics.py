@@ -43,7 +43,7 @@ def test_call(group: dict[str, Any], case: dict[str, Any]) -> None:
     if "misses" in case:
         with pytest.raises(PathError) as missed:
             call.evaluate(group["input"], scope)
-        assert missed.value.message == case["misses"]
+        assert (missed.value.message, missed.value.function) == (case["misses"], case["in"])
     elif "fails" in case:
         with pytest.raises(StatesError) as failed:
             call.evaluate(group.get("input"), scope)

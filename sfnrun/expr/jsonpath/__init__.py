@@ -17,7 +17,7 @@ from sfnrun.expr.jsonpath.parse import JAVA_BLANKS, parse_steps
 from sfnrun.expr.jsonpath.steps import Elements, Flaw, Names, PathError, Step, is_definite
 from sfnrun.expr.jsonpath.walk import compile_steps
 from sfnrun.expr.scope import Evaluate, Scope
-from sfnrun.payload import Json
+from sfnrun.payload import Json, dumps
 
 __all__ = ["Path", "PathError", "ReferencePath", "compile_path", "compile_reference_path"]
 
@@ -253,5 +253,7 @@ def _copy(text: str, node: Any, way: Keys) -> Any:
         return dict(node)
     if isinstance(key, int) and isinstance(node, list) and key < len(node):
         return list(node)
-    where = "$" + "".join(f"['{part}']" if isinstance(part, str) else f"[{part}]" for part in way)
-    raise PathError(f"A value cannot be put at {where}", path=text, not_found=False)
+    met = "null" if node is _MISSING else dumps(node)
+    # AWS's words, of a document that has no members at all and of a place inside of one (both reported).
+    what = f'step "{key}"' if len(way) > 1 or isinstance(node, dict | list) else f"ReferencePath {text}"
+    raise PathError(f"Unable to apply {what} to input {met}", path=text, not_found=False)

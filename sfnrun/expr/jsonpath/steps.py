@@ -31,8 +31,9 @@ class PathError(Exception):
     """A path that finds nothing, or that cannot be applied to what it meets.
 
     `path` is the expression as written, `message` Jayway's text ("No results for path: $['x']"), `field` the key of a
-    payload template that it stands in ("value.$"). `not_found` is false where a step does not fit the value at all
-    (an index on a string): `[*]` skips elements for the former, never for the latter.
+    payload template that it stands in ("value.$"), `function` the call of an intrinsic function that it is an argument
+    of. `not_found` is false where a step does not fit the value at all (an index on a string): `[*]` skips elements for
+    the former, never for the latter.
     """
 
     def __init__(self, message: str, *, path: str = "", field: str | None = None, not_found: bool = True) -> None:
@@ -40,6 +41,7 @@ class PathError(Exception):
         self.path = path
         self.message = message
         self.field = field
+        self.function: str | None = None
         self.not_found = not_found
 
 
