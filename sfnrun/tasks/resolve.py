@@ -75,8 +75,9 @@ class Resolver:
 
     def unanswered(self, machine: Machine) -> list[Unanswered]:
         """Every Task of the machine that nothing answers, in the order of the definition."""
+        names = tuple(rule.key for rule in self.config.tasks)
         return [
-            Unanswered(state.name, state.pointer, state.resource, named_function(state), self.config.functions)
+            Unanswered(state.name, state.pointer, state.resource, named_function(state), self.config.functions, names)
             for state in tasks_of(machine.graph)
             if self.handler_for(state) is None
         ]

@@ -21,7 +21,7 @@ class Unanswered(Struct, frozen=True):
     """A Task that nothing answers.
 
     `pointer` leads to its state, `function` is the function that it invokes, if any, and `functions` the folder where
-    that would have been found.
+    that would have been found. `answered` are the names under `tasks:`, of which one may be misspelt.
     """
 
     state: str
@@ -29,6 +29,16 @@ class Unanswered(Struct, frozen=True):
     resource: Resource
     function: str | None
     functions: Path
+    answered: tuple[str, ...] = ()
+
+    @property
+    def meant(self) -> str:
+        """The name under `tasks:` that is almost this state's or function's; "" if there is none."""
+        import difflib
+
+        names = [self.state] if self.function is None else [self.state, function_name(self.function)]
+        close = (difflib.get_close_matches(name, self.answered, 1, cutoff=0.8) for name in names)
+        return next((found[0] for found in close if found), "")
 
     @property
     def asks(self) -> str:
@@ -62,7 +72,8 @@ def complaint(tasks: Sequence[Unanswered], where: Callable[[Pointer], str] | Non
     lines = [f"{count} nobody to answer:"]
     for task in tasks:
         place = f" ({where(task.pointer)})" if where else ""
-        lines.append(f"  {task.state}{place} asks for {task.asks}")
+        meant = f"; sfnrun.yaml answers '{task.meant}': is it that?" if task.meant else ""
+        lines.append(f"  {task.state}{place} asks for {task.asks}{meant}")
     return HandlerNotFound("\n".join(lines), _help(tasks))
 
 

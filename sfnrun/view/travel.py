@@ -17,7 +17,17 @@ from sfnrun.view.tidy_json import tidy
 
 __all__ = ["Travel"]
 
-_MENU = "[Enter] next  b back  e/E event  j STATE|NUMBER  d data  o open states  c to the end  q quit > "
+_MENU = "[Enter] next  b back  j STATE  d data  q quit  ? more > "
+_HELP = """\
+  Enter, n  to the next state
+  b         back to the state before
+  e, E      to the next event; to the one before
+  j TO      to a state by its name, or to an event by its number
+  d         the data of this event
+  o         the states that are open
+  c         to the end
+  q         quit
+"""
 _DATA_LINES = 60
 
 
@@ -49,6 +59,7 @@ class Travel:
             "d": self._data,
             "o": self._open_states,
             "c": lambda _: self._to(len(self._events) - 1),
+            "?": lambda _: bool(self._write(_HELP)),
         }
 
     def __call__(self) -> None:
@@ -62,7 +73,7 @@ class Travel:
                 return
             act = self._commands.get(command)
             if act is None:
-                self._write(f"  there is no command {clean(command)}\n")
+                self._write(f"  there is no command {clean(command)}\n{_HELP}")
             else:
                 act(rest.strip())
 

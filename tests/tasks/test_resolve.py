@@ -303,3 +303,11 @@ def test_one_that_nobody_answers() -> None:
         "Write def handler(event, context) in functions/charge_card_2.py; or say in sfnrun.yaml what it answers:\n\n"
         "tasks:\n  Pay:\n    result: {ok: true}\n"
     )
+
+
+def test_a_misspelt_name_in_sfnrun_yaml_is_pointed_at(tmp_path) -> None:
+    (tmp_path / "sfnrun.yaml").write_text("tasks: {ChargeCart: {result: {}}, Ship: {result: {}}}")
+    resolver = Resolver(load_config(tmp_path / "sfnrun.yaml", tmp_path))
+    error = complaint(resolver.unanswered(machine(ChargeCard={"Resource": f"{ARN}:pay"})))
+    assert error.message.endswith("ChargeCard asks for the function pay; sfnrun.yaml answers 'ChargeCart': is it that?")
+    assert complaint(resolver.unanswered(machine(Bill={"Resource": f"{ARN}:pay"}))).message.endswith("function pay")
