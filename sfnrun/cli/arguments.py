@@ -48,7 +48,8 @@ def _input_text(given: str) -> tuple[str, str]:
         raise UsageError(f"there is no input file {given}", _similar(path) or "JSON itself works too") from None
     except OSError as error:
         raise UsageError(f"cannot read the input {given}: {error.strerror}") from None
-    return "--input", given
+    # Where the locale is not UTF-8, Python has not decoded what is beyond ASCII.
+    return "--input", _decoded("--input", os.fsencode(given))
 
 
 def _is_file(path: Path) -> bool:

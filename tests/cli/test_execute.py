@@ -347,6 +347,13 @@ def test_ascii_terminals_get_ascii(hello, folder):
     assert done.stderr.startswith("  + Hello ")
 
 
+def test_the_input_is_utf_8_whatever_the_locale(hello, folder):
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = shell(f"""sfnrun execute {hello} --name here -i '{{"name": "Zoë"}}'""", folder, **ascii_locale)
+    assert (done.returncode, done.stdout) == (0, '{"name": "Zoë"}\n')
+    assert shell("sfnrun trace list", folder).stdout.split()[:2] == ["here", "SUCCEEDED"]
+
+
 def test_warnings_are_one_line(sfn, definition):
     choice = {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsPresent": True, "Next": "B"}]}
     name = definition({"A": choice, "B": {"Type": "Pass", "End": True}})
