@@ -291,20 +291,20 @@ def test_a_disk_that_takes_no_history_is_told_once(hello, folder, name):
     assert list((folder / ".sfnrun/executions").iterdir()) == []
 
 
-def test_sigterm_leaves_an_execution_to_be_resumed(definition, folder):
-    name = definition({"First": {"Type": "Pass", "Next": "W"}, "W": {"Type": "Wait", "Seconds": 3600, "End": True}})
-    run = [*SFNRUN, "execute", name, "--name", "ended"]
+def test_sigterm_leaves_an_execution_to_be_resumed(definition, function, folder):
+    code = "import threading\ndef handler(event, context):\n    print('at work')\n    threading.Event().wait(60)\n"
+    run = [*SFNRUN, "execute", definition({"Work": function("works", code)}), "--name", "ended"]
     with subprocess.Popen(run, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "First" in process.stderr.readline()
+        assert "at work" in process.stderr.readline()
         process.terminate()
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (143, "")
     assert err == "terminated; what is recorded goes on with: sfnrun resume last\n"
     shown = shell("sfnrun trace show ended", folder).stdout.splitlines()
-    assert shown[1] == "  ◌ W                             Wait      not left"
-    assert shown[2].startswith("CRASHED in ")
-    assert shown[4] == "help: resume it: sfnrun resume ended"
+    assert shown[-4] == "  ◌ Work                          Task      not left"
+    assert shown[-3].startswith("CRASHED in ")
+    assert shown[-1] == "help: resume it: sfnrun resume ended"
 
 
 def test_ctrl_c_ends_an_execution_cleanly(definition, folder):
