@@ -149,3 +149,11 @@ def test_the_rooms_of_the_picture_are_there():
     picture = README.split("## How it works")[1].split("```")[1]
     named = set(re.findall(r"\b([a-z_]+(?:/|\.py))", picture)) - {"sfnrun/"}
     assert {name for name in named if not (ROOT / "sfnrun" / name).exists()} == set()
+
+
+def test_exit_codes_are_those_of_the_help():
+    from sfnrun.cli.application import EXIT_CODES
+
+    rows = re.findall(r"^\| (\d+) \| (.*?)[:;|]", README, re.MULTILINE)
+    said = re.findall(r"(\d+) ([^;.]+)", EXIT_CODES)
+    assert [(number, text.strip()) for number, text in rows] == said
