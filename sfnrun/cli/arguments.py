@@ -95,7 +95,7 @@ def _similar(path: Path) -> str:
 def execution_file(name: str, folder: Path) -> Path:
     """The history file of an execution: by its name, "last" for the newest, or the file itself."""
     if name != "last":
-        for path in (Path(name), folder / f"{name}.jsonl"):
+        for path in (folder / f"{name}.jsonl", Path(name)):
             if path.is_file():
                 return path
     files = recorded(folder)

@@ -18,6 +18,12 @@ def recorded(sfn, definition):
     assert sfn("execute", bad, "--clock", "virtual", "--name", "bad").code == 1
 
 
+def test_an_execution_goes_before_a_file_of_its_name(sfn, recorded, folder):
+    (folder / "good").write_text("something else")
+    assert "SUCCEEDED" in sfn("trace", "show", "good").out
+    assert sfn("trace", "show", ".sfnrun/executions/good.jsonl").out == sfn("trace", "show", "good").out
+
+
 def test_executions_are_listed_the_newest_first(sfn, recorded, folder):
     (folder / ".sfnrun/executions/torn.jsonl").write_text('{"x":')
     done = sfn("trace", "list")
