@@ -30,7 +30,7 @@ LARGE = 4096
 class Payload:
     """A JSON value with its text; whichever is missing is made on first use, once.
 
-    `mark` belongs to whoever writes the text down: where it did, so that a large text is written once.
+    `mark` belongs to whoever writes the text down: itself, and what stands for the text there from then on.
     """
 
     __slots__ = ("_last", "_text", "_value", "mark")
@@ -40,7 +40,7 @@ class Payload:
         self._text: str | None = None
         # The name of the last member of an object whose text we made, and where its value begins there.
         self._last: tuple[str, int] | None = None
-        self.mark: tuple[object, int] | None = None
+        self.mark: tuple[object, str | int] | None = None
 
     @classmethod
     def parse(cls, text: str) -> Payload:
@@ -104,7 +104,10 @@ class Payload:
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = dumps(self._value)
+            try:
+                self._text = _encode(self._value).decode()
+            except BEYOND:
+                self._text = _dumps_slowly(self._value)
             if self._value.__class__ is dict and len(self._text) > LARGE:
                 name = next(reversed(self._value))
                 self._last = (name, len(self._text) - 1 - len(dumps(self._value[name])))

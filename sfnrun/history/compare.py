@@ -47,7 +47,7 @@ class Comparison:
     ) -> None:
         self._recorded = Told(recording)
         self._answers = self._recorded.answers
-        self._now = Lines(recording.start["start_time"]) if self._recorded.has_texts else None
+        self._now = Lines(recording.start["start_time"]) if self._recorded.has_text else None
         self._complete = recording.complete
         self._listener = listener
         self._kept = kept
@@ -70,7 +70,7 @@ class Comparison:
     def compare(self) -> None:
         """Compare the events that were kept back, because that is faster for many at once. Raises Divergence."""
         events, self._kept_back = self._kept_back, []
-        if self._now is not None and self._recorded.take_written(self._now.written(events)):
+        if self._now is not None and self._recorded.take_written(*self._now.written(events)):
             self._events += len(events)
         else:
             for event in events:

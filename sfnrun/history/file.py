@@ -18,10 +18,11 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from io import FileIO
+from itertools import starmap
 from pathlib import Path
 
 from sfnrun.errors import HistoryError
-from sfnrun.history.lines import INLINE, Answered, Lines
+from sfnrun.history.lines import INLINE, Answered, Lines, value_line
 from sfnrun.history.lock import take
 from sfnrun.history.recording import ENDS, FORMAT, PAYLOADS, ReadLines, Recording, missing, read, recorded, whole_lines
 from sfnrun.payload import Json, dumps
@@ -52,7 +53,7 @@ class HistoryFile:
             raise _failure(path, error) from None
         self._own(path, file, Lines(start["start_time"]), fsync)
         try:
-            self._write([dumps({"sfnrun": FORMAT, **start}).encode()])
+            self._write(dumps({"sfnrun": FORMAT, **start}).encode() + b"\n")
         except HistoryError:  # what has no first line is no history
             file.close()
             path.unlink(missing_ok=True)
@@ -114,13 +115,12 @@ class HistoryFile:
     def flush(self) -> None:
         """Hand everything to the operating system, and with `fsync` to the disk."""
         if self._kept_back:
-            lines = self._lines.written(self._kept_back)
+            lines, values = self._lines.written(self._kept_back)
             self._kept_back.clear()
-            self._write(lines)
+            self._write(b"".join(starmap(value_line, values.items())) + lines if values else lines)
 
-    def _write(self, lines: list[bytes]) -> None:
-        lines.append(b"")
-        rest = memoryview(b"\n".join(lines))
+    def _write(self, lines: bytes) -> None:
+        rest = memoryview(lines)
         try:
             while rest:  # a disk that fills up takes a part before it takes none
                 rest = rest[self._file.write(rest) :]

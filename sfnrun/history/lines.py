@@ -1,4 +1,4 @@
-"""How what happens is written: one line of JSON for each event, note and answer, and one for each large text."""
+"""How what happens is written: one line of JSON for each event, note and answer, and before it each large text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from sfnrun.payload import BEYOND, Payload, room_to_nest
 from sfnrun.record import Event, Note
 
-__all__ = ["INLINE", "Answered", "Lines"]
+__all__ = ["INLINE", "Answered", "Lines", "value_line"]
 
 # Texts up to this length stand in their line; longer ones get a line of their own and are written once.
 INLINE = 256
@@ -28,37 +28,34 @@ class Lines:
 
     def __init__(self, start_time: int, known: Mapping[int, str] | None = None) -> None:
         self._start_time = start_time
-        self._known = {text: number for number, text in (known or {}).items()}
-        self._values = max(known or (), default=0)
-        self._new_values: list[bytes] = []
-        self._encode = msgspec.json.Encoder(enc_hook=self._payload).encode
+        self._numbers = {text: number for number, text in (known or {}).items()}
+        self._last = max(known or (), default=0)
+        self._new: dict[int, str] = {}
+        self._encode = msgspec.json.Encoder(enc_hook=self._payload).encode_lines
 
-    def written(self, happened: Iterable[Event | Note | Answered]) -> list[bytes]:
-        """The lines of what happened, without line ends; those of large texts before the first that refers to them."""
-        lines: list[bytes] = []
-        start, encode, new_values = self._start_time, self._encode, self._new_values
+    def written(self, happened: Iterable[Event | Note | Answered]) -> tuple[bytes, dict[int, str]]:
+        """The lines of what happened, and by number the large texts that they are the first to refer to."""
+        lines: list[dict[str, Any]] = []
+        start = self._start_time
         for what in happened:
-            if what.__class__ is Event:  # a history is mostly these, so no call is wasted on them
-                line: dict[str, Any] = {"event": what.type, "at": what.at - start, "previous": what.previous}
-                if what.fiber:
-                    line["fiber"] = what.fiber
-                line.update(what.details)
+            if isinstance(what, Event):  # a history is mostly these, so no call is wasted on them
+                type, at, previous, fiber, details = what.type, what.at - start, what.previous, what.fiber, what.details
+                if fiber:
+                    lines.append({"event": type, "at": at, "previous": previous, "fiber": fiber, **details})
+                else:
+                    lines.append({"event": type, "at": at, "previous": previous, **details})
             else:
-                line = self._note(what) if isinstance(what, Note) else self._answer(what)
-            try:
-                text = encode(line)
-            except BEYOND:
-                text = self.one(line)
-            if new_values:
-                lines += new_values
-                new_values.clear()
-            lines.append(text)
-        return lines
+                lines.append(self._note(what) if isinstance(what, Note) else self._answer(what))
+        try:
+            text = self._encode(lines)
+        except BEYOND:
+            text = b"".join(self._encode_slowly(line) for line in lines)
+        new, self._new = self._new, {}
+        return text, new
 
-    def one(self, line: Mapping[str, Any]) -> bytes:
-        """Any line that has no large text."""
+    def _encode_slowly(self, line: Mapping[str, Any]) -> bytes:
         with room_to_nest():
-            return json.dumps(line, separators=(",", ":"), default=self._payload).encode()
+            return json.dumps(line, separators=(",", ":"), default=self._payload).encode() + b"\n"
 
     def _note(self, note: Note) -> dict[str, Any]:
         at = note.at - self._start_time
@@ -70,25 +67,27 @@ class Lines:
         return {"answer": what.__class__.__name__, "at": at - self._start_time, "key": key, **members}
 
     def _payload(self, payload: Payload) -> str | int:
+        """What stands for a payload in a line; most are asked for several times."""
         mark = payload.mark
-        if mark is not None and mark[0] is self:
-            return mark[1]
-        text = payload.text
+        if mark is None or mark[0] is not self:
+            mark = payload.mark = (self, self._reference(payload.text))
+        return mark[1]
+
+    def _reference(self, text: str) -> str | int:
         if len(text) <= INLINE:
             return text
-        number = self._known.get(text) if self._known else None  # hashing a large text takes its time
+        number = self._numbers.get(text) if self._numbers else None  # hashing a large text takes its time
         if number is None:
-            number = self._values = self._values + 1
-            self._new_values.append(_value_line(number, text))
-        payload.mark = (self, number)
+            number = self._last = self._last + 1
+            self._new[number] = text
         return number
 
 
-def _value_line(number: int, text: str) -> bytes:
-    """A text on one line can be read as it is, and found with grep; any other has to be quoted."""
+def value_line(number: int, text: str) -> bytes:
+    """The line of a large text. One without line breaks can be read as it is, and found with grep."""
     if "\n" not in text and "\r" not in text:
         try:
-            return b'{"value":%d,"json":%b}' % (number, text.encode())
+            return b'{"value":%d,"json":%b}\n' % (number, text.encode())
         except UnicodeEncodeError:  # lone surrogates, which JSON may have
             pass
-    return json.dumps({"value": number, "text": text}, separators=(",", ":")).encode()
+    return json.dumps({"value": number, "text": text}, separators=(",", ":")).encode() + b"\n"

@@ -140,7 +140,7 @@ class ReadLines(Sequence[Line]):
         return line
 
 
-# A line, after the first, that is not as we write it.
+# Where a line after the first is not as we write it.
 _NOT_PLAIN = re.compile(rb'\n(?!\{"(?:event|answer|note|value)":|\Z)')
 _JSON = b'"json":'
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sfnrun.history.recording import Line, ReadLines, Recording
 
 __all__ = ["Told"]
 
+_EVENT_OR_NOTE, _ANSWER = frozenset(b"en"), ord("a")
+
 
 class Told:
-    """A cursor over the event and note lines of a recording. `answers` counts the other lines.
+    """A cursor over the event and note lines of a recording. `answers` counts the answer lines.
 
-    A line that is written again as it stands needs not be parsed, which is why replaying costs no more than running.
+    Lines that are written again as they stand need not be parsed, which is why replaying costs no more than running.
     """
 
     def __init__(self, recording: Recording) -> None:
         lines = recording.lines
         self._read: ReadLines | None = None
-        self._texts: list[bytes] = []
+        self._text = b""
         self._lines: list[Line] = []
         if isinstance(lines, ReadLines) and lines.plain:
             self._read = lines
-            self._texts = [text for text in lines.texts if text[2] != ord("a")]  # no answer
-            self.answers = len(lines.texts) - len(self._texts)
+            self._text = b"".join([text + b"\n" for text in lines.texts if text[2] in _EVENT_OR_NOTE])
+            self.answers = sum(text[2] == _ANSWER for text in lines.texts)
         else:
             self._lines = [line for line in lines if "answer" not in line]
             self.answers = len(lines) - len(self._lines)
@@ -29,16 +33,17 @@ class Told:
         self._next: Line | None = None
 
     @property
-    def has_texts(self) -> bool:
+    def has_text(self) -> bool:
         """Whether lines can be compared as they are written."""
         return self._read is not None
 
-    def take_written(self, lines: list[bytes]) -> bool:
-        """Take the next lines if they are these, as they are written."""
-        at = self._at
-        if self._texts[at : at + len(lines)] != lines:
+    def take_written(self, lines: bytes, values: Mapping[int, str]) -> bool:
+        """Take the next lines if they are these, as they are written, with these large texts."""
+        if self._read is None or not self._text.startswith(lines, self._at):
             return False
-        self._at = at + len(lines)
+        if values and any(self._read.values.get(number) != text for number, text in values.items()):
+            return False
+        self._at += len(lines)
         self._next = None
         return True
 
@@ -48,16 +53,11 @@ class Told:
         if self._next is None:
             if self._read is None:
                 self._next = self._lines[self._at] if self._at < len(self._lines) else None
-            else:
-                self._next = self._parse_next(self._read)
+            elif self._at < len(self._text):
+                self._next = self._read.parsed(self._text[self._at : self._text.index(b"\n", self._at)])
         return self._next
 
     def take(self) -> None:
         """Go on to the line after the next one."""
-        self._at += 1
+        self._at = self._at + 1 if self._read is None else self._text.index(b"\n", self._at) + 1
         self._next = None
-
-    def _parse_next(self, read: ReadLines) -> Line | None:
-        while self._at < len(self._texts) and self._texts[self._at].startswith(b'{"value":'):
-            self._at += 1
-        return read.parsed(self._texts[self._at]) if self._at < len(self._texts) else None
