@@ -117,6 +117,8 @@ class DiskBackend:
         self._opened: Any = None
         self._cursors = _Cursors()
         self._used: dict[str, tuple[float, int]] = {}
+        self._asked: dict[str, Asked] = {}  # not yet written down
+        self._tasks: set[str] = set()
         self._written = 0
 
     @contextmanager
@@ -190,9 +192,9 @@ class DiskBackend:
             value = self._get(cache, key)
         if value is not None:
             return Taken(value, marked, key)
-        rows = cache._sql("SELECT task, expires_at FROM Asked WHERE key = ?", (key,)).fetchall()
-        known = rows or cache._sql("SELECT 1 FROM Asked WHERE task = ? LIMIT 1", (task,)).fetchall()
-        return Taken(None, marked, key, bool(known), Asked(*rows[0]) if rows else None)
+        asked = self._asked.get(key) or _recall(cache, key)
+        known = asked is not None or task in self._tasks or _knows(cache, task)
+        return Taken(None, marked, key, known, asked)
 
     def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
         try:
@@ -209,16 +211,21 @@ class DiskBackend:
                 if (None if there is None else head(there)) != answer.seen:
                     return False
                 cache.set(key, answer.value, expire=answer.keep_seconds)
-                _remember(cache, key, answer.asked)
+            self._remember(key, answer.asked)
             self._cull(cache, len(answer.value))
             return True
+
+    def _remember(self, key: str, asked: Asked | None) -> None:
+        """Written down with the counters: a row of its own for each answer takes as long as the answer."""
+        if asked is not None:
+            self._asked[key] = asked
+            self._tasks.add(asked.task)
 
     def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
         self._refuse_too_large(value)
         with self._open() as cache:
-            with cache.transact():
-                cache.set(key, value, expire=keep_seconds)
-                _remember(cache, key, asked)
+            cache.set(key, value, expire=keep_seconds)
+            self._remember(key, asked)
             self._cull(cache, len(value))
 
     def _refuse_too_large(self, value: bytes) -> None:
@@ -244,6 +251,12 @@ class DiskBackend:
             cache.eviction_policy = _READS_WRITE_NOTHING
             self._culling.release()
 
+    def _write_uses_if_they_matter(self, cache: Any) -> None:
+        """What was used in a folder that is less than half full makes no difference when room is made, long after."""
+        if cache.volume() * 2 > self._limit:
+            self._write_uses(cache)
+        self._used.clear()
+
     def _write_uses(self, cache: Any) -> None:
         used, self._used = self._used, {}
         cache._con.executemany(
@@ -265,9 +278,13 @@ class DiskBackend:
     def add(self, counts: dict[tuple[str, str], int]) -> None:
         with self._open() as cache, cache.transact():
             _add(cache, counts)
+            asked, self._asked = self._asked, {}
+            cache._con.executemany(
+                "INSERT OR REPLACE INTO Asked VALUES (?, ?, ?)", [(key, *each) for key, each in asked.items()]
+            )
             cache._sql("DELETE FROM Asked WHERE rowid <= (SELECT MAX(rowid) FROM Asked) - ?", (_REMEMBERED,))
             if len(self._used) > _USES_HELD:
-                self._write_uses(cache)
+                self._write_uses_if_they_matter(cache)
         counts.clear()
 
     def counts(self) -> Counts:
@@ -281,6 +298,8 @@ class DiskBackend:
             return Facts(cache.volume(), self._limit, rows[0][0] if rows else 0, self._eviction)
 
     def clear(self) -> None:
+        self._asked.clear()
+        self._tasks.clear()
         try:
             with self._open() as cache:
                 cache.clear()
@@ -302,14 +321,18 @@ class DiskBackend:
         if self._opened is None:
             return
         with suppress(Unavailable), self._open() as cache, cache.transact():
-            self._write_uses(cache)
+            self._write_uses_if_they_matter(cache)
         self._opened.close()
         self._opened, self._cursors = None, _Cursors()
 
 
-def _remember(cache: Any, key: str, asked: Asked | None) -> None:
-    if asked is not None:
-        cache._sql("INSERT OR REPLACE INTO Asked VALUES (?, ?, ?)", (key, asked.task, asked.expires_at))
+def _recall(cache: Any, key: str) -> Asked | None:
+    row = cache._sql("SELECT task, expires_at FROM Asked WHERE key = ?", (key,)).fetchone()
+    return None if row is None else Asked(*row)
+
+
+def _knows(cache: Any, task: str) -> bool:
+    return cache._sql("SELECT 1 FROM Asked WHERE task = ? LIMIT 1", (task,)).fetchone() is not None
 
 
 def _add(cache: Any, counts: Counts) -> None:
