@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -11,12 +12,15 @@ from sfnrun.payload import Payload
 from sfnrun.record import Event
 from sfnrun.view.changes import changes
 from sfnrun.view.line import Line
-from sfnrun.view.measures import clean, fit, pad
+from sfnrun.view.measures import clean, counted, fit, pad
 
 __all__ = ["side_by_side"]
 
 _CHANGES = 12
+_COUNTED = 10_000
 _BEFORE = 2
+# The ids and dates of a call to a service are never the same twice, and nobody asks for them.
+_OF_THE_CALL = re.compile(r"[^:]*\.Sdk(Http|Response)Metadata\b")
 
 
 def side_by_side(rows: Sequence[Row], names: tuple[str, str], *, width: int, most: int | None = 40) -> Iterator[Line]:
@@ -63,12 +67,14 @@ def _told(event: Event | None) -> str:
 
 
 def _differences(name: str, left: Any, right: Any) -> Iterator[Line]:
-    found = changes(_plain(left), _plain(right), name)
-    for one in islice(found, _CHANGES):
+    found = list(islice(changes(_plain(left), _plain(right), name), _COUNTED))
+    told = [one for one in found if not _OF_THE_CALL.match(one.text)]
+    for one in told[:_CHANGES]:
         yield Line(one.kind, text=one.text)
-    rest = sum(1 for _ in islice(found, 10_000))
-    if rest:
-        yield Line("more", text=f"… {rest} more")
+    if len(told) > _CHANGES:
+        yield Line("more", text=f"… {len(told) - _CHANGES} more")
+    if len(found) > len(told):
+        yield Line("more", text=f"… {counted(len(found) - len(told), 'difference')} in the SDK's metadata")
 
 
 def _plain(value: Any) -> Any:

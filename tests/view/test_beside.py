@@ -82,6 +82,20 @@ def test_the_order_of_branches_does_not_count(tmp_path: Path):
     assert told(left, right) == [("good", "no difference in 16 events")]
 
 
+def test_what_differs_in_every_call_is_only_counted(tmp_path: Path):
+    def answer(price: int) -> Any:
+        ids = {"SdkResponseMetadata": {"RequestId": f"id-{price}"}, "SdkHttpMetadata": {"HttpHeaders": {"Date": price}}}
+        return lambda request: {"Price": price, **ids}
+
+    get = {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:getItem", "Parameters": {}, "End": True}
+    machine = {"StartAt": "Get", "States": {"Get": get}}
+    left, right = (ran(tmp_path, f"p{price}", machine, {}, tasks=answer(price)) for price in (1, 2))
+    assert [line for line in told(left, right) if line[0] in ("change", "more")][:2] == [
+        ("change", "output.Price: 1 → 2"),
+        ("more", "… 2 differences in the SDK's metadata"),
+    ]
+
+
 # --- walking ---
 
 
