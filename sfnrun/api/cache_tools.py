@@ -133,6 +133,7 @@ class _Warmer:
             at,
             expiry(policy, key, at),
             took_ms,
+            took_ms,
             policy.version,
             dict(code) if isinstance(code, dict) else None,
             generation=(store.generation(policy.task) or "") if policy.watched else "",

@@ -36,7 +36,8 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     """What is known of a kept answer, enough to judge it; or the mark that one is gone.
 
     `kind` "value": the text beside it is a result; "error": `{"error":…,"cause":…}`; "gone": `by` made it stale.
-    `asked_at`, `stored_at` and `expires_at` (None: never) are engine milliseconds, `took_ms` what the handler took.
+    `asked_at`, `stored_at` and `expires_at` (None: never) are engine milliseconds, `took_ms` what the handler
+    took, by that clock too, and `really_took_ms` by the clock on the wall.
     `code` and `resource` are None where they do not count: a result written through comes from other code than the
     reader's. `generation` is the mark of the task (see `generation_key`) when this was asked, `question` a readable
     part of the key, `submitted` what a `.sync` service answered at once. `id` makes every entry different.
@@ -49,6 +50,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     stored_at: int
     expires_at: int | None = None
     took_ms: int = 0
+    really_took_ms: int = 0
     version: str = ""
     code: dict[str, str] | None = None
     resource: str | None = None

@@ -158,7 +158,7 @@ def _line(stored: Stored, now: int) -> Line:
     key, entry, _text, size = stored
     expires_in = None if entry.expires_at is None else entry.expires_at - now
     age = now - entry.stored_at
-    return Line(key, entry.task, entry.kind, entry.question, age, expires_in, size, entry.took_ms)
+    return Line(key, entry.task, entry.kind, entry.question, age, expires_in, size, entry.really_took_ms)
 
 
 def _meant(entry: Entry, task: str | None, expired_at: int | None) -> bool:

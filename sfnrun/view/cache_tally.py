@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sfnrun.cache.outcome import saved_ms
 from sfnrun.view.measures import counted, duration
 
 __all__ = ["CacheTally"]
@@ -22,7 +23,7 @@ class CacheTally:
         self.hits += outcome == "hit"
         self.misses += outcome == "miss"
         self.stale += outcome == "stale"
-        self.saved_ms += note.get("saved_ms") or 0
+        self.saved_ms += saved_ms(note)
 
     @property
     def asked(self) -> int:

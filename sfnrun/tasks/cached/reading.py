@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import copy
 from time import monotonic
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,6 +12,7 @@ from sfnrun.cache.backend import ALWAYS
 from sfnrun.cache.entry import Entry
 from sfnrun.cache.flight import Flight
 from sfnrun.cache.key import key_of, question_of, readable
+from sfnrun.cache.outcome import Outcome
 from sfnrun.cache.policy import Policy, Verdict, expiry, judge, keep_seconds
 from sfnrun.cache.store import Look
 from sfnrun.engine.effects import Reply, Request, TaskHandler
@@ -150,16 +150,16 @@ class Reader:
         entry, verdict = _entry(found), found.verdict
         # Under the virtual clock the call that brings it may still be under way: then this one takes as long.
         wait = max(0, entry.stored_at - self._caching.time(asked.request))
-        saved = max(0, entry.took_ms - wait)
-        self._store.count(self._policy.task, hits=1, saved_ms=saved)
-        note: dict[str, Any] = {
-            "outcome": "hit",
-            "task": self._policy.task,
-            "key": asked.key[:KEY_SHOWN],
-            "age_ms": verdict.age_ms,
-            "expires_in_ms": verdict.expires_in_ms,
-            "saved_ms": saved,
-        }
+        note = Outcome(
+            outcome="hit",
+            task=self._policy.task,
+            key=asked.key[:KEY_SHOWN],
+            age_ms=verdict.age_ms,
+            expires_in_ms=verdict.expires_in_ms,
+            saved_ms=max(0, entry.took_ms - wait),
+        )
+        note.really_saved_ms = max(0, entry.really_took_ms - wait)
+        self._store.count(self._policy.task, hits=1, saved_ms=note.really_saved_ms)
         if verdict.refresh:
             note["refreshing"] = True
         if wait:
@@ -169,12 +169,20 @@ class Reader:
         return self._kept(found, note, wait)
 
     def _stale(self, asked: Asked, found: Found, reason: str) -> Reply:
-        saved = _entry(found).took_ms
-        self._store.count(self._policy.task, stale=1, saved_ms=saved)
-        note = {"outcome": "stale", "reason": reason, "age_ms": found.verdict.age_ms, "saved_ms": saved}
-        return self._kept(found, about(self._policy, asked.key, note))
+        entry = _entry(found)
+        note = Outcome(
+            outcome="stale",
+            task=self._policy.task,
+            key=asked.key[:KEY_SHOWN],
+            reason=reason,
+            age_ms=found.verdict.age_ms,
+            saved_ms=entry.took_ms,
+        )
+        note.really_saved_ms = entry.really_took_ms
+        self._store.count(self._policy.task, stale=1, saved_ms=entry.really_took_ms)
+        return self._kept(found, note)
 
-    def _kept(self, found: Found, note: dict[str, Any], duration_ms: int = 0) -> Reply:
+    def _kept(self, found: Found, note: Outcome, duration_ms: int = 0) -> Reply:
         """A Reply of what was found."""
         look, entry = found.look, _entry(found)
         if entry.kind == "error":
@@ -249,6 +257,7 @@ class Reader:
             stored_at,
             expiry(policy, asked.key, stored_at, failed=failed),
             called.took_ms,
+            called.really_took_ms,
             policy.version,
             dict(asked.code),
             asked.resource,

@@ -75,7 +75,8 @@ class Caching(Struct):
             result = Reply(failure=failure)
         took = round((time.perf_counter() - started) * 1000)
         reply = result if isinstance(result, Reply) else Reply(result)
-        return Called(reply, _payload(reply), asked_at, max(took, reply.duration_ms))
+        really = max(took, reply.duration_ms)
+        return Called(reply, _payload(reply), asked_at, reply.duration_ms if self.now is None else really, really)
 
     def unkept(self, policy: Policy, called: Called, reason: str) -> Reply:
         """An answer that the cache has nothing to do with."""
@@ -89,12 +90,13 @@ def about(policy: Policy, key: str, note: dict[str, Any]) -> dict[str, Any]:
 
 
 class Called(NamedTuple):
-    """What a handler answered, as a payload if it is JSON; when it was asked, and how long it took."""
+    """What a handler answered, as a payload if it is JSON; when it was asked, and how long it took (see Entry)."""
 
     reply: Reply
     payload: Payload | None
     asked_at: int
     took_ms: int
+    really_took_ms: int
 
     def noted(self, note: dict[str, Any]) -> Reply:
         """The handler's answer as it was, with what the cache did."""

@@ -90,6 +90,7 @@ class Writer:
             stored_at,
             expiry(reader, key, stored_at),
             called.took_ms,
+            called.really_took_ms,
             reader.version,
             generation=(self._store.generation(reader.task) or "") if reader.watched else "",
             question=readable(_select(through, request), reader.redact | self._policy.redact),
