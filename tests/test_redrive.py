@@ -305,3 +305,14 @@ def test_a_full_history_has_no_room_for_a_redrive(tmp_path: Path) -> None:
     refused = refusal(full)
     assert refused is not None
     assert "24,999 events" in refused.message
+
+
+def test_what_another_execution_kept_is_not_asked_again(tmp_path: Path) -> None:
+    settings = tmp_path / "sfnrun.yaml"
+    settings.write_text("tasks: {B: {cache: {ttl: 1h}}}")
+    definition = machine(A=task(Next="B"), B=task(End=True))
+    path = failed(tmp_path, definition, World("A"), config=settings)
+    sfnrun.run(definition, tasks=World(), config=settings, seed=1, start_time=START)
+    after = World()
+    assert sfnrun.redrive(path, tasks=after).output == "B"
+    assert after.states == ["A"]

@@ -15,6 +15,7 @@ from cases import definition_of
 
 import sfnrun
 from sfnrun import Divergence, Reply, Request, SfnrunError, TaskFailed
+from sfnrun.api.caching import CacheOptions
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.glance import glances
 from sfnrun.history.lock import is_held
@@ -290,3 +291,16 @@ def test_a_full_disk_is_told_and_the_rest_can_be_resumed(tmp_path: Path) -> None
             file.flush()
     before.close()
     assert sfnrun.resume(path, tasks=World()).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(("asked", "options"), [([], {}), (["B"], {"cache": CacheOptions(off=True)})])
+def test_what_another_execution_kept_is_not_asked_again(asked: list[str], options: Any, tmp_path: Path) -> None:
+    settings = tmp_path / "sfnrun.yaml"
+    settings.write_text("tasks: {B: {cache: {ttl: 1h}}}")
+    sfnrun.run(TWO, tasks=World(), config=settings, seed=1)
+    path = cut(recorded(tmp_path, TWO, World(), seed=1), '"Succeeded"')
+    after = World()
+    result = sfnrun.resume(path, tasks=after, config=settings, **options)
+    assert (after.states, result.status) == (asked, "SUCCEEDED")
+    notes = [line["details"]["outcome"] for line in read(path).lines if line.get("note") == "cache"]
+    assert notes == (["hit"] if not asked else ["bypass"])

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sfnrun.api.replay import machines_of
-from sfnrun.api.resume import Answering, Showing, clock_of, go_on, latest, live_driver
+from sfnrun.api.resume import Showing, clock_of, go_on, latest, live_driver
 from sfnrun.api.run import Result
+from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, load
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
@@ -29,6 +30,7 @@ from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
 
 if TYPE_CHECKING:
+    from sfnrun.api.caching import CacheOptions
     from sfnrun.tasks.callables import Tasks
 
 __all__ = ["redrive", "refusal"]
@@ -53,6 +55,8 @@ def redrive(
     debug: bool = False,
     interruptible: bool = False,
     fsync: bool = False,
+    cache: CacheOptions | None = None,
+    say: Callable[[str], None] = unheard,
 ) -> Result:
     """Redrive the execution that a history file records: from where it failed, with the handlers as they are now.
 
@@ -63,7 +67,17 @@ def redrive(
 
     Raises UsageError where AWS answers ExecutionNotRedrivable, and for a state or definition that does not fit.
     """
-    answering = Answering(tasks, config, functions, mock_config, test_case, step, debug)
+    answering = Answering(
+        tasks=tasks,
+        config=config,
+        functions=functions,
+        mock_config=mock_config,
+        test_case=test_case,
+        cache=cache,
+        say=say,
+        step=step,
+        debug=debug,
+    )
     file, recording = HistoryFile.reopen(Path(execution), fsync=fsync)
     with closing(file):
         refused = refusal(recording)
@@ -73,8 +87,8 @@ def redrive(
         machine = machines[-1] if definition is None else _machine(definition, recording)
         redriven = _redriven(recording, machine, state, input, changed=definition is not None)
         order = Redrive(Answered(latest(recording), "", redriven), machine)
-        live = live_driver(recording, machine, answering)
-        return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), order)
+        with live_driver(recording, machine, answering) as live:
+            return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), order)
 
 
 def refusal(recording: Recording, now: int | None = None) -> UsageError | None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sfnrun.api.conduct import Clock, LiveDriver, conduct, driver_for
+from sfnrun.api.conduct import Clock, LiveDriver, conduct
 from sfnrun.api.replay import execution_of, machines_of, redrives_of, replay_driver, states_of
 from sfnrun.api.run import Result, result_of
-from sfnrun.api.world import configured, handlers
+from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
 from sfnrun.drivers.replay import Successor
@@ -27,21 +27,10 @@ from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.record import Event, Listener, Note
 
 if TYPE_CHECKING:
+    from sfnrun.api.caching import CacheOptions
     from sfnrun.tasks.callables import Tasks
 
-__all__ = ["Answering", "Showing", "clock_of", "go_on", "latest", "live_driver", "resume"]
-
-
-class Answering(NamedTuple):
-    """Who answers the Tasks from now on, as for `run`; what is left out is as it was recorded."""
-
-    tasks: Tasks = None
-    config: Config | str | Path | None = None
-    functions: str | Path | None = None
-    mock_config: str | Path | None = None
-    test_case: str | None = None
-    step: Callable[[Pause], Resumed] | None = None
-    debug: bool = False
+__all__ = ["Showing", "clock_of", "go_on", "latest", "live_driver", "resume"]
 
 
 class Showing(NamedTuple):
@@ -66,6 +55,8 @@ def resume(
     debug: bool = False,
     interruptible: bool = False,
     fsync: bool = False,
+    cache: CacheOptions | None = None,
+    say: Callable[[str], None] = unheard,
 ) -> Result:
     """Go on with the execution that a history file records, to its end; its process must be dead.
 
@@ -76,7 +67,17 @@ def resume(
     Raises UsageError for an execution that has ended, HistoryError if another process runs it or the history is
     damaged, Divergence if the history does not come out of its definition.
     """
-    answering = Answering(tasks, config, functions, mock_config, test_case, step, debug)
+    answering = Answering(
+        tasks=tasks,
+        config=config,
+        functions=functions,
+        mock_config=mock_config,
+        test_case=test_case,
+        cache=cache,
+        say=say,
+        step=step,
+        debug=debug,
+    )
     file, recording = HistoryFile.reopen(Path(execution), fsync=fsync)
     with closing(file):
         if "imported" in recording.start:
@@ -88,9 +89,9 @@ def resume(
             hint = "" if status == "Succeeded" else f"Redrive it: sfnrun redrive {recording.path.stem}"
             raise UsageError(f"The execution {recording.path.stem} has ended ({status}).", hint)
         machines = machines_of(recording)
-        live = live_driver(recording, machines[-1], answering)
-        note_resumption(file, recording)
-        return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible))
+        with live_driver(recording, machines[-1], answering) as live:
+            note_resumption(file, recording)
+            return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible))
 
 
 def note_resumption(file: HistoryFile, recording: Recording) -> None:
@@ -100,22 +101,11 @@ def note_resumption(file: HistoryFile, recording: Recording) -> None:
     file.note(Note("resumed", latest(recording), "", "", {"version": __version__}))
 
 
-def live_driver(recording: Recording, machine: Machine, answering: Answering) -> LiveDriver:
+def live_driver(recording: Recording, machine: Machine, answering: Answering) -> AbstractContextManager[LiveDriver]:
     """A driver with the recorded clock and handlers for the machine's Tasks. Raises HandlerNotFound."""
     start = recording.start
-    given = {name: value for name, value in answering._asdict().items() if value is not None}
-    chosen: dict[str, Any] = {name: start.get(name) for name in ("config", "functions", "mock_config", "test_case")}
-    chosen.update({name: given[name] for name in chosen if name in given})
-    settings = configured(chosen["config"], machine, answering.tasks, chosen["functions"])
-    handler_for = handlers(
-        machine,
-        settings,
-        answering.tasks,
-        chosen["mock_config"],
-        chosen["test_case"],
-        start["state_machine_name"],
-    )
-    return driver_for(clock_of(recording), handler_for, answering.step, answering.debug)
+    answering = answering.or_recorded(start)
+    return answering.driver(machine, answering.settings(machine), start["state_machine_name"], clock_of(recording))
 
 
 def clock_of(recording: Recording) -> Clock:
@@ -150,20 +140,17 @@ def go_on(
     def redrives(outcome: Outcome) -> Redrive | None:
         return recorded(outcome) or (orders.pop() if orders else None)
 
-    try:
-        outcome = conduct(
-            machines[0],
-            execution,
-            driver,
-            comparison,
-            limits=recording.start["limits"],
-            stepping=recording.start["stepping"],
-            live=then if isinstance(then, LiveDriver) else None,
-            history=file.path,
-            interruptible=showing.interruptible,
-            redrives=redrives,
-        )
-        comparison.compare()
-    finally:
-        driver.close()
+    outcome = conduct(
+        machines[0],
+        execution,
+        driver,
+        comparison,
+        limits=recording.start["limits"],
+        stepping=recording.start["stepping"],
+        live=then if isinstance(then, LiveDriver) else None,
+        history=file.path,
+        interruptible=showing.interruptible,
+        redrives=redrives,
+    )
+    comparison.compare()
     return result_of(execution, outcome, events or [], file.path)

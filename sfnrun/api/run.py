@@ -11,18 +11,18 @@ import random
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from sfnrun.api.conduct import Clock, conduct, driver_for
-from sfnrun.api.world import configured, handlers
+from sfnrun.api.conduct import Clock, conduct
+from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
-from sfnrun.drivers.real import RealDriver
 from sfnrun.engine.effects import Pause, Resumed
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Status
@@ -34,17 +34,13 @@ from sfnrun.payload import Json, Payload
 from sfnrun.record import Event, Listener
 
 if TYPE_CHECKING:
-    from sfnrun.api.caching import CacheOptions, RunCache
+    from sfnrun.api.caching import CacheOptions
     from sfnrun.tasks.callables import Tasks
 
 __all__ = ["Clock", "Pause", "Result", "Resumed", "run"]
 
 # A seeded run under the virtual clock begins at a time of its own, so that it is the same run every time.
 SEEDED_START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-
-
-def _unheard(line: str) -> None:
-    """What is said to nobody."""
 
 
 class Result(Struct, frozen=True, dict=True):
@@ -112,7 +108,7 @@ def run(
     activities: Collection[str] | None = None,
     fsync: bool = False,
     cache: CacheOptions | None = None,
-    say: Callable[[str], None] = _unheard,
+    say: Callable[[str], None] = unheard,
 ) -> Result:
     """Run a state machine to its end and tell how it went.
 
@@ -132,7 +128,18 @@ def run(
     A failed execution is a Result, not an exception; DefinitionError, HandlerNotFound and other SfnrunErrors are
     raised before anything runs.
     """
-    settings = configured(config, definition, tasks, functions)
+    answering = Answering(
+        tasks=tasks,
+        config=config,
+        functions=functions,
+        mock_config=mock_config,
+        test_case=test_case,
+        cache=cache,
+        say=say,
+        step=step,
+        debug=debug,
+    )
+    settings = answering.settings(definition)
     substitutions = {**settings.substitutions, **(substitutions or {})}
     machine = load(
         definition, substitutions=substitutions, workflow_type=workflow_type, limits=limits, ignore=settings.ignore
@@ -166,53 +173,33 @@ def run(
             activities=None if activities is None else frozenset(activities),
         )
 
-    handler_for = handlers(machine, settings, tasks, mock_config, test_case, machine_name)
-    kept_answers = _cache_of(settings, cache, say)
-    if kept_answers is not None:
-        handler_for = kept_answers.around(handler_for)
-    how = {"clock": clock, "ignore": list(settings.ignore), **_how_answered(config, functions, mock_config, test_case)}
-
     def begun(path: Path, execution: Execution) -> HistoryFile:
         line = start_line(machine, execution, limits=limits, stepping=step is not None)
+        how = {"clock": clock, "ignore": list(settings.ignore), **answering.recorded()}
         return HistoryFile(path, {**line, **how}, fsync=fsync)
 
-    chosen = name or _default_name(machine.name, seed if seeded else None)
-    execution, file = _recorded(named, chosen, name is not None, history, begun)
-    driver = driver_for(clock, handler_for, step, debug)
-    if kept_answers is not None and isinstance(driver, RealDriver):
-        kept_answers.by_clock(driver.now)
-    kept = Kept() if keep_events else None
-    told = None if listener is None else Told(listener)
-    journal = together([journal for journal in (file, kept, told) if journal is not None])
-    if stop_at is not None:
-        driver.stop_at(stop_at)
-    try:
+    with ExitStack() as opened:
+        driver = opened.enter_context(answering.driver(machine, settings, machine_name, clock))
+        chosen = name or _default_name(machine.name, seed if seeded else None)
+        execution, file = _recorded(named, chosen, name is not None, history, begun)
+        if file is not None:
+            opened.callback(file.close)
+        kept = Kept() if keep_events else None
+        told = None if listener is None else Told(listener)
+        if stop_at is not None:
+            driver.stop_at(stop_at)
         outcome = conduct(
             machine,
             execution,
             driver,
-            journal,
+            together([journal for journal in (file, kept, told) if journal is not None]),
             limits=limits,
             stepping=step is not None,
             live=driver,
             history=None if file is None else file.path,
             interruptible=interruptible,
         )
-    finally:
-        driver.close()
-        if file is not None:
-            file.close()
-        if kept_answers is not None:
-            kept_answers.close()
     return result_of(execution, outcome, kept.events if kept else [], None if file is None else file.path)
-
-
-def _cache_of(settings: Config, options: CacheOptions | None, say: Callable[[str], None]) -> RunCache | None:
-    if options is None and all(rule.cache is None for rule in settings.tasks):
-        return None
-    from sfnrun.api.caching import CacheOptions, open_cache
-
-    return open_cache(settings, options or CacheOptions(), say)
 
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
@@ -267,18 +254,6 @@ def _recorded(
             if insisted or not path.exists():
                 raise
     raise HistoryError(f"There are too many executions named {chosen} in {folder}.", "Give this one a --name.")
-
-
-def _how_answered(
-    config: Config | str | Path | None,
-    functions: str | Path | None,
-    mock_config: str | Path | None,
-    test_case: str | None,
-) -> dict[str, Json]:
-    """Who answers the Tasks, for whoever goes on with the execution."""
-    path = config.path if isinstance(config, Config) else config
-    given = {"config": path, "functions": functions, "mock_config": mock_config, "test_case": test_case}
-    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _default_name(machine: str, seed: int | None) -> str:

@@ -1,31 +1,98 @@
 """Who answers the Tasks of a run: the caller's callables, a mock file, sfnrun.yaml, functions; in this order.
 
-Everything is found by looking, before the execution starts, and Tasks that nobody answers are told all at once.
+Everything is found by looking, before the execution starts, and Tasks that nobody answers are told all at once. The
+cache stands before all of them but the mock file.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from sfnrun.api.conduct import Clock, LiveDriver, driver_for
 from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Machine, Pointer, Task
 from sfnrun.config import Config, load_config
 from sfnrun.drivers.perform import HandlerFor
-from sfnrun.engine.effects import Request, TaskHandler
+from sfnrun.drivers.real import RealDriver
+from sfnrun.engine.effects import Pause, Request, Resumed, TaskHandler
 from sfnrun.errors import UsageError
+from sfnrun.payload import Json
 
 if TYPE_CHECKING:
+    from sfnrun.api.caching import CacheOptions, RunCache
     from sfnrun.tasks.callables import Tasks
     from sfnrun.tasks.resolve import Answers
 
 # A path that holds no functions, whatever the working directory does.
 NO_FUNCTIONS = Path(os.devnull)
 
-__all__ = ["configured", "handlers"]
+__all__ = ["Answering", "configured", "handlers", "unheard"]
+
+
+def unheard(line: str) -> None:
+    """What is said to nobody."""
+
+
+# Members of Answering that can be written down.
+_RECORDED = ("config", "functions", "mock_config", "test_case")
+
+
+class Answering(Struct, frozen=True, kw_only=True):
+    """Who answers the Tasks of an execution, and how they are asked; the members are options of `sfnrun.run`."""
+
+    tasks: Tasks = None
+    config: Config | str | Path | None = None
+    functions: str | Path | None = None
+    mock_config: str | Path | None = None
+    test_case: str | None = None
+    cache: CacheOptions | None = None
+    say: Callable[[str], None] = unheard
+    step: Callable[[Pause], Resumed] | None = None
+    debug: bool = False
+
+    def recorded(self) -> dict[str, Json]:
+        """What a history keeps of it, for whoever goes on with the execution."""
+        config = self.config.path if isinstance(self.config, Config) else self.config
+        members = {name: getattr(self, name) for name in _RECORDED} | {"config": config}
+        return {name: str(value) for name, value in members.items() if value is not None}
+
+    def or_recorded(self, start: Mapping[str, Json]) -> Answering:
+        """The same, with what it leaves out as the start line of a history has it."""
+        left_out = {name: start.get(name) for name in _RECORDED if getattr(self, name) is None}
+        return replace(self, **left_out)
+
+    def settings(self, definition: object) -> Config:
+        """The sfnrun.yaml that applies to a definition."""
+        return configured(self.config, definition, self.tasks, self.functions)
+
+    @contextmanager
+    def driver(self, machine: Machine, settings: Config, machine_name: str, clock: Clock) -> Iterator[LiveDriver]:
+        """A driver that asks them. Raises HandlerNotFound with all the Tasks that nobody answers."""
+        handler_for = handlers(machine, settings, self.tasks, self.mock_config, self.test_case, machine_name)
+        with ExitStack() as opened:
+            cache = self._cache(settings)
+            if cache is not None:
+                opened.callback(cache.close)
+                handler_for = cache.around(handler_for)
+            driver = driver_for(clock, handler_for, self.step, self.debug)
+            opened.callback(driver.close)
+            if cache is not None and isinstance(driver, RealDriver):
+                cache.by_clock(driver.now)
+            yield driver
+
+    def _cache(self, settings: Config) -> RunCache | None:
+        if self.cache is None and all(rule.cache is None for rule in settings.tasks):
+            return None
+        from sfnrun.api.caching import CacheOptions, open_cache
+
+        return open_cache(settings, self.cache or CacheOptions(), self.say)
 
 
 def configured(

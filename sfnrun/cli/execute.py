@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sfnrun.cli.cache_options import Cache, CacheTtl, NoCache, Refresh, cache_options
 from sfnrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from sfnrun.api.caching import CacheOptions
     from sfnrun.api.run import Pause, Resumed
     from sfnrun.cli.watching import Watch
     from sfnrun.errors import Problem
@@ -39,7 +39,6 @@ class WorkflowType(StrEnum):
 _EXIT_CODES = {"SUCCEEDED": 0, "ABORTED": 130}
 
 _WORLD = "Who answers Tasks"
-_CACHE = "What is not asked twice"
 _RUN = "How it runs"
 _SHOWN = "What is shown"
 _KEPT = "What is kept"
@@ -72,18 +71,10 @@ def execute(
     test_case: Annotated[
         str | None, typer.Option(metavar="NAME", help="The test case of --mock-config.", rich_help_panel=_WORLD)
     ] = None,
-    cache: Annotated[
-        bool, typer.Option("--cache", help="Keep the answers of all Tasks.", rich_help_panel=_CACHE)
-    ] = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Neither look for answers nor keep them.", rich_help_panel=_CACHE)
-    ] = False,
-    refresh: Annotated[
-        list[str] | None, typer.Option(metavar="STATE", help="Ask this Task anew.", rich_help_panel=_CACHE)
-    ] = None,
-    cache_ttl: Annotated[
-        str | None, typer.Option(metavar="90s|15m|2h", help="How long answers are good.", rich_help_panel=_CACHE)
-    ] = None,
+    cache: Cache = False,
+    no_cache: NoCache = False,
+    refresh: Refresh = None,
+    cache_ttl: CacheTtl = None,
     clock: Annotated[
         Clock, typer.Option(help="virtual: waits, backoffs and timeouts cost nothing.", rich_help_panel=_RUN)
     ] = Clock.REAL,
@@ -169,7 +160,7 @@ def execute(
             keep_events=False,
             interruptible=True,
             fsync=fsync,
-            cache=_cache_options(cache, no_cache, refresh, cache_ttl),
+            cache=cache_options(cache, no_cache, refresh, cache_ttl),
             say=watch.warn,
         )
     watch.close(result, source)
@@ -184,22 +175,6 @@ def _warn(watch: "Watch", warnings: "list[Problem]") -> None:
     place = f"{first.path}:{first.span.line}:{first.span.column}" if first.span else first.path
     more = f" (and {len(warnings) - 1} more: sfnrun validate {first.path})" if len(warnings) > 1 else ""
     watch.warn(f"{place}: warning {first.rule}: {first.message}{more}")
-
-
-def _cache_options(everything: bool, off: bool, refresh: list[str] | None, ttl: str | None) -> "CacheOptions | None":
-    """What the options say; None if they say nothing."""
-    if everything and off:
-        raise UsageError("--cache and --no-cache exclude each other", "give one of them")
-    if not (everything or off or refresh or ttl):
-        return None
-    from sfnrun.api.caching import CacheOptions
-    from sfnrun.config import milliseconds
-
-    try:
-        ttl_ms = None if ttl is None else milliseconds(ttl)
-    except ValueError:
-        raise UsageError(f"--cache-ttl {ttl!r} is no duration", "write it like 90s, 15m, 2h or 1d") from None
-    return CacheOptions(off=off, everything=everything, refresh=frozenset(refresh or ()), ttl_ms=ttl_ms)
 
 
 def _stepper(watch: "Watch") -> "Callable[[Pause], Resumed]":

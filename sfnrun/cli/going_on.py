@@ -60,7 +60,15 @@ def go_on(
     real = recording.start.get("clock") != "virtual"
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not debug, real=real)
     with spared_stdout(), watch:
-        result = how(path, listener=watch.listener, keep_events=False, interruptible=True, debug=debug, **options)
+        result = how(
+            path,
+            listener=watch.listener,
+            keep_events=False,
+            interruptible=True,
+            debug=debug,
+            say=watch.warn,
+            **options,
+        )
     watch.close(result, recorded_source(recording))
     if result.output_text is not None:
         write_result(result.output_text, output)

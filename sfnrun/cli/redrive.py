@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from sfnrun.cli.cache_options import Cache, CacheTtl, NoCache, Refresh, cache_options
 from sfnrun.cli.going_on import Config, Debug, Fsync, Functions, Json, Output, Quiet, Verbose, go_on
 from sfnrun.cli.recorded import Folder, Name, folder_of
 
@@ -39,6 +40,10 @@ def redrive(
     ] = None,
     functions: Functions = None,
     config: Config = None,
+    cache: Cache = False,
+    no_cache: NoCache = False,
+    refresh: Refresh = None,
+    cache_ttl: CacheTtl = None,
     debug: Debug = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -59,6 +64,7 @@ def redrive(
         definition=definition,
         functions=functions,
         config=config,
+        cache=cache_options(cache, no_cache, refresh, cache_ttl),
         debug=debug,
         quiet=quiet,
         json=json,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sfnrun.cli.arguments import complete_execution
+from sfnrun.cli.cache_options import Cache, CacheTtl, NoCache, Refresh, cache_options
 from sfnrun.cli.going_on import Config, Debug, Fsync, Functions, Json, Output, Quiet, Verbose, go_on
 from sfnrun.cli.recorded import Folder, folder_of
 from sfnrun.errors import UsageError
@@ -31,6 +32,10 @@ def resume(
     all_: Annotated[bool, typer.Option("--all", help="Every execution whose process died, the oldest first.")] = False,
     functions: Functions = None,
     config: Config = None,
+    cache: Cache = False,
+    no_cache: NoCache = False,
+    refresh: Refresh = None,
+    cache_ttl: CacheTtl = None,
     debug: Debug = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -53,6 +58,7 @@ def resume(
             sfnrun.resume,
             functions=functions,
             config=config,
+            cache=cache_options(cache, no_cache, refresh, cache_ttl),
             debug=debug,
             quiet=quiet,
             json=json,

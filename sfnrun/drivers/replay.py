@@ -58,8 +58,6 @@ class Successor(Driver, Protocol):
     def take_over(self, key: str, effect: Sleep | Call | Pause, at: int, started: bool) -> None:
         """Begin an effect that was begun before, `at` that time; `started`: its task was, and has not answered."""
 
-    def close(self) -> None: ...
-
 
 class Open(NamedTuple):
     """An effect without its last answer; `told` has the kinds of those that it had."""
@@ -106,11 +104,6 @@ class ReplayDriver:
             self._then.cancel(key)
         else:
             self._open.pop(key, None)
-
-    def close(self) -> None:
-        """Let go of what the driver that goes on holds."""
-        if self._then is not None:
-            self._then.close()
 
     def redriven(self) -> Answered | None:
         """The order to redrive the execution that was recorded after its end, if there was one."""
