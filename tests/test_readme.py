@@ -48,7 +48,7 @@ def sessions() -> list[tuple[str, list[str]]]:
 
 def without_times(line: str) -> str:
     line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S+ \S+ +", "WHEN  ", line)
-    line = re.sub(r"<?\d+(\.\d+)? ms\b|\bin \d+(\.\d+)? s\b", "TIME", line)
+    line = re.sub(r"<?\d+(\.\d+)? ms\b|(?<=\bin )\d+(\.\d+)? s\b", "TIME", line)
     return re.sub(r"\d{8}-\d{6}\S*\.jsonl", "NAME.jsonl", line)
 
 

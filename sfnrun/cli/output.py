@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from sfnrun.errors import UsageError
+from sfnrun.view import Trace, open_trace
 
-__all__ = ["spared_stdout", "write_result", "write_text"]
+__all__ = ["spared_stdout", "trace_on_stdout", "write_result", "write_text"]
 
 
 @contextmanager
@@ -27,6 +29,19 @@ def spared_stdout() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@contextmanager
+def trace_on_stdout() -> Iterator[Trace]:
+    """A trace that is what was asked for: in colours at a terminal, else as `write_text` writes."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        yield open_trace(sys.stdout, moving=False)[0]
+        return
+    from sfnrun.view.plain import PlainTrace
+
+    text = io.StringIO()
+    yield PlainTrace(text, encoding="utf-8")
+    write_text(text.getvalue().rstrip("\n"))
 
 
 def write_result(text: str, path: str | None) -> None:

@@ -54,7 +54,9 @@ def show(
     """Show what happened in an execution, or with --state what happened to the data in one state."""
     from sfnrun.cli.arguments import execution_file
     from sfnrun.cli.output import write_text
+    from sfnrun.explain import explain
     from sfnrun.history.file import read
+    from sfnrun.view.account import stages
 
     recording = read(execution_file(name, folder_of(history)))
     if state is None and format is ShowFormat.TEXT:
@@ -63,34 +65,25 @@ def show(
     if state is None:
         write_text(_SHOWN[format](recording, verbose))
         return
-    json = format is not ShowFormat.TEXT
-    write_text(trace_why.shown_state(recording, state, visit=visit, attempt=attempt, item=item, json=json))
+    account = explain(recording, state, visit=visit, attempt=attempt, item=item)
+    trace_why.tell(account, stages, json=format is not ShowFormat.TEXT)
 
 
 def _show(recording: "Recording", verbose: bool) -> None:
-    """The trace, on stdout: there it is what was asked for."""
-    import io
-    import sys
-
-    from sfnrun.cli.output import write_text
+    """The trace."""
+    from sfnrun.cli.output import trace_on_stdout
     from sfnrun.cli.watching import ending_of
     from sfnrun.history.retold import retell
-    from sfnrun.view import open_trace
     from sfnrun.view.closing import closing
-    from sfnrun.view.plain import PlainTrace
     from sfnrun.view.story import Story
 
-    text = io.StringIO()
-    at_terminal = sys.stdout is not None and sys.stdout.isatty()
-    trace = open_trace(sys.stdout, moving=False)[0] if at_terminal else PlainTrace(text, encoding="utf-8")
-    story = Story(trace.say, verbose=verbose)
-    retell(recording, story)
-    if story.status == "RUNNING":
-        story.say_open()
-    for line in closing(ending_of(story, recording)):
-        trace.say(line)
-    if not at_terminal:
-        write_text(text.getvalue().rstrip("\n"))
+    with trace_on_stdout() as trace:
+        story = Story(trace.say, verbose=verbose)
+        retell(recording, story)
+        if story.status == "RUNNING":
+            story.say_open()
+        for line in closing(ending_of(story, recording)):
+            trace.say(line)
 
 
 def _shown_as_json(recording: "Recording", verbose: bool) -> str:

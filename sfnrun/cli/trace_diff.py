@@ -27,28 +27,25 @@ def diff(
     history: Folder = None,
 ) -> None:
     """Show two executions side by side from the first difference; exit 1 if there is one."""
-    import io
     import shutil
 
     from sfnrun.cli.arguments import execution_file
-    from sfnrun.cli.output import write_text
+    from sfnrun.cli.output import trace_on_stdout
     from sfnrun.history.alignment import beside, in_order
     from sfnrun.history.file import read
     from sfnrun.view.beside import side_by_side
-    from sfnrun.view.plain import PlainTrace
+    from sfnrun.view.line import Line
 
     folder = folder_of(history)
     one, other = (read(execution_file(name, folder)) for name in (left, right))
     rows = list(beside(in_order(one), in_order(other)))
-    text = io.StringIO()
-    trace = PlainTrace(text, encoding="utf-8")
     names = (one.start["name"], other.start["name"])
     width = max(80, shutil.get_terminal_size((160, 24)).columns)
-    if _definition(one) != _definition(other):
-        text.write("their definitions differ\n")
-    for line in side_by_side(rows, names, width=width, most=None if all_ else _MOST):
-        trace.say(line)
-    write_text(text.getvalue().rstrip("\n"))
+    with trace_on_stdout() as trace:
+        if _definition(one) != _definition(other):
+            trace.say(Line("text", text="their definitions differ"))
+        for line in side_by_side(rows, names, width=width, most=None if all_ else _MOST):
+            trace.say(line)
     raise typer.Exit(int(not all(row.is_equal for row in rows)))
 
 

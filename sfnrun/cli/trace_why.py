@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sfnrun.history.file import Recording
     from sfnrun.view.line import Line
 
-__all__ = ["EXAMPLE", "Attempt", "Item", "Visited", "shown_state", "why"]
+__all__ = ["EXAMPLE", "Attempt", "Item", "Visited", "tell", "why"]
 
 EXAMPLE = "Example: [bold]sfnrun trace why last --state ChargeCard[/bold]"
 
@@ -50,15 +50,13 @@ def why(
 ) -> None:
     """Say why a state went as it did: the rule that matched, retries and their delays, Catchers, the cache."""
     from sfnrun.cli.arguments import execution_file
-    from sfnrun.cli.output import write_text
     from sfnrun.explain import explain
     from sfnrun.history.file import read
-    from sfnrun.view.account import account_as_json
     from sfnrun.view.account import why as told
 
     recording = read(execution_file(name, folder_of(history)))
     account = explain(recording, state or _failed_state(recording), visit=visit, item=item)
-    write_text(account_as_json(account) if format is WhyFormat.JSON else _text(account, told))
+    tell(account, told, json=format is WhyFormat.JSON)
 
 
 def _failed_state(recording: "Recording") -> str:
@@ -71,24 +69,14 @@ def _failed_state(recording: "Recording") -> str:
     return failed[-1].name
 
 
-def shown_state(
-    recording: "Recording", state: str, *, visit: int | None, attempt: int | None, item: str | None, json: bool
-) -> str:
-    """The data of a visit at every stage, as text or JSON."""
-    from sfnrun.explain import explain
-    from sfnrun.view.account import account_as_json, stages
+def tell(account: "Account", told: "Callable[[Account], Iterator[Line]]", *, json: bool) -> None:
+    """Print an account of a visit, as one JSON object or as the lines that `told` makes of it."""
+    from sfnrun.cli.output import trace_on_stdout, write_text
+    from sfnrun.view.account import account_as_json
 
-    account = explain(recording, state, visit=visit, attempt=attempt, item=item)
-    return account_as_json(account) if json else _text(account, stages)
-
-
-def _text(account: "Account", told: "Callable[[Account], Iterator[Line]]") -> str:
-    import io
-
-    from sfnrun.view.plain import PlainTrace
-
-    text = io.StringIO()
-    trace = PlainTrace(text, encoding="utf-8")
-    for line in told(account):
-        trace.say(line)
-    return text.getvalue().rstrip("\n")
+    if json:
+        write_text(account_as_json(account))
+        return
+    with trace_on_stdout() as trace:
+        for line in told(account):
+            trace.say(line)

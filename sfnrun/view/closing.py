@@ -77,7 +77,9 @@ def why(ending: Ending) -> Iterator[Line]:
         yield from (Line("text", text=f"  {clean(line)}") for line in cause_lines(ending.cause))
     if ending.place is not None:
         yield Line("faint", text=f"  {_where(ending.place)}")
-        yield from (Line("text", text=line) for line in caret(ending.place.source_line, ending.place.span).splitlines())
+        yield from (
+            Line("source", text=line) for line in caret(ending.place.source_line, ending.place.span).splitlines()
+        )
     if ending.error or ending.cause or ending.place:
         yield Line("text")
 

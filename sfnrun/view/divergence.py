@@ -22,7 +22,7 @@ def divergence_lines(divergence: Divergence, place: Place | None = None) -> Iter
     yield Line("bad", text=clean(divergence.message))
     if place is not None:
         yield Line("faint", text=f"  {place.path}:{place.span.line}:{place.span.column}")
-        yield from (Line("text", text=line) for line in caret(place.source_line, place.span).splitlines())
+        yield from (Line("source", text=line) for line in caret(place.source_line, place.span).splitlines())
     recorded, now = _container(divergence.recorded), _container(divergence.now)
     both = recorded is not None and now is not None
     columns = _SIDE_COLUMNS_WITH_CHANGES if both else _SIDE_COLUMNS

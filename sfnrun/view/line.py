@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sfnrun.view.measures import cells, fit, pad
+from sfnrun.view.measures import cells, fit, pad, wrapped
 
-__all__ = ["ASCII_MARKS", "MARKS", "Line", "Segment", "plain", "segments"]
+__all__ = ["ASCII_MARKS", "MARKS", "Line", "Segment", "plain", "rows", "segments"]
 
 # kind of line -> (mark, style of the mark and of the text)
 MARKS: dict[str, tuple[str, str]] = {
@@ -28,6 +28,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "more": (" ", "faint"),
     "log": ("│", "faint"),
     "text": ("", ""),
+    "source": ("", ""),
     "faint": ("", "faint"),
     "bad": ("", "bad"),
     "good": ("", "good"),
@@ -55,6 +56,8 @@ ASCII_MARKS = str.maketrans(
 _NAME_COLUMNS = 34
 _TYPE_COLUMN = 10
 _NO_STYLE = ("opened", "done")
+_READ_TO_THE_END = ("text", "bad", "warn", "good", "faint", "log")
+_MOST_ROWS = 8
 
 
 class Line(NamedTuple):
@@ -77,9 +80,25 @@ def plain(line: Line) -> str:
     """The text of a line as wide as it needs: what `segments` says, without cutting it into parts."""
     if not line.type or not line.name.isascii():
         return "".join([text for text, _ in segments(line)]).rstrip()
-    indent = f"  {' '.join(line.labels)} " if line.labels else "  "
-    head = f"{indent}{MARKS[line.kind][0]} {line.name}".ljust(_NAME_COLUMNS - 1)
+    head = f"{_indent(line)}{MARKS[line.kind][0]} {line.name}".ljust(_NAME_COLUMNS - 1)
     return f"{head} {line.type.ljust(_TYPE_COLUMN)}{line.text}" if line.text else f"{head} {line.type}"
+
+
+def rows(line: Line, width: int) -> list[Line]:
+    """The lines that a line takes on a terminal: what is to be read to its end goes on below, the others are cut."""
+    if line.kind not in _READ_TO_THE_END or line.type:
+        return [line]
+    room = width if not MARKS[line.kind][0] else _room(line, width)
+    return [line._replace(text=text) for text in wrapped(line.text, room, _MOST_ROWS)]
+
+
+def _room(line: Line, width: int) -> int:
+    """The columns for a text that stands under a state."""
+    return width - cells(_indent(line)) - 6
+
+
+def _indent(line: Line) -> str:
+    return f"  {' '.join(line.labels)} " if line.labels else "  "
 
 
 def segments(line: Line, width: int | None = None) -> list[Segment]:
@@ -87,10 +106,10 @@ def segments(line: Line, width: int | None = None) -> list[Segment]:
     mark, style = MARKS[line.kind]
     if not mark:
         return [(line.text if width is None else fit(line.text, width), style)]
-    indent = f"  {' '.join(line.labels)} " if line.labels else "  "
+    indent = _indent(line)
     if line.type:
         return _state(line, indent, mark, style, width)
-    text = line.text if width is None else fit(line.text, width - cells(indent) - 6)
+    text = line.text if width is None else fit(line.text, _room(line, width))
     return [(indent + "  ", "faint"), (mark, style), (" ", ""), (text, "faint" if line.kind == "log" else style)]
 
 

@@ -16,7 +16,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from sfnrun.view.line import Line, segments
+from sfnrun.view.line import Line, rows, segments
 from sfnrun.view.measures import cells, clean, counted, duration, fit
 from sfnrun.view.open_state import OpenState
 from sfnrun.view.story import BIG_MAP, Story
@@ -111,7 +111,8 @@ class LiveTrace:
 
     def _print(self, lines: list[Line]) -> None:
         if lines:
-            texts = [self._text(segments(line, self.console.width)) for line in lines]
+            width = self.console.width
+            texts = [self._text(segments(row, width)) for line in lines for row in rows(line, width)]
             self.console.print(Text("\n").join(texts), no_wrap=True, overflow="ellipsis", crop=True)
 
     def _text(self, parts: list[tuple[str, str]]) -> Text:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["cells", "clean", "counted", "duration", "fit", "pad", "size"]
+__all__ = ["cells", "clean", "counted", "duration", "fit", "pad", "size", "wrapped"]
 
 _UNITS = (("y", 31_536_000_000), ("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
 
@@ -64,13 +64,35 @@ def fit(text: str, width: int) -> str:
     """The text if it fits in `width` columns, else as much of its start as does, and an ellipsis."""
     if cells(text) <= width:
         return text
-    used, kept = 1, []
-    for character in text:
+    return _head(text, width - 1) + "…" if width > 0 else ""
+
+
+def wrapped(text: str, width: int, most: int) -> list[str]:
+    """The text in lines of `width` columns, cut at blanks where there are some near, and indented as it begins.
+
+    What does not fit in `most` lines is left out, behind an ellipsis.
+    """
+    hang = " " * min(len(text) - len(text.lstrip(" ")), width // 2)
+    if cells(text) > width:
+        text = hang + text.lstrip(" ")
+    lines: list[str] = []
+    while cells(text) > width and len(lines) < most - 1 and width > 1:
+        head = _head(text, width)
+        blank = head.rfind(" ") if text[len(head)] != " " else len(head)
+        cut = blank if blank > width // 2 else len(head)
+        lines.append(text[:cut].rstrip(" "))
+        text = hang + text[cut:].lstrip(" ")
+    return [*lines, fit(text, width)]
+
+
+def _head(text: str, width: int) -> str:
+    """As much of its start as takes `width` columns."""
+    used = 0
+    for place, character in enumerate(text):
         used += _cell(character)
         if used > width:
-            break
-        kept.append(character)
-    return "".join(kept) + "…" if width > 0 else ""
+            return text[:place]
+    return text
 
 
 def pad(text: str, width: int) -> str:

@@ -7,10 +7,10 @@ from telling import Teller, plain
 from sfnrun.view.cache_tally import CacheTally
 from sfnrun.view.changes import changes, summary
 from sfnrun.view.closing import Ending, cause_lines, closing
-from sfnrun.view.line import MARKS, Line, segments
+from sfnrun.view.line import MARKS, Line, rows, segments
 from sfnrun.view.line import plain as plain_text
 from sfnrun.view.live import LiveTrace
-from sfnrun.view.measures import cells, clean, counted, duration, fit, size
+from sfnrun.view.measures import cells, clean, counted, duration, fit, size, wrapped
 from sfnrun.view.plain import PlainTrace
 from sfnrun.view.story import Story
 
@@ -75,6 +75,30 @@ def test_wide_characters_take_two_columns(text, width):
 def test_texts_are_cut_to_fit(text, width, fitted):
     assert fit(text, width) == fitted
     assert cells(fitted) <= width
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("fits", 10, ["fits"]),
+        ("one two three four", 9, ["one two", "three", "four"]),
+        ("  a path of_one_long_word", 12, ["  a path", "  of_one_lon", "  g_word"]),
+        ("注文を確認する", 6, ["注文を", "確認す", "る"]),
+        ("never ends " * 20, 12, ["never ends", "never ends", "never ends …"]),
+        ("ab", 1, ["…"]),
+        ("          deep", 6, ["   dee", "   p"]),
+    ],
+)
+def test_texts_go_on_below(text, width, lines):
+    assert wrapped(text, width, 3) == lines
+    assert all(cells(line) <= width for line in lines)
+
+
+def test_what_is_to_be_read_to_its_end_goes_on_below_and_source_is_cut():
+    long = "word " * 40
+    told = [(kind, len(rows(Line(kind, ("[0]",), text=long), 80))) for kind in ("log", "text", "bad", "source", "plus")]
+    assert told == [("log", 4), ("text", 3), ("bad", 3), ("source", 1), ("plus", 1)]
+    assert len(rows(Line("done", (), "S", "Task", long), 80)) == 1
 
 
 def test_control_characters_are_shown():
