@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import sfnrun
 from sfnrun.api.cache_demo import cache_demo
 from sfnrun.api.cache_tools import inventory, now_ms, warm
+from sfnrun.api.caching import CacheOptions
 from sfnrun.cache.inventory import Inventory
 from sfnrun.cli.cache import app
 from sfnrun.config import load_config
@@ -224,7 +225,12 @@ def test_the_demo_measures_what_it_says():
 
 def test_the_example_runs_without_a_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PRICE_TABLE", str(tmp_path / "prices.db"))
-    result = sfnrun.run("statemachines/caching.asl.yaml", {"sku": "tea-cup", "price": 11}, functions="functions")
+    result = sfnrun.run(
+        "statemachines/caching.asl.yaml",
+        {"sku": "tea-cup", "price": 11},
+        functions="functions",
+        cache=CacheOptions(off=True),
+    )
     assert result.status == "SUCCEEDED"
     assert {name: answer["price"] for name, answer in result.output.items() if isinstance(answer, dict)} == {
         "first": 9, "second": 9, "after_expiry": 9, "changed": 10, "old": result.output["old"]["price"], "written": 11,
