@@ -9,9 +9,9 @@ import faulthandler
 import gc
 import sys
 
-from sfnrun.errors import SfnrunError
-
 __all__ = ["main"]
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -20,7 +20,10 @@ def main() -> None:
     gc.disable()
     # A handler may crash the interpreter; then the line that did it is on stderr.
     faulthandler.enable(file=2, all_threads=False)
-    code = _run()
+    try:
+        code = _run()
+    except KeyboardInterrupt:  # at any time, that of the imports included
+        code = _INTERRUPTED
     # The interpreter looks once more as it ends, at all that it is about to drop anyway: a tenth of a short run.
     gc.freeze()
     sys.exit(code)
@@ -29,6 +32,7 @@ def main() -> None:
 def _run() -> int:
     from sfnrun.cli import faults
     from sfnrun.cli.application import app
+    from sfnrun.errors import SfnrunError
 
     try:
         app(prog_name="sfnrun")
@@ -36,8 +40,6 @@ def _run() -> int:
         return faults.exit_code(stop.code)
     except SfnrunError as error:
         return faults.told(error)
-    except KeyboardInterrupt:
-        return faults.INTERRUPTED
     except Exception as error:
         return faults.apology(error)
     return 0

@@ -7,9 +7,8 @@ import sys
 
 from sfnrun.errors import Divergence, SfnrunError
 
-__all__ = ["INTERRUPTED", "TERMINATED", "apology", "exit_code", "told"]
+__all__ = ["TERMINATED", "apology", "exit_code", "told"]
 
-INTERRUPTED = 130
 TERMINATED = 143
 ISSUES = "https://github.com/sfnrun/sfnrun/issues"
 

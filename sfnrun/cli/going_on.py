@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sfnrun.api.run import Result
+    from sfnrun.api.result import Result
 
 __all__ = ["EXIT_CODES", "Config", "Debug", "Fsync", "Functions", "Json", "Output", "Quiet", "Verbose", "go_on"]
 

@@ -19,7 +19,7 @@ from sfnrun.view.line import Line
 from sfnrun.view.measures import clean
 
 if TYPE_CHECKING:
-    from sfnrun.api.run import Result
+    from sfnrun.api.result import Result
     from sfnrun.asl.source import Source
     from sfnrun.history.file import Recording
     from sfnrun.view.closing import Ending, Place

@@ -195,12 +195,21 @@ class _Stage:
                     os.chdir(self._folder)
 
     def _break(self, *args: Any, **options: Any) -> Any:
-        """`breakpoint()` of a handler talks to the terminal through the real stderr: stdout is for the result."""
-        if current() is None or os.environ.get("PYTHONBREAKPOINT"):
+        """`breakpoint()` of a handler talks to the terminal through the real stderr: stdout is for the result.
+
+        It stops on the main thread alone: elsewhere the time limit goes on, and somebody else uses the terminal.
+        """
+        invocation = current()
+        if invocation is None or os.environ.get("PYTHONBREAKPOINT"):
             return self._breakpointhook(*args, **options)
+        frame = sys._getframe(1)
+        if threading.current_thread() is not threading.main_thread():
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            invocation.line(f"{place}: breakpoint() is passed over; with --debug it stops")
+            return None
         import pdb  # only when somebody debugs
 
-        return pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stderr__).set_trace(sys._getframe(1))
+        return pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stderr__).set_trace(frame)
 
 
 def _lines(stream: str) -> Lines | None:

@@ -250,6 +250,14 @@ def test_our_own_failure_apologises(sfn, hello, monkeypatch):
     assert "Traceback" in sfn("execute", hello).err
 
 
+def test_ctrl_c_before_anything_has_begun(sfn, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sfnrun.cli._run", interrupted)
+    assert sfn("execute", "any.json") == (130, "", "")
+
+
 # What only a real process shows
 
 

@@ -66,3 +66,13 @@ def test_a_crash_of_the_interpreter_names_the_line(definition, function, folder)
     assert f'File "{Path("functions/crashes.py").resolve()}", line 3 in handler' in done.stderr
     listed = subprocess.run([*run, "trace", "list"], cwd=folder, capture_output=True, text=True, check=False)
     assert "CRASHED" in listed.stdout
+
+
+def test_a_breakpoint_is_passed_over_where_nobody_could_answer(sfn, definition, function):
+    code = "def handler(event, context):\n    breakpoint()\n    return 1\n"
+    done = sfn("execute", definition({"Stop": function("stops", code)}))
+    assert (done.code, done.out) == (0, "1\n")
+    assert (
+        f"    │ {Path('functions/stops.py').resolve()}:2: breakpoint() is passed over; with --debug it stops"
+        in done.err
+    )
