@@ -11,6 +11,9 @@ from test_replay_changes import CHANGES, DEFINITION, HARMLESS, INPUT, LAMBDA, ch
 
 import sfnrun
 from sfnrun import Divergence, Reply, SfnrunError, TaskFailed
+from sfnrun.api.imported import import_execution
+from sfnrun.history.exports.aws import aws_document
+from sfnrun.history.file import read
 
 DONE = {"sum": 3, "id": "p-1"}
 
@@ -39,6 +42,13 @@ def inside_a_map() -> dict[str, Any]:
     del states["Wrap"]["End"]
     states["Weigh"] = {"Type": "Task", "Resource": LAMBDA + "weigh", "ResultPath": None, "End": True}
     return definition
+
+
+@pytest.fixture(scope="module")
+def of_aws(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as if AWS had run it."""
+    events = aws_document(read(recording))
+    return import_execution([events], DEFINITION, tmp_path_factory.mktemp("imported"), name="n")
 
 
 def never(request: sfnrun.Request) -> Any:
@@ -151,6 +161,72 @@ def test_a_change_is_found_here_too_but_for_times_and_order(change: str, recordi
         return
     with pytest.raises(Divergence):
         sfnrun.replay(recording, definition=definition, on_missing="mock")
+
+
+BRANCHES = {
+    "StartAt": "Both",
+    "States": {
+        "Both": {
+            "Type": "Parallel",
+            "Branches": [
+                {"StartAt": "Sleep", "States": {"Sleep": {"Type": "Wait", "Seconds": 60, "End": True}}},
+                {"StartAt": "Break", "States": {"Break": {"Type": "Task", "Resource": LAMBDA + "f", "End": True}}},
+            ],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Done"}],
+            "Next": "Done",
+        },
+        "Done": {"Type": "Pass", "End": True},
+    },
+}
+
+
+def test_a_wait_that_was_aborted_is_aborted_again(tmp_path: Path) -> None:
+    def breaks(request: sfnrun.Request) -> Any:
+        raise TaskFailed("Broken")
+
+    result = sfnrun.run(BRANCHES, tasks=breaks, history=tmp_path, name="n", seed=1)
+    definition = copy.deepcopy(BRANCHES)
+    definition["States"]["Both"]["Next"] = "Audit"
+    definition["States"]["Audit"] = {"Type": "Task", "Resource": LAMBDA + "audit", "End": True}
+    assert sfnrun.replay(result.history, definition=definition, on_missing="mock").output == result.output
+
+
+# --- what AWS ran ---
+
+
+@pytest.mark.parametrize("how", ["run", "mock", "stop"])
+def test_what_aws_ran_without_new_tasks_asks_nobody(how: Any, of_aws: Path) -> None:
+    result = sfnrun.replay(of_aws, on_missing=how, tasks=never)
+    assert (result.status, result.output) == ("SUCCEEDED", DONE)
+    assert result.events == sfnrun.replay(of_aws).events
+
+
+@pytest.mark.parametrize("definition", [audited(), inside_a_map()], ids=["in a row", "inside a Map"])
+def test_a_new_task_in_what_aws_ran(definition: dict[str, Any], of_aws: Path) -> None:
+    assert sfnrun.replay(of_aws, definition=definition, on_missing="mock").output == DONE
+    stopped = sfnrun.replay(of_aws, definition=definition, on_missing="stop")
+    assert (stopped.status, stopped.events[-1]["type"]) == ("RUNNING", "LambdaFunctionScheduled")
+
+
+def test_a_new_state_that_asks_nobody_is_passed(of_aws: Path) -> None:
+    definition = audited()
+    definition["States"]["Audit"] = {"Type": "Pass", "Result": 1, "ResultPath": "$.audit", "Next": "Charge"}
+    with pytest.raises(Divergence) as diverged:
+        sfnrun.replay(of_aws, definition=definition, on_missing="stop")
+    assert diverged.value.state == "Charge"
+    definition["States"]["Audit"] = {"Type": "Wait", "Seconds": 5, "Next": "Charge"}
+    assert sfnrun.replay(of_aws, definition=definition, on_missing="stop").output == DONE
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_what_aws_ran_is_found_but_for_times_and_order(change: str, of_aws: Path) -> None:
+    where, what, _ = CHANGES[change]
+    definition = changed(where, what)
+    if change in TIMES:
+        assert sfnrun.replay(of_aws, definition=definition, on_missing="stop").status == "SUCCEEDED"
+        return
+    with pytest.raises(Divergence):
+        sfnrun.replay(of_aws, definition=definition, on_missing="mock")
 
 
 @pytest.mark.parametrize("how", ["run", "mock", "stop"])

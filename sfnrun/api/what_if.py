@@ -16,6 +16,7 @@ from sfnrun.api.conduct import conduct
 from sfnrun.api.replay import redrives_of
 from sfnrun.api.run import Result, result_of
 from sfnrun.api.world import configured
+from sfnrun.asl.chance import states_using_chance
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
 from sfnrun.drivers.by_place import Missing, PlaceDriver
@@ -54,8 +55,8 @@ def replay_past_new_tasks(
     The Result's status is RUNNING where the replay was stopped. Raises Divergence where anything else goes another way.
     """
     recorded = RecordedPlaces(recording)
-    events: list[Event] = []
-    journal = ByPlace(recorded, listener, events, by_chance="imported" in recording.start)
+    journal = ByPlace(recorded, listener, frozenset().union(*map(states_using_chance, machines)))
+    events = journal.kept
     live = None
     if on_missing != "stop":
         settings = configured(config, machines[-1], tasks, functions)
@@ -71,6 +72,7 @@ def replay_past_new_tasks(
             limits=start["limits"],
             stepping=start["stepping"],
             redrives=redrives_of(driver, machines),
+            ledger=journal if "imported" in start else None,
         )
         journal.end()
     except Missing:

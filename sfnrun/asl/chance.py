@@ -11,9 +11,11 @@ from sfnrun.payload import Json, dumps
 
 __all__ = ["states_using_chance"]
 
-# The context object has the execution's names, times and the task token; all of it counts, for it may be taken whole.
+# The context object has the execution's names, times and the task token, and may be taken whole; these are certain.
+_CERTAIN = r"(?!\.(?:Map\.Item|Execution\.Input|State\.(?:Name|RetryCount))\b)"
 _CHANCE = re.compile(
-    r"\$\$|\$states\.context|\$states(?![.\w])|States\.(?:UUID|MathRandom)|\$(?:uuid|random|now|millis|shuffle)\b"
+    rf"(?:\$\$|\$states\.context){_CERTAIN}|\$states(?![.\w])|"
+    r"States\.(?:UUID|MathRandom)|\$(?:uuid|random|now|millis|shuffle)\b"
 )
 _INSIDE = ("Branches", "ItemProcessor", "Iterator")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from sfnrun.drivers.replay import Exhausted, answered_from_line
-from sfnrun.engine.effects import Answered, Call, Driver, Pause, Redriven, Sleep, Slept, Started, Submitted
+from sfnrun.engine.effects import Answered, Call, Driver, Pause, Redriven, Resumed, Sleep, Slept, Started, Submitted
 from sfnrun.payload import Json
 
 __all__ = ["Missing", "PlaceDriver"]
@@ -31,6 +31,9 @@ class Recorded(Protocol):
     asked: dict[str, list[str]]
     answers: dict[str, deque[RecordedAnswer]]
     calls: dict[str, int]
+    states: set[str]
+
+    def is_new(self, place: str) -> bool: ...
 
 
 class PlaceDriver:
@@ -50,28 +53,38 @@ class PlaceDriver:
         self._calls: Counter[str] = Counter()
         self._open: dict[str, deque[RecordedAnswer]] = {"": recorded.answers.get("", deque())}
         self._new: set[str] = set()
-        self._slept: deque[Answered] = deque()
+        self._passed: deque[Answered] = deque()
 
     def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
         if ":" not in key:  # the machine's own deadline
             self._open[key] = self._recorded.answers.get(key, deque())
             return
         place = self._place_of(key.rpartition(":")[0])
+        if self._is_new(place, effect):
+            self._begin_new(key, effect, at)
+            return
         keys = self._recorded.asked.get(place, [])
         number, self._asked[place] = self._asked[place], self._asked[place] + 1
         self._calls[place] += isinstance(effect, Call)
         if number < len(keys):
             self._open[key] = self._recorded.answers[keys[number]]
-        elif isinstance(effect, Sleep):
-            self._slept.append(Answered(effect.until, key, Slept()))
-        elif isinstance(effect, Pause) or self._calls[place] > self._recorded.calls.get(place, 0):
+        elif isinstance(effect, Call) and self._calls[place] > self._recorded.calls.get(place, 0):
             self._begin_new(key, effect, at)
 
-    def _begin_new(self, key: str, effect: Call | Pause, at: int) -> None:
-        if self._live is None:
-            raise Missing(effect.request.state if isinstance(effect, Call) else effect.state)
-        self._new.add(key)
-        self._live.begin(key, effect, at)
+    def _is_new(self, place: str, effect: Sleep | Call | Pause) -> bool:
+        return self._recorded.is_new(place) or (isinstance(effect, Pause) and effect.state not in self._recorded.states)
+
+    def _begin_new(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
+        """What the recording does not know: its Tasks are asked, its times pass, and nobody steps through it."""
+        if isinstance(effect, Sleep):
+            self._passed.append(Answered(effect.until, key, Slept()))
+        elif isinstance(effect, Pause):
+            self._passed.append(Answered(at, key, Resumed()))
+        elif self._live is None:
+            raise Missing(effect.request.state)
+        else:
+            self._new.add(key)
+            self._live.begin(key, effect, at)
 
     def cancel(self, key: str) -> None:
         self._open.pop(key, None)
@@ -92,8 +105,8 @@ class PlaceDriver:
             if not isinstance(answered.answer, Started | Submitted):
                 self._new.discard(answered.key)
             return answered
-        if self._slept:
-            return self._slept.popleft()
+        if self._passed:
+            return self._passed.popleft()
         waiting = [
             (answers[0][0], key)
             for key, answers in self._open.items()

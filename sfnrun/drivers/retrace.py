@@ -41,6 +41,8 @@ class Told(Protocol):
     @property
     def id(self) -> int: ...
     @property
+    def previous(self) -> int: ...
+    @property
     def at(self) -> int: ...
     @property
     def type(self) -> str: ...
@@ -141,13 +143,20 @@ class RetraceDriver:
     def _following(self, key: str, effect: Sleep | Call | Pause) -> list[Told]:
         fiber = key.rpartition(":")[0]
         if isinstance(effect, Pause):
-            if self._track.is_in(fiber, effect.state):  # the redrive goes on with it, at once
-                return [self._track.began]
+            if self._track.is_in(fiber, effect.state):
+                return self._going_on_with(fiber, effect)
             return list(self._track.entries_of(fiber, effect.type, effect.state))
         after = list(self._track.after(self._track.last[fiber]))
         if isinstance(effect, Call):
             return [event for event in after if event.type in ANSWERS]
         return _going_on(after) or _going_on(self._track.after_failure(fiber))
+
+    def _going_on_with(self, fiber: str, pause: Pause) -> list[Told]:
+        """What tells that a redriven state goes on. One that waits for others, or for a time, does so at once."""
+        if pause.type in ("Map", "Parallel", "Wait"):
+            return [self._track.began]
+        after = (*self._track.after(self._track.last[fiber]), *self._track.after_failure(fiber))
+        return [event for event in after if event.type.endswith(("Scheduled", "StateExited", "EvaluationFailed"))]
 
     def _woken(self) -> tuple[Told, str]:
         """What no event of its own follows: an evaluation that fails on the next attempt points elsewhere.
@@ -155,12 +164,22 @@ class RetraceDriver:
         So does a state that was not entered there, and then the next event will tell.
         """
         event = next(self._track.rest(), None)
-        key = next(
-            (key for key, effect in self._open.items() if not isinstance(effect, Call) and key != DEADLINE), None
-        )
-        if event is None or key is None:
+        keys = [key for key, effect in self._open.items() if not isinstance(effect, Call) and key != DEADLINE]
+        if event is None or not keys:
             raise Exhausted
-        return event, key
+        return event, min(keys, key=lambda key: self._likeness(key, event))
+
+    def _likeness(self, key: str, event: Told) -> int:
+        """How little an event looks like the one that an effect waits for: 0 for a failure that was not seen yet.
+
+        Then come states that are redriven and tell nothing, of these first the one that the event points to.
+        """
+        effect, fiber = self._open[key], key.rpartition(":")[0]
+        if isinstance(effect, Sleep):
+            return 0 if effect.until <= self._asked_at[key] else 3
+        if isinstance(effect, Pause) and self._track.is_in(fiber, effect.state):
+            return 1 if event.previous == self._track.last[fiber] else 2
+        return 3
 
     def _answer(self, event: Told, key: str) -> Answer:
         if key == "":

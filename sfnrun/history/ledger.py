@@ -209,18 +209,24 @@ class Ledger:
         exact = next(_free(self._exact[mark, previous], fiber), None)
         if exact is not None or not (type in ENDS or type in _JOINS):
             return exact
-        candidates = _free(self._marked[mark], fiber)
-        return next((entry for entry in candidates if type in ENDS or self._is_near(entry, fiber)), None)
+        near = [entry for entry in _free(self._marked[mark], fiber) if type in ENDS or self._is_near(entry, fiber)]
+        return next((entry for entry in near if self._comes_from(entry, fiber)), near[0] if near else None)
 
     def _is_near(self, entry: Entry, fiber: str) -> bool:
-        """Whether an event points into the fiber, into what is below it, or to the branches beside it."""
+        """Whether an event comes out of the fiber, or out of the branches beside it."""
         if entry.known is not None or entry.previous == 0:
             return entry.known in (None, fiber)
-        pointed = self.entries[entry.previous - 1].fiber
-        if pointed is None:  # the place of an item that has not left it here, as it had there
-            return entry.type == "MapIterationStarted"
-        around = fiber.rpartition("/")[0]
-        return pointed is not None and (not around or pointed in (around, fiber) or pointed.startswith(f"{around}/"))
+        # Only the place of an item may not have been left here by the one that left it there.
+        if self.entries[entry.previous - 1].fiber is None and entry.type != "MapIterationStarted":
+            return False
+        return self._comes_from(entry, fiber.rpartition("/")[0])
+
+    def _comes_from(self, entry: Entry, fiber: str) -> bool:
+        """Whether what an event points to, or the last before it that has happened, did so in or below the fiber."""
+        came = entry
+        while came.previous and (came is entry or came.fiber is None):
+            came = self.entries[came.previous - 1]
+        return not fiber or f"{came.fiber}/".startswith(f"{fiber}/")
 
     # --- comparing ---
 

@@ -1,6 +1,7 @@
 """AWS's recorded histories through the import and back; run it: `python tests/conformance/histories.py -v`.
 
 Each recorded execution is imported with its definition, replayed with it (no divergence), and exported (identical).
+Then a new Task is put before the first state, of branches and items too, and all else has to happen as it did.
 What the recorder changed is put back here first: it parsed JSON text into objects, and gave no times.
 """
 
@@ -118,8 +119,24 @@ def described(case: Case) -> dict[str, Any]:
     return {"executionArn": case["execution_arn"], "stateMachineArn": case["state_machine_arn"]}
 
 
+def with_a_task_more(graph: dict[str, Any]) -> dict[str, Any]:
+    """The definition with a Task before the first state of every graph, which passes on what it is given."""
+    states = {name: _with_tasks_more(state) for name, state in graph["States"].items()}
+    new = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:new", "Next": graph["StartAt"]}
+    new |= {"QueryLanguage": "JSONata", "Output": "{% $states.input %}"}  # which a state may have in any machine
+    name = f"Before {graph['StartAt']}"
+    return {**graph, "StartAt": name, "States": {name: new, **states}}
+
+
+def _with_tasks_more(state: dict[str, Any]) -> dict[str, Any]:
+    inside = {name: with_a_task_more(state[name]) for name in ("ItemProcessor", "Iterator") if name in state}
+    if "Branches" in state:
+        inside["Branches"] = [with_a_task_more(branch) for branch in state["Branches"]]
+    return {**state, **inside}
+
+
 def run_case(case: Case, folder: Path) -> Outcome:
-    """Import, replay, export."""
+    """Import, replay, export, replay with a new Task."""
     events = as_printed(case)
     stage = "import"
     try:
@@ -130,6 +147,9 @@ def run_case(case: Case, folder: Path) -> Outcome:
         sfnrun.replay(path)
         stage = "export"
         exported = aws_document(read(path))["events"]
+        stage = "a new Task"
+        sfnrun.replay(path, definition=with_a_task_more(case["definition"]), on_missing="mock")
+        stage = "export"
     except Divergence as error:
         return Outcome(case["id"], stage, f"{error.message} recorded {error.recorded}; now {error.now}")
     except SfnrunError as error:
@@ -150,7 +170,9 @@ def main() -> int:
             if one.stage != "identical":
                 print(f"{one.stage}: {one.id}\n    {one.why[:600]}")
     counts = Counter(one.stage for one in found)
-    print(f"histories: {counts['identical']}/{len(found)} imported, replayed and exported identically")
+    print(
+        f"histories: {counts['identical']}/{len(found)} imported, replayed (with a new Task, too), exported identically"
+    )
     return 0
 
 
