@@ -151,6 +151,13 @@ class ServerPlace(Place):
         self.server.start()
         super().up()
 
+    def hang(self) -> None:
+        self.server.hang()
+
+    def wake(self) -> None:
+        self.server.wake()
+        super().up()
+
     def flush(self) -> None:
         self.server.say({"redis": b"FLUSHALL", "memcached": b"flush_all"}[self.server.kind])
 

@@ -182,6 +182,56 @@ def test_what_stays_after_a_restart(place):
         assert backend.take(KEY).value == b"2"
 
 
+def test_redis_keeps_what_its_configuration_says(server):
+    running = server("redis", 9, ("--appendonly", "yes", "--appendfsync", "always"))
+    backend = RedisBackend(port=running.port)
+    backend.put(KEY, b"1", None)
+    running.kill()
+    running.start()
+    until = time.monotonic() + 10
+    while b"loading:1" in (running.say(b"INFO persistence")):
+        assert time.monotonic() < until
+    assert backend.take(KEY).value == b"1"
+    backend.close()
+
+
+def test_garbage_is_cleared_away_by_the_backend_itself(place):
+    """By its own clock, which has no say in how old an answer may be; memory is only bounded."""
+    backend = place.backend
+    backend.put(KEY, b"1", 0.05)
+    backend.put(OTHER, b"2", None)
+    until = time.monotonic() + 10
+    while not isinstance(backend, MemoryBackend) and backend.take(KEY).value is not None:
+        assert time.monotonic() < until
+    assert backend.take(OTHER).value == b"2"
+
+
+class Endless(bytes):
+    """Bytes that say they are more than anybody takes."""
+
+    def __len__(self) -> int:
+        return 2**40
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk", "redis"])  # memcached packs it first
+def test_what_is_too_large_is_refused_before_it_is_sent(kind, place_of):
+    backend = place_of(kind).backend
+    with pytest.raises(TooLarge):
+        backend.put(KEY, Endless(b"x"), None)
+    assert backend.take(KEY).value is None
+
+
+@pytest.mark.parametrize(
+    ("address", "library", "extra"), [("rediss://x", "redis", "redis"), ("memcached://x", "pymemcache", "memcached")]
+)
+def test_a_library_that_is_not_installed_is_named(address, library, extra, monkeypatch):
+    monkeypatch.delitem(sys.modules, f"sfnrun.cache.backends.{extra}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UsageError, match=library) as caught:
+        open_backend(CacheSettings(address))
+    assert caught.value.hint == f"pip install 'sfnrun[{extra}]'"
+
+
 def test_a_hung_server_costs_its_timeout_once(place_of):
     for kind in ("redis", "memcached"):
         place = place_of(kind)
@@ -530,6 +580,18 @@ def test_memcached_takes_large_values_that_can_be_compressed(server):
     with pytest.raises(Unreadable):
         decode(backend.take(KEY).value)
     backend.close()
+
+
+def test_memcached_throws_out_the_least_recently_used(server, tmp_path):
+    world = World(
+        MemcachedBackend([("127.0.0.1", server("memcached", 4, ("-m", "8")).port)]), tmp_path, {"GetPrice": "60s"}
+    )
+    world.database |= {str(n): os.urandom(200_000).hex() for n in range(40)}
+    assert all(world.price(str(n)) == world.database[str(n)] for n in range(40))
+    assert world.backend.facts().evictions > 5
+    assert world.ask("GetPrice", {"sku": "39"}).note["outcome"] == "hit"
+    assert world.ask("GetPrice", {"sku": "0"}).note["outcome"] == "miss"
+    world.store.close()
 
 
 def test_an_answer_too_large_is_given_and_not_kept(server, tmp_path):
