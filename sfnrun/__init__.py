@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sfnrun.api.redrive import redrive
     from sfnrun.api.replay import replay
+    from sfnrun.api.result import Result
     from sfnrun.api.resume import resume
-    from sfnrun.api.run import Result, run
+    from sfnrun.api.run import run
     from sfnrun.api.stop import stop
     from sfnrun.asl.load import load, validate
-    from sfnrun.engine.effects import PENDING, Reply, Request
+    from sfnrun.engine.effects import PENDING, Pause, Reply, Request, Resumed
     from sfnrun.errors import DefinitionError, Divergence, Problem, SfnrunError, TaskFailed
     from sfnrun.payload import Payload
 
@@ -20,11 +21,13 @@ __all__ = [
     "PENDING",
     "DefinitionError",
     "Divergence",
+    "Pause",
     "Payload",
     "Problem",
     "Reply",
     "Request",
     "Result",
+    "Resumed",
     "SfnrunError",
     "TaskFailed",
     "__version__",
@@ -44,11 +47,13 @@ _HOMES = {
     "PENDING": "sfnrun.engine.effects",
     "DefinitionError": "sfnrun.errors",
     "Divergence": "sfnrun.errors",
+    "Pause": "sfnrun.engine.effects",
     "Payload": "sfnrun.payload",
     "Problem": "sfnrun.errors",
     "Reply": "sfnrun.engine.effects",
     "Request": "sfnrun.engine.effects",
-    "Result": "sfnrun.api.run",
+    "Result": "sfnrun.api.result",
+    "Resumed": "sfnrun.engine.effects",
     "SfnrunError": "sfnrun.errors",
     "TaskFailed": "sfnrun.errors",
     "load": "sfnrun.asl.load",

@@ -11,8 +11,7 @@ import pytest
 from cases import Case, definition_of, execute, load_table, tables
 
 import sfnrun
-from sfnrun import Divergence, Payload, Reply, Request, Result, TaskFailed
-from sfnrun.api.run import Pause, Resumed
+from sfnrun import Divergence, Pause, Payload, Reply, Request, Result, Resumed, TaskFailed
 from sfnrun.history.file import read
 from sfnrun.history.retold import retell
 from sfnrun.record import Event, Note

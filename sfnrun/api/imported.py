@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sfnrun.api.recorded import start_line
 from sfnrun.asl.chance import states_using_chance
 from sfnrun.asl.load import Definition, as_source, load
 from sfnrun.asl.model import Machine
@@ -175,8 +176,6 @@ def _not_of_this_definition(divergence: Divergence) -> Divergence:
 
 
 def _start(machine: Machine, execution: Execution, history: AwsHistory) -> dict[str, Json]:
-    from sfnrun.api.run import start_line
-
     imported = {"form": history.form, "time": history.time}
     return {**start_line(machine, execution, limits=True, stepping=True), "imported": imported}
 

@@ -14,9 +14,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sfnrun.api.replay import machines_of
-from sfnrun.api.resume import Showing, clock_of, go_on, latest, live_driver
-from sfnrun.api.run import Result
+from sfnrun.api.recorded import clock_of, latest, machines_of
+from sfnrun.api.result import Result
+from sfnrun.api.resume import Showing, go_on, live_driver
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, load
 from sfnrun.asl.model import Machine

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sfnrun.api.conduct import conduct, unhurried_collector
-from sfnrun.api.run import Result, result_of
-from sfnrun.asl.load import Definition, every_state, load
+from sfnrun.api.recorded import execution_of, machines_of, redrives_of, states_of
+from sfnrun.api.result import Result, result_of
+from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
-from sfnrun.asl.source import from_text
 from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
-from sfnrun.engine.effects import Answered
-from sfnrun.engine.execution import Execution
-from sfnrun.engine.interpret import Outcome, Redrive, Redrives
+from sfnrun.engine.interpret import Outcome
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Journal, Kept, Told, together
 from sfnrun.history.ledger import Ledger, entries
-from sfnrun.payload import Json, Payload
 from sfnrun.record import Event, Listener
 
 if TYPE_CHECKING:
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
     from sfnrun.config import Config
     from sfnrun.tasks.callables import Tasks
 
-__all__ = ["execution_of", "machines_of", "redrives_of", "replay", "replay_driver", "states_of"]
+__all__ = ["replay", "replay_driver"]
 
 
 def replay(
@@ -99,11 +95,6 @@ def replay(
     return result_of(execution, outcome, events, recording.path)
 
 
-def states_of(machines: Sequence[Machine]) -> frozenset[str]:
-    """The names of all states of all of them."""
-    return frozenset(state.name for machine in machines for state in every_state(machine.graph))
-
-
 def replay_driver(recording: Recording, comparison: Comparison, then: Successor | None = None) -> ReplayDriver:
     """The driver that gives a recording's answers, and knows where the comparison is."""
     start = recording.start
@@ -123,68 +114,3 @@ def _ledger(recording: Recording, machine: Machine) -> Ledger | None:
     from sfnrun.asl.chance import states_using_chance
 
     return Ledger(entries(recording), states_using_chance(machine))
-
-
-def machines_of(recording: Recording, definition: Definition | None = None) -> list[Machine]:
-    """The machine that an execution began with, and for each redrive the one that it went on with.
-
-    With a `definition` all of them are that one.
-    """
-    start = recording.start
-    limits = start["limits"]
-    if definition is not None:
-        substitutions = start["substitutions"]
-        ignore = start.get("ignore", ())
-        machines = [
-            load(definition, substitutions=substitutions, workflow_type=start["type"], limits=limits, ignore=ignore)
-        ]
-    else:
-        machines = [_recorded_machine(start, start)]
-    for line in recording.of_kind("answer"):
-        if line["answer"] == "Redriven":
-            changed = definition is None and "definition" in line
-            machines.append(_recorded_machine(line, start) if changed else machines[-1])
-    return machines
-
-
-def _recorded_machine(line: Mapping[str, Json], start: Mapping[str, Json]) -> Machine:
-    source = from_text(line["definition"], line["file"], substitutions=line["substitutions"], limits=start["limits"])
-    ignore = start.get("ignore", ())
-    return load(source, workflow_type=start["type"], limits=start["limits"], ignore=ignore)
-
-
-class Redriving(Protocol):
-    """A driver that knows when the execution was redriven."""
-
-    def redriven(self) -> Answered | None: ...
-
-
-def redrives_of(driver: Redriving, machines: Sequence[Machine]) -> Redrives:
-    """The redrives that were recorded, in their order."""
-    following = iter(machines[1:])
-
-    def redrives(outcome: Outcome) -> Redrive | None:
-        answered = driver.redriven()
-        return None if answered is None else Redrive(answered, next(following))
-
-    return redrives
-
-
-def execution_of(recording: Recording) -> Execution:
-    """Who the recorded execution was."""
-    start = recording.start
-    return Execution(
-        name=start["name"],
-        arn=start["arn"],
-        state_machine_name=start["state_machine_name"],
-        state_machine_arn=start["state_machine_arn"],
-        role_arn=start["role_arn"],
-        input=Payload.parse(start["input"]),
-        start_time=start["start_time"],
-        seed=start["seed"],
-        workflow_type=start["type"],
-        region=start["region"],
-        account=start["account"],
-        synchronous=start.get("synchronous", True),
-        activities=None if start.get("activities") is None else frozenset(start["activities"]),
-    )

@@ -6,15 +6,15 @@ Wait keeps its end, retries keep their counts. What the crash took of the histor
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sfnrun.api.conduct import Clock, LiveDriver, conduct
-from sfnrun.api.replay import execution_of, machines_of, redrives_of, replay_driver, states_of
-from sfnrun.api.run import Result, result_of
+from sfnrun.api.conduct import LiveDriver, conduct
+from sfnrun.api.recorded import clock_of, execution_of, latest, machines_of, redrives_of, states_of
+from sfnrun.api.replay import replay_driver
+from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions
     from sfnrun.tasks.callables import Tasks
 
-__all__ = ["Showing", "clock_of", "go_on", "latest", "live_driver", "resume"]
+__all__ = ["Showing", "go_on", "live_driver", "resume"]
 
 
 class Showing(NamedTuple):
@@ -106,19 +106,6 @@ def live_driver(recording: Recording, machine: Machine, answering: Answering) ->
     start = recording.start
     answering = answering.or_recorded(start)
     return answering.driver(machine, answering.settings(machine), start["state_machine_name"], clock_of(recording))
-
-
-def clock_of(recording: Recording) -> Clock:
-    """The clock that an execution ran under."""
-    return "virtual" if recording.start.get("clock") == "virtual" else "real"
-
-
-def latest(recording: Recording) -> int:
-    """Where the execution's clock is now: the real one goes on, the virtual one stands at the last that happened."""
-    if clock_of(recording) == "real":
-        return int(time.time() * 1000)
-    happened = recording.lines[-1]["at"] if recording.lines else 0
-    return int(recording.start["start_time"] + happened)
 
 
 def go_on(

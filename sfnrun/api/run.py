@@ -12,68 +12,31 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from sfnrun.api.conduct import Clock, conduct
+from sfnrun.api.recorded import start_line
+from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, WorkflowType, load
-from sfnrun.asl.model import Machine
 from sfnrun.config import Config
 from sfnrun.engine.effects import Pause, Resumed
 from sfnrun.engine.execution import LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, Status
 from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Kept, Told, together
-from sfnrun.history.project import aws_event
 from sfnrun.payload import Json, Payload
-from sfnrun.record import Event, Listener
+from sfnrun.record import Listener
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions
     from sfnrun.tasks.callables import Tasks
 
-__all__ = ["Clock", "Pause", "Result", "Resumed", "run"]
+__all__ = ["Clock", "run"]
 
 # A seeded run under the virtual clock begins at a time of its own, so that it is the same run every time.
 SEEDED_START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-
-
-class Result(Struct, frozen=True, dict=True):
-    """How an execution ended. `output` is a JSON value (None unless it succeeded), `output_text` its text.
-
-    `status` is AWS's: SUCCEEDED, FAILED, TIMED_OUT, ABORTED; RUNNING for a replay whose recording has no end. Times
-    are in milliseconds since 1970, by the clock of the run. `history` is the file it was recorded in, if any.
-    """
-
-    status: Status
-    name: str
-    execution_arn: str
-    start_time: int
-    stop_time: int
-    event_count: int
-    error: str | None = None
-    cause: str | None = None
-    history: Path | None = None
-    payload: Payload | None = None
-    recorded: tuple[Event, ...] = ()
-
-    @property
-    def output(self) -> Json:
-        return None if self.payload is None else self.payload.value
-
-    @property
-    def output_text(self) -> str | None:
-        return None if self.payload is None else self.payload.text
-
-    @cached_property
-    def events(self) -> list[dict[str, Any]]:
-        """The history as boto3's `get_execution_history` gives it; empty if the run was told not to keep it."""
-        return [aws_event(event) for event in self.recorded]
 
 
 def run(
@@ -218,23 +181,6 @@ def _refuse_what_aws_refuses(name: str | None, payload: Payload, limits: bool) -
         raise UsageError(f"the input has {size:,} bytes; the limit is {LIMITS.data_bytes:,}", "--no-limits lifts it")
 
 
-def result_of(execution: Execution, outcome: Outcome, events: list[Event], history: Path | None) -> Result:
-    """What is told of an execution that ended so."""
-    return Result(
-        status=outcome.status,
-        name=execution.name,
-        execution_arn=execution.arn,
-        start_time=execution.start_time,
-        stop_time=outcome.at,
-        event_count=outcome.events,
-        error=outcome.error,
-        cause=outcome.cause,
-        history=history,
-        payload=outcome.output,
-        recorded=tuple(events),
-    )
-
-
 def _recorded(
     named: Callable[[str], Execution],
     chosen: str,
@@ -258,31 +204,3 @@ def _recorded(
 
 def _default_name(machine: str, seed: int | None) -> str:
     return f"{machine}-seed-{seed}" if seed is not None else f"{machine}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping: bool) -> dict[str, Json]:
-    """The first line of a history: all that it takes to run the execution again."""
-    from sfnrun import __version__
-
-    return {
-        "version": __version__,
-        "name": execution.name,
-        "arn": execution.arn,
-        "type": execution.workflow_type,
-        "state_machine_name": execution.state_machine_name,
-        "state_machine_arn": execution.state_machine_arn,
-        "role_arn": execution.role_arn,
-        "region": execution.region,
-        "account": execution.account,
-        "seed": execution.seed,
-        "start_time": execution.start_time,
-        "limits": limits,
-        "synchronous": execution.synchronous,
-        "activities": None if execution.activities is None else sorted(execution.activities),
-        "stepping": stepping,
-        "input": execution.input.text,
-        "sha256": machine.sha256,
-        "file": machine.file,
-        "definition": machine.text,
-        "substitutions": dict(machine.substitutions),
-    }

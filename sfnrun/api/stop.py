@@ -9,9 +9,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from sfnrun.api.replay import machines_of
-from sfnrun.api.resume import Showing, go_on, latest
-from sfnrun.api.run import Result
+from sfnrun.api.recorded import latest, machines_of
+from sfnrun.api.result import Result
+from sfnrun.api.resume import Showing, go_on
 from sfnrun.drivers.stopping import StoppingDriver
 from sfnrun.engine.effects import Stopped
 from sfnrun.errors import HistoryError, UsageError

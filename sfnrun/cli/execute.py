@@ -11,7 +11,7 @@ from sfnrun.cli.cache_options import Cache, CacheTtl, NoCache, Refresh, cache_op
 from sfnrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from sfnrun.api.run import Pause, Resumed
+    import sfnrun
     from sfnrun.cli.watching import Watch
     from sfnrun.errors import Problem
 
@@ -177,9 +177,9 @@ def _warn(watch: "Watch", warnings: "list[Problem]") -> None:
     watch.warn(f"{place}: warning {first.rule}: {first.message}{more}")
 
 
-def _stepper(watch: "Watch") -> "Callable[[Pause], Resumed]":
-    from sfnrun.api.run import Resumed
+def _stepper(watch: "Watch") -> "Callable[[sfnrun.Pause], sfnrun.Resumed]":
+    import sfnrun
     from sfnrun.view.step import Stepper, open_terminal
 
     stepper = Stepper(open_terminal().readline, watch.trace.write)
-    return lambda pause: Resumed(*stepper(pause))
+    return lambda pause: sfnrun.Resumed(*stepper(pause))

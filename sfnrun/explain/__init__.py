@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
-from sfnrun.api.replay import machines_of, replay
+from sfnrun.api.recorded import machines_of
+from sfnrun.api.replay import replay
 from sfnrun.asl.load import every_state, load
 from sfnrun.asl.model import Machine, State
 from sfnrun.asl.source import from_text
