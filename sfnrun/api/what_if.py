@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from sfnrun.api.conduct import conduct
-from sfnrun.api.replay import redrives_of
-from sfnrun.api.run import Result, result_of
+from sfnrun.api.recorded import redrives_of
+from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import configured
 from sfnrun.asl.chance import states_using_chance
 from sfnrun.asl.model import Machine
