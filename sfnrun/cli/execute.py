@@ -57,8 +57,15 @@ def execute(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the execution.", show_default="machine and time")] = None,
     functions: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Folder of handlers.", show_default="functions/", rich_help_panel=_WORLD),
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of handlers.",
+            show_default="functions/",
+            rich_help_panel=_WORLD,
+            exists=True,
+            file_okay=False,
+        ),
     ] = None,
     config: Annotated[
         str | None,
@@ -121,12 +128,13 @@ def execute(
     import sfnrun
     from sfnrun.asl.machines import machine_in
     from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
-    from sfnrun.cli.output import spared_stdout, write_result
+    from sfnrun.cli.output import check_output, spared_stdout, write_result
     from sfnrun.cli.watching import Watch
     from sfnrun.config import load_config
 
     if (mock_config is None) != (test_case is None):
         raise UsageError("--mock-config and --test-case go together", "give both, or neither")
+    check_output(output)
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not (step or debug), real=clock is Clock.REAL)
     settings = load_config(None if config is None else Path(config), Path(definition).parent)
     source = machine_in(definition, {**settings.substitutions, **substitutions(set_)}, limits=not no_limits)

@@ -18,8 +18,15 @@ _SHOWN = "What is shown"
 _KEPT = "What is kept"
 
 Functions = Annotated[
-    str | None,
-    typer.Option(metavar="DIR", help="Folder of handlers.", show_default="as it was", rich_help_panel=_WORLD),
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of handlers.",
+        show_default="as it was",
+        rich_help_panel=_WORLD,
+        exists=True,
+        file_okay=False,
+    ),
 ]
 Config = Annotated[
     str | None,
@@ -52,10 +59,11 @@ def go_on(
     **options: Any,
 ) -> int:
     """Go on with an execution and show it; return the exit code of its end."""
-    from sfnrun.cli.output import spared_stdout, write_result
+    from sfnrun.cli.output import check_output, spared_stdout, write_result
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.history.file import read
 
+    check_output(output)
     recording = read(path)
     real = recording.start.get("clock") != "virtual"
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not debug, real=real)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from sfnrun.errors import UsageError
 from sfnrun.view import Trace, open_trace
 
-__all__ = ["spared_stdout", "trace_on_stdout", "write_result", "write_text"]
+__all__ = ["check_output", "spared_stdout", "trace_on_stdout", "write_result", "write_text"]
 
 
 @contextmanager
@@ -44,6 +44,12 @@ def trace_on_stdout() -> Iterator[Trace]:
     write_text(text.getvalue().rstrip("\n"))
 
 
+def check_output(path: str | None) -> None:
+    """Whether there is a place for `--output`, before an execution takes its time. Raises UsageError."""
+    if path is not None and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
+        raise UsageError(f"the output cannot be written to {path}", "name a file, in a folder that is there")
+
+
 def write_result(text: str, path: str | None) -> None:
     """The output of an execution, to stdout or, with `--output`, to a file. Raises UsageError if it cannot be."""
     if path is None:
@@ -53,7 +59,8 @@ def write_result(text: str, path: str | None) -> None:
         with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text + "\n")
     except OSError as error:
-        raise UsageError(f"cannot write the output to {path}: {error.strerror}") from None
+        hint = "the history has it: sfnrun trace show last --format json"
+        raise UsageError(f"cannot write the output to {path}: {error.strerror}", hint) from None
 
 
 def write_text(text: str) -> None:

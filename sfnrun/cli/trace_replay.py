@@ -70,6 +70,8 @@ def replay_(
 
     pace = speed_of(speed)
     paths = _chosen(names or ["last"], folder_of(history))
+    if check and (step or pace is not None):
+        raise UsageError("--check neither walks nor waits", "leave --step and --speed out")
     if check:
         raise typer.Exit(_check(paths, definition, on_missing, quiet=quiet))
     if len(paths) > 1:
