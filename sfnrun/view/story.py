@@ -89,6 +89,8 @@ class Story:
             self.began = event.at
 
     def note(self, note: Note) -> None:
+        if note.kind == "resumed":  # which is not about a state
+            self._say(Line("retry", text="resumed after a crash"))
         state = self.open.get(note.fiber)
         act = _NOTES.get(note.kind)
         if act is not None and state is not None:
