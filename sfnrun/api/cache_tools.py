@@ -29,12 +29,17 @@ from sfnrun.tasks.cached.behind import CodeBehind
 from sfnrun.tasks.names import function_arn
 from sfnrun.tasks.resolve import Resolver
 
-__all__ = ["Warmed", "inventory", "now_ms", "warm"]
+__all__ = ["Warmed", "inventory", "now_ms", "place_of", "warm"]
 
 
 def now_ms() -> int:
     """Milliseconds since 1970 by the clock on the wall, which entries of runs under the real clock are judged by."""
     return int(time.time() * 1000)
+
+
+def place_of(config: Config) -> str:
+    """Where the settings keep answers: the folder, or a server's address without what is secret."""
+    return str(config.cache.dir.absolute()) if config.cache.backend == "disk" else open_backend(config.cache).label
 
 
 @contextmanager

@@ -235,7 +235,8 @@ class Store:
                 counts, self._counts = self._counts, {}
                 self._since, self._flushed_at = 0, time.monotonic()
             try:
-                self.backend.add(counts)
+                if counts:
+                    self.backend.add(counts)
             except (Unavailable, TooLarge) as error:
                 self._give_back(counts)
                 self._down(error)

@@ -31,14 +31,18 @@ def stats(config: ConfigFile = None, json: Json = False) -> None:
     """Show hits, misses and what they saved, by task."""
     from sfnrun.api.cache_tools import inventory, now_ms
 
-    with inventory(_settings(config)) as found:
+    settings = _settings(config)
+    with inventory(settings) as found:
         told = found.stats(now_ms())
     if json:
         rows = [{**task._asdict(), "hit_rate": task.hit_rate} for task in told.tasks]
         _write_json({"backend": told.label, "faults": told.faults, **told.facts._asdict(), "tasks": rows})
         return
-    _table(_STATS, told.tasks)
-    _write(_whole(told))
+    if told.tasks:
+        _table(_STATS, told.tasks)
+        _write(_whole(told))
+    else:
+        _nothing(settings)
 
 
 @app.command("list", epilog="Example: [bold]sfnrun cache list GetPrice[/bold]")
@@ -50,14 +54,15 @@ def list_(
     """List what is kept, the youngest first."""
     from sfnrun.api.cache_tools import inventory, now_ms
 
-    with inventory(_settings(config)) as found:
+    settings = _settings(config)
+    with inventory(settings) as found:
         lines = found.entries(now_ms(), task)
     if json:
         _write_json([line._asdict() for line in lines])
     elif lines:
         _table(_LIST, lines)
     else:
-        print("nothing is kept", file=sys.stderr)
+        _nothing(settings, "" if task is None else f" for {task}")
 
 
 @app.command(epilog="Example: [bold]sfnrun cache show 3f1c --reveal[/bold]")
@@ -149,6 +154,16 @@ def _settings(path: str | None) -> "Config":
     return load_config(None if path is None else Path(path), Path())
 
 
+def _nothing(settings: "Config", whom: str = "") -> None:
+    """Say where nothing was found, and which other settings there are that may keep theirs elsewhere."""
+    from sfnrun.api.cache_tools import place_of
+
+    print(f"nothing is kept{whom} in {place_of(settings)}", file=sys.stderr)
+    if settings.path is None:
+        for path in sorted(path for name in ("sfnrun.yaml", "sfnrun.yml") for path in Path().glob(f"*/{name}")):
+            print(f"another place may be meant: --config {path}", file=sys.stderr)
+
+
 def _lines(file: str) -> Iterable[str]:
     from sfnrun.errors import UsageError
 
@@ -188,13 +203,13 @@ def _table(columns: dict[str, Callable[[Any], str]], rows: Iterable[Any]) -> Non
 
 
 def _whole(told: Any) -> str:
-    from sfnrun.view.measures import counted, size
+    from sfnrun.view.measures import counted
 
     facts = told.facts
     parts = [told.label]
     if facts.size_bytes is not None:
-        limit = f" of {size(facts.limit_bytes)}" if facts.limit_bytes else ""
-        parts.append(f"{size(facts.size_bytes)}{limit}")
+        limit = f" of {_size(facts.limit_bytes)}" if facts.limit_bytes else ""
+        parts.append(f"{_size(facts.size_bytes)}{limit}")
     if facts.eviction_policy:
         parts.append(f"{counted(facts.evictions, 'eviction')} ({facts.eviction_policy})")
     if told.faults:
@@ -202,16 +217,18 @@ def _whole(told: Any) -> str:
     return ", ".join(parts)
 
 
-def _ms(ms: int | None, none: str = "-") -> str:
+def _ms(ms: int | None) -> str:
+    """A length of time; what a run under the virtual clock kept may lie in the future."""
     from sfnrun.view.measures import duration
 
-    return none if ms is None else duration(ms)
+    return "-" if ms is None else f"in {duration(-ms)}" if ms < 0 else duration(ms)
 
 
 def _size(length: int) -> str:
-    from sfnrun.view.measures import size
-
-    return size(length)
+    for unit, size in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
+        if length >= size:
+            return f"{length / size:.3g} {unit}"
+    return f"{length} B"
 
 
 _STATS: dict[str, Callable[[Any], str]] = {

@@ -2,8 +2,10 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 import sfnrun
@@ -12,7 +14,7 @@ from sfnrun.api.cache_tools import inventory, now_ms, warm
 from sfnrun.api.caching import CacheOptions
 from sfnrun.cache.inventory import Inventory
 from sfnrun.cli.cache import app
-from sfnrun.config import load_config
+from sfnrun.config import CacheSettings, load_config
 from sfnrun.errors import UsageError
 
 from .world import World
@@ -155,10 +157,23 @@ def test_warm_and_look(project):
     assert table[1].split()[:3] == ["GetPrice", "-", "0"]
     exported = sfn_cache("export").stdout
     assert sfn_cache("clear", "--state", "GetPrice").stderr == "2 entries removed\n"
-    assert sfn_cache("list").stderr == "nothing is kept\n"
+    assert sfn_cache("list").stderr == f"nothing is kept in {project}/.sfnrun/cache\n"
     assert sfn_cache("import", "-", stdin=exported).stderr == "2 entries kept\n"
     assert sfn_cache("clear", "--expired").stderr == "0 entries removed\n"
     assert sfn_cache("clear", "--all").stderr == "2 entries removed\n"
+
+
+def test_where_nothing_is_kept_other_places_are_named(project):
+    (project / "sfnrun.yaml").rename(project / "functions" / "sfnrun.yaml")
+    told = f"nothing is kept in {project}/.sfnrun/cache\nanother place may be meant: --config functions/sfnrun.yaml\n"
+    for command in (["stats"], ["list"]):
+        assert sfn_cache(*command).stderr == told
+    assert json.loads(sfn_cache("stats", "--json").stdout)["tasks"] == []
+    assert sfn_cache("export").stdout == ""
+    assert sfn_cache("clear", "--all").stderr == "0 entries removed\n"
+    asked = sfn_cache("list", "GetPrice", "--config", "functions/sfnrun.yaml").stderr
+    assert asked == f"nothing is kept for GetPrice in {project}/functions/.sfnrun/cache\n"
+    assert not list(project.rglob(".sfnrun"))  # who only looks makes no folder
 
 
 def test_warmed_answers_are_hits(project):
@@ -225,12 +240,14 @@ def test_the_demo_measures_what_it_says():
 
 def test_the_example_runs_without_a_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PRICE_TABLE", str(tmp_path / "prices.db"))
+    config = load_config(None, Path("statemachines"))
     result = sfnrun.run(
         "statemachines/caching.asl.yaml",
         {"sku": "tea-cup", "price": 11},
-        functions="functions",
+        config=replace(config, cache=CacheSettings("disk", tmp_path / "none")),
         cache=CacheOptions(off=True),
     )
+    assert {place.name for place in tmp_path.iterdir()} == {"prices.db", "none"}
     assert result.status == "SUCCEEDED"
     assert {name: answer["price"] for name, answer in result.output.items() if isinstance(answer, dict)} == {
         "first": 9, "second": 9, "after_expiry": 9, "changed": 10, "old": result.output["old"]["price"], "written": 11,

@@ -7,7 +7,6 @@ uses are noted in memory and written when room must be made, which makes a hit s
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -16,20 +15,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import diskcache
 
 from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
+from sfnrun.cache.backends.locks import locks_in
 from sfnrun.cache.breaker import Breaker
 from sfnrun.cache.entry import head, is_dead
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes may then both call for the same key, which is slower and never wrong
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["DiskBackend"]
 
@@ -147,7 +141,7 @@ class DiskBackend:
         for statement in _TABLES:
             cache._sql(statement)
         cache.eviction_policy = _READS_WRITE_NOTHING
-        self._locks = _locks(str(self.folder.resolve()))
+        self._locks = locks_in(str(self.folder.resolve()))
         return cache
 
     def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
@@ -268,7 +262,14 @@ class DiskBackend:
         with self._open() as cache:
             cache.delete(key)
 
+    @property
+    def _is_there(self) -> bool:
+        """Who only looks makes no folder."""
+        return self._opened is not None or self.folder.exists()
+
     def scan(self) -> Iterator[tuple[str, bytes]]:
+        if not self._is_there:
+            return
         with self._open() as cache:
             for key in cache.iterkeys():
                 value = self._get(cache, key) if is_entry_key(key) else None
@@ -288,16 +289,22 @@ class DiskBackend:
         counts.clear()
 
     def counts(self) -> Counts:
+        if not self._is_there:
+            return {}
         with self._open() as cache:
             rows = cache._sql("SELECT task, name, value FROM Tally WHERE task <> ''").fetchall()
         return {(task, name): value for task, name, value in rows}
 
     def facts(self) -> Facts:
+        if not self._is_there:
+            return Facts(0, self._limit, 0, self._eviction)
         with self._open() as cache:
             rows = cache._sql("SELECT value FROM Tally WHERE task = '' AND name = 'evictions'").fetchall()
             return Facts(cache.volume(), self._limit, rows[0][0] if rows else 0, self._eviction)
 
     def clear(self) -> None:
+        if not self._is_there:
+            return
         self._asked.clear()
         self._tasks.clear()
         try:
@@ -353,49 +360,3 @@ def _refuse_foreign_settings(database: Path) -> None:
             return  # no such table yet: another process is creating it
     if foreign := names - diskcache.DEFAULT_SETTINGS.keys() - diskcache.core.METADATA.keys():
         raise OSError(f"settings of another program: {', '.join(sorted(map(str, foreign)))}")
-
-
-class _Locks:
-    """One byte of the file `locks` for each key: the kernel drops what a process that dies has locked."""
-
-    def __init__(self, folder: str) -> None:
-        self._file = os.open(os.path.join(folder, "locks"), os.O_RDWR | os.O_CREAT, 0o600)
-        self._guard = threading.Lock()
-        self._held: set[int] = set()
-        self._process = os.getpid()
-
-    def take(self, key: str) -> bool:
-        place = _place(key)
-        with self._guard:
-            if self._process != os.getpid():  # locks are not inherited by a fork
-                self._process, self._held = os.getpid(), set()
-            if place in self._held or not self._lock(place):
-                return False
-            self._held.add(place)
-        return True
-
-    def _lock(self, place: int) -> bool:
-        if fcntl is None:
-            return True
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-        except BlockingIOError:
-            return False
-        return True
-
-    def drop(self, key: str) -> None:
-        place = _place(key)
-        with self._guard:
-            self._held.discard(place)
-            if fcntl is not None:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
-
-
-def _place(key: str) -> int:
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
-
-
-@cache
-def _locks(folder: str) -> _Locks:
-    """One for a folder and process, never closed: closing any descriptor of a file drops all locks of the process."""
-    return _Locks(folder)
