@@ -1,0 +1,92 @@
+"""`sfnrun trace show`: what happened, for people, for programs or as AWS tells it; or the data in one state."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sfnrun.cli import trace_why
+from sfnrun.cli.recorded import Folder, Name, folder_of
+
+if TYPE_CHECKING:
+    from sfnrun.history.recording import Recording
+
+__all__ = ["EXAMPLE", "show"]
+
+EXAMPLE = "Example: [bold]sfnrun trace show last --format aws | jq '.events[].type'[/bold]"
+
+
+class ShowFormat(StrEnum):
+    """What `trace show` writes: lines for people, JSON lines, or what `aws stepfunctions` prints."""
+
+    TEXT = "text"
+    JSON = "json"
+    AWS = "aws"
+
+
+def show(
+    name: Name = "last",
+    format: Annotated[ShowFormat, typer.Option(help="For people, as JSON lines, or as AWS's CLI has it.")] = (
+        ShowFormat.TEXT
+    ),
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")] = False,
+    state: Annotated[
+        str | None, typer.Option("--state", "-s", metavar="S", help="The data of this state at every stage.")
+    ] = None,
+    visit: trace_why.Visited = None,
+    attempt: trace_why.Attempt = None,
+    item: trace_why.Item = None,
+    history: Folder = None,
+) -> None:
+    """Show what happened in an execution, or with --state what happened to the data in one state."""
+    from sfnrun.cli.arguments import execution_file
+    from sfnrun.explain import explain
+    from sfnrun.history.file import read
+    from sfnrun.view.account import stages
+
+    recording = read(execution_file(name, folder_of(history)))
+    if state is None:
+        _SHOWN[format](recording, verbose)
+    else:
+        account = explain(recording, state, visit=visit, attempt=attempt, item=item)
+        trace_why.tell(account, stages, json=format is not ShowFormat.TEXT)
+
+
+def _as_text(recording: "Recording", verbose: bool) -> None:
+    from sfnrun.cli.output import trace_on_stdout
+    from sfnrun.cli.watching import ending_of
+    from sfnrun.history.retold import retell
+    from sfnrun.view.closing import closing
+    from sfnrun.view.story import Story
+
+    with trace_on_stdout() as trace:
+        story = Story(trace.say, verbose=verbose)
+        retell(recording, story)
+        if story.status == "RUNNING":
+            story.say_open()
+        for line in closing(ending_of(story, recording)):
+            trace.say(line)
+
+
+def _as_json(recording: "Recording", verbose: bool) -> None:
+    import io
+
+    from sfnrun.cli.output import write_text
+    from sfnrun.history.retold import retell
+    from sfnrun.view.jsonlines import JsonLines
+
+    text = io.StringIO()
+    retell(recording, JsonLines(text))
+    write_text(text.getvalue().rstrip("\n"))
+
+
+def _as_aws(recording: "Recording", verbose: bool) -> None:
+    import json
+
+    from sfnrun.cli.output import write_text
+    from sfnrun.history.exports.aws import aws_document
+
+    write_text(json.dumps(aws_document(recording), indent=4, ensure_ascii=False))
+
+
+_SHOWN = {ShowFormat.TEXT: _as_text, ShowFormat.JSON: _as_json, ShowFormat.AWS: _as_aws}
