@@ -40,7 +40,7 @@ class Breaker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, self._failures):
+        if error is not None and isinstance(error, self._failures):
             self._trip(error)
             raise Unavailable(self._why) from error
         if self._open_until:
