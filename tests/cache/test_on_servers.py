@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sfnrun.cache.backend import Answer, TooLarge
-from sfnrun.cache.backends import open_backend
+from sfnrun.cache.backends import open_backend, redis
 from sfnrun.cache.backends.memcached import MemcachedBackend
 from sfnrun.cache.backends.redis import RedisBackend
 from sfnrun.cache.entry import Entry, Unreadable, decode, encode, head
@@ -38,6 +38,36 @@ def test_redis_that_is_full_keeps_what_it_has(server, tmp_path):
     assert world.ask("GetPrice", {"sku": "a"}).note["outcome"] == "hit"
     assert len(world.said) == 1
     assert "maxmemory" in world.said[0]
+    world.store.close()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"GetPrice": "60s"},
+        {"GetPrice": {"ttl": "60s", "key": ["sku"]}, "PutPrice": {"writes": "GetPrice", "key": ["sku"]}},
+        {"GetPrice": "60s", "PutPrice": {"invalidates": ["GetPrice"]}},
+    ],
+    ids=["lazy", "written", "watched"],
+)
+def test_a_hit_is_one_trip_and_a_miss_two(rules, server, tmp_path, monkeypatch):
+    trips, answer = [], redis._answer
+
+    def counted(connection, command):
+        trips.append(command)
+        return answer(connection, command)
+
+    def trips_of(sku: str) -> tuple[str, int]:
+        trips.clear()
+        outcome = world.ask("GetPrice", {"sku": sku}).note["outcome"]
+        return outcome, len(trips)
+
+    monkeypatch.setattr(redis, "_answer", counted)
+    world = World(RedisBackend(port=server("redis").port), tmp_path, rules)
+    world.price("first")  # which also brings the scripts there, and the mark of the task
+    assert [trips_of("a"), trips_of("b"), trips_of("a")] == [("miss", 2), ("miss", 2), ("hit", 1)]
+    world.now += 60_000
+    assert trips_of("a") == ("miss", 2)  # expired
     world.store.close()
 
 
