@@ -262,7 +262,15 @@ def test_addresses(address, label):
 
 
 @pytest.mark.parametrize(
-    "address", ["ftp://x", "redis://x:port", "redis://x/?colour=red", "memcached://x?colour=red", "nonsense"]
+    "address",
+    [
+        "ftp://x",
+        "redis://x:port",
+        "redis://x/?colour=red",
+        "redis://x/?decode_responses=1",
+        "memcached://x?colour=red",
+        "nonsense",
+    ],
 )
 def test_addresses_that_make_no_sense(address):
     with pytest.raises(UsageError) as caught:

@@ -56,6 +56,9 @@ def _redis(url: SplitResult, options: dict[str, str], settings: CacheSettings) -
         given["password"] = unquote(url.password)
     if url.scheme == "rediss":
         given["ssl"] = True
+    # What else redis-py takes could make it answer otherwise than we read.
+    if unknown := [name for name in options if not name.startswith("ssl_")]:
+        raise ValueError(f"{', '.join(unknown)} means nothing here")
     host, port = _server(url.netloc.rpartition("@")[2], 6379)
     return RedisBackend(host, port, db=int(url.path.strip("/") or 0), **(given | options))
 
