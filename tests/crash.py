@@ -205,18 +205,17 @@ class Case:
 
 def die_in_write(number: int, part: float) -> None:
     """Have this process killed when it writes to a history for the n-th time, with a part of it on the disk."""
-    flush, count = HistoryFile.flush, 0
+    write, count = HistoryFile._write, 0
 
-    def dying(history: HistoryFile) -> None:
+    def dying(history: HistoryFile, lines: bytes) -> None:
         nonlocal count
         count += 1
-        if count > number and history._lines:
-            data = "".join(history._lines).encode()
-            os.write(history._file.fileno(), data[: int(part * len(data))])
+        if count > number:
+            os.write(history._file.fileno(), lines[: int(part * len(lines))])
             os.kill(os.getpid(), signal.SIGKILL)
-        flush(history)
+        write(history, lines)
 
-    HistoryFile.flush = dying  # type: ignore[method-assign]
+    HistoryFile._write = dying  # type: ignore[method-assign]
 
 
 def main(kills: int, seed: int, clocks: tuple[str, ...] = (*["virtual"] * 7, "real")) -> int:

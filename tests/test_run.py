@@ -450,3 +450,15 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     recording = read(path)
     assert len(recording.lines) > 100
     assert sfnrun.replay(recording).status == "RUNNING"
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_what_is_under_way_can_be_looked_at(clock: Any, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def handler(request: Request) -> int:
+        seen.extend(line["event"] for line in read(tmp_path / "n.jsonl").of_kind("event"))
+        return 1
+
+    sfnrun.run(machine(T=TASK), tasks=handler, clock=clock, history=tmp_path, name="n")
+    assert seen[:3] == ["ExecutionStarted", "TaskStateEntered", "LambdaFunctionScheduled"]

@@ -33,13 +33,15 @@ NO_DETAILS: dict[str, Any] = {}
 
 
 class Journal(Protocol):
-    """Keeps what happens. An answer is kept before any fiber sees it."""
+    """Keeps what happens, safe when `flush` returns: before a task is asked, and before anything is waited for."""
 
     def event(self, event: Event) -> None: ...
 
     def note(self, note: Note) -> None: ...
 
     def answer(self, answered: Answered) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 class Ledger(Protocol):
@@ -208,6 +210,7 @@ class Loop:
                 self._run_ready()
                 if root.coroutine is None:
                     break
+                self.journal.flush()
                 self._deliver(self.driver.next())
         finally:
             self._close(root)
@@ -243,6 +246,8 @@ class Loop:
             return
         fiber.key = effect.key
         self.waiting[effect.key] = fiber
+        if isinstance(effect, Call):
+            self.journal.flush()
         if not isinstance(effect, More):
             self.driver.begin(effect.key, effect, self.now)
 

@@ -130,6 +130,9 @@ class ByPlace:
         """Answers are not compared: they come from the recording, or belong to what is new."""
         self._now = answered[0]
 
+    def flush(self) -> None:
+        """Nothing is written."""
+
     def end(self) -> None:
         """Nothing more happens now. Raises Divergence if the recording goes on somewhere."""
         left = [(place, events[0]) for place, events in self._recorded.events.items() if events]

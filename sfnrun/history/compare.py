@@ -113,6 +113,12 @@ class Comparison:
         if self._beyond is not None:
             self._beyond.answer(answered)
 
+    def flush(self) -> None:
+        """What the recording has is safe; what goes beyond it is when this returns."""
+        if self._beyond is not None and not self._answers:
+            self.compare()
+            self._beyond.flush()
+
     def end(self) -> None:
         """Nothing more happens now. Raises Divergence if the recording goes on."""
         self.compare()

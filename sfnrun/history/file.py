@@ -7,9 +7,9 @@ r"""One append-only JSONL file for each execution: what was started, then events
     {"note": "retry", "at": 12, "state": "A", …}                              told to people, no event of AWS's
     {"answer": "Succeeded", "at": 15, "key": ":1", "output": "…"}             what the world said
 
-Times are milliseconds since the start. Payloads are JSON text in a string, or the number of a value line. An answer is
-on disk before anything acts on it; events in between are written when the next answer is, or a few hundred have come.
-A torn last line, which a crash leaves, is dropped on reading.
+Times are milliseconds since the start. Payloads are JSON text in a string, or the number of a value line. What happened
+is on disk before a task is asked because of it, and before anything is waited for; else a few hundred events are kept
+back. A torn last line, which a crash leaves, is dropped on reading.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sfnrun.record import Event, Note
 
 __all__ = ["BATCH", "ENDS", "FORMAT", "INLINE", "PAYLOADS", "HistoryFile", "Recording", "read"]
 
-# So many lines are kept back while nothing is answered.
+# So many events are kept back while nothing is asked or waited for.
 BATCH = 512
 
 
@@ -108,9 +108,8 @@ class HistoryFile:
         self._kept_back.append(note)
 
     def answer(self, answered: Answered) -> None:
-        """Add an answer, and have it on disk when this returns."""
+        """Add an answer."""
         self._kept_back.append(answered)
-        self.flush()
 
     def flush(self) -> None:
         """Hand everything to the operating system, and with `fsync` to the disk."""

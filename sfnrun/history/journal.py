@@ -12,13 +12,15 @@ __all__ = ["Journal", "Kept", "Nowhere", "Told", "together"]
 
 
 class Journal(Protocol):
-    """Takes events, notes and answers; an answer is safe when `answer` returns."""
+    """Takes events, notes and answers; all that it has taken is safe when `flush` returns."""
 
     def event(self, event: Event) -> None: ...
 
     def note(self, note: Note) -> None: ...
 
     def answer(self, answered: Answered) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 class Nowhere:
@@ -31,6 +33,9 @@ class Nowhere:
         pass
 
     def answer(self, answered: Answered) -> None:
+        pass
+
+    def flush(self) -> None:
         pass
 
 
@@ -59,21 +64,24 @@ class Told(Nowhere):
 
 class _Together:
     def __init__(self, journals: Sequence[Journal]) -> None:
-        self._events: list[Callable[[Event], None]] = [journal.event for journal in journals]
-        self._notes: list[Callable[[Note], None]] = [journal.note for journal in journals]
-        self._answers: list[Callable[[Answered], None]] = [journal.answer for journal in journals]
+        self._journals = tuple(journals)
+        self._tell_event: list[Callable[[Event], None]] = [journal.event for journal in journals]
 
     def event(self, event: Event) -> None:
-        for tell in self._events:
+        for tell in self._tell_event:
             tell(event)
 
     def note(self, note: Note) -> None:
-        for tell in self._notes:
-            tell(note)
+        for journal in self._journals:
+            journal.note(note)
 
     def answer(self, answered: Answered) -> None:
-        for tell in self._answers:
-            tell(answered)
+        for journal in self._journals:
+            journal.answer(answered)
+
+    def flush(self) -> None:
+        for journal in self._journals:
+            journal.flush()
 
 
 def together(journals: Sequence[Journal]) -> Journal:
