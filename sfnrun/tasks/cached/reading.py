@@ -59,14 +59,11 @@ class Reader:
         flights = self._caching.flights
         while True:
             flight, leads = flights.enter(asked.key)
-            if leads:
-                found, reply = self._lead(asked, flight)
-            else:
-                found, reply = self._follow(asked, flight)
-            if reply is not None:
-                return reply
-            if found is not None:
-                return self._answer(asked, found)
+            outcome = self._lead(asked, flight) if leads else self._follow(asked, flight)
+            if isinstance(outcome, Found):
+                return self._answer(asked, outcome)
+            if outcome is not None:
+                return outcome
 
     def asked(self, request: Request) -> Asked:
         policy, caching = self._policy, self._caching
@@ -79,7 +76,7 @@ class Reader:
         forced = request.state in caching.refresh and key not in caching.refreshed
         return Asked(request, key, question, resource, caching.code_of(self._handler, request) or {}, forced)
 
-    def _lead(self, asked: Asked, flight: Flight[Reply]) -> tuple[Found | None, Reply | None]:
+    def _lead(self, asked: Asked, flight: Flight[Reply]) -> Found | Reply:
         """What the cache has, or else what the handler says."""
         reply = None
         try:
@@ -87,28 +84,28 @@ class Reader:
             if found.verdict.answers and not asked.forced:
                 if found.look.lease is not None:
                     self._store.give(asked.key, found.look)
-                return found, None
+                return found
             reply = self._ask(asked, found)
-            return None, reply
+            return reply
         finally:
             self._caching.flights.land(asked.key, flight, _shared(reply))
 
-    def _follow(self, asked: Asked, flight: Flight[Reply]) -> tuple[Found | None, Reply | None]:
+    def _follow(self, asked: Asked, flight: Flight[Reply]) -> Found | Reply | None:
         """What the cache has, or else what another thread's call brings; nothing if that is not for others."""
         found = self._find(asked)
         if found.verdict.answers and not asked.forced:
-            return found, None
+            return found
         if flight.mine:
-            return None, self._ask_aside(asked, "it is asked by the very call that answers it")
+            return self._ask_aside(asked, "it is asked by the very call that answers it")
         self.waits = True
         began = monotonic()
         shared = flight.wait(self._caching.patience)
         self.waits = False
         if shared is not None:
-            return None, self._joined(asked, shared)
+            return self._joined(asked, shared)
         if monotonic() - began >= self._caching.patience:
-            return None, self._ask_aside(asked, "another call takes too long")
-        return None, None
+            return self._ask_aside(asked, "another call takes too long")
+        return None
 
     def _take(self, asked: Asked) -> Found:
         """An answer, or the lease to ask for one; neither if another process has that for longer than we wait."""
