@@ -14,9 +14,11 @@ from sfnrun.asl import source as definitions
 from sfnrun.asl.source import Pointer, Source
 from sfnrun.errors import ConfigError, DefinitionError, Problem, TaskFailed
 from sfnrun.payload import Json, dumps
-from sfnrun.tasks.mocks import Answer, Response
 
-__all__ = ["read_mock_file"]
+__all__ = ["Answer", "Response", "read_mock_file"]
+
+Answer = Json | TaskFailed
+Response = Mapping[int, Answer]
 
 _RULE = "SFN-MOCK"
 _NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")

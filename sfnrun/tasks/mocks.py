@@ -18,13 +18,11 @@ from msgspec import Struct
 from sfnrun.asl.model import Machine, Resource
 from sfnrun.engine.effects import Failed, Request, TaskHandler
 from sfnrun.errors import TaskFailed, UsageError
-from sfnrun.payload import Json, Payload
+from sfnrun.payload import Payload
 from sfnrun.tasks.answers import Outcome
+from sfnrun.tasks.mock_file import Response, read_mock_file
 
-__all__ = ["Answer", "MockConfig", "Response", "TestCase", "load_mock_config"]
-
-Answer = Json | TaskFailed
-Response = Mapping[int, Answer]
+__all__ = ["MockConfig", "TestCase", "load_mock_config"]
 
 
 class MockConfig(Struct, frozen=True):
@@ -119,6 +117,4 @@ def _ranges(numbers: Iterable[int]) -> str:
 
 def load_mock_config(path: Path | str) -> MockConfig:
     """The mock file at `path`. Raises ConfigError with all that is wrong in it."""
-    from sfnrun.tasks.mock_file import read_mock_file
-
     return MockConfig(Path(path), *read_mock_file(Path(path)))
