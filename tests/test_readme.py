@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sfnrun.asl.rules import RULES
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
@@ -157,3 +159,8 @@ def test_exit_codes_are_those_of_the_help():
     rows = re.findall(r"^\| (\d+) \| (.*?)[:;|]", README, re.MULTILINE)
     said = re.findall(r"(\d+) ([^;.]+)", EXIT_CODES)
     assert [(number, text.strip()) for number, text in rows] == said
+
+
+def test_it_counts_the_rules() -> None:
+    (counted,) = re.findall(r"knows (\d+) rules", README)
+    assert int(counted) == len(RULES)
