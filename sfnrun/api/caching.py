@@ -10,10 +10,13 @@ cache.close()
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from msgspec import Struct
 
+from sfnrun.asl.load import every_state
+from sfnrun.asl.model import Machine, Task
 from sfnrun.cache.backends import open_backend
 from sfnrun.cache.background import Background
 from sfnrun.cache.policies import Policies
@@ -21,14 +24,14 @@ from sfnrun.cache.policy import NoKey, Select
 from sfnrun.cache.store import Store
 from sfnrun.config import CacheRule, Config
 from sfnrun.drivers.perform import HandlerFor
-from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError
+from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import Caching, cached
 from sfnrun.tasks.cached.behind import CodeBehind
 from sfnrun.tasks.names import same_function
 
-__all__ = ["CacheOptions", "RunCache", "compile_key", "open_cache"]
+__all__ = ["CacheOptions", "RunCache", "check_refresh", "compile_key", "open_cache"]
 
 # How long a run that is over waits for the answers that it began to fetch for the next.
 _LAST_WAIT = 10.0
@@ -73,6 +76,15 @@ class RunCache:
         """Wait for what is still being fetched, and write down what was counted."""
         self._background.close(_LAST_WAIT)
         self.store.close()
+
+
+def check_refresh(options: CacheOptions, machine: Machine) -> None:
+    """Raise UsageError if a state that is to be asked anew is no Task of the machine."""
+    tasks = sorted(state.name for state in every_state(machine.graph) if isinstance(state, Task))
+    for name in options.refresh.difference(tasks):
+        close = get_close_matches(name, tasks, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"its Tasks: {', '.join(tasks)}"
+        raise UsageError(f"There is no Task '{name}' to refresh.", hint)
 
 
 def open_cache(config: Config, options: CacheOptions, say: Callable[[str], None]) -> RunCache | None:

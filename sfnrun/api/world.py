@@ -77,7 +77,7 @@ class Answering(Struct, frozen=True, kw_only=True):
         """A driver that asks them. Raises HandlerNotFound with all the Tasks that nobody answers."""
         handler_for = handlers(machine, settings, self.tasks, self.mock_config, self.test_case, machine_name)
         with ExitStack() as opened:
-            cache = self._cache(settings)
+            cache = self._cache(settings, machine)
             if cache is not None:
                 opened.callback(cache.close)
                 handler_for = cache.around(handler_for)
@@ -87,12 +87,14 @@ class Answering(Struct, frozen=True, kw_only=True):
                 cache.by_clock(driver.now)
             yield driver
 
-    def _cache(self, settings: Config) -> RunCache | None:
+    def _cache(self, settings: Config, machine: Machine) -> RunCache | None:
         if self.cache is None and all(rule.cache is None for rule in settings.tasks):
             return None
-        from sfnrun.api.caching import CacheOptions, open_cache
+        from sfnrun.api.caching import CacheOptions, check_refresh, open_cache
 
-        return open_cache(settings, self.cache or CacheOptions(), self.say)
+        options = self.cache or CacheOptions()
+        check_refresh(options, machine)
+        return open_cache(settings, options, self.say)
 
 
 def configured(
