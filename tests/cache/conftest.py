@@ -62,6 +62,8 @@ class Server:
 
     def hang(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
+        _pid, status = os.waitpid(self.process.pid, os.WUNTRACED)  # it may answer for a while yet
+        assert os.WIFSTOPPED(status)
 
     def wake(self) -> None:
         self.process.send_signal(signal.SIGCONT)
