@@ -265,7 +265,7 @@ def test_what_happened_before_is_told_too(tmp_path: Path) -> None:
     path = cut(recorded(tmp_path, TWO, World(answer)), '"Succeeded"')
     result = sfnrun.resume(path, tasks=World(answer), listener=ear)
     assert ear.events == [event["id"] for event in result.events] == list(range(1, 13))
-    assert ear.notes == ["log", "log"], "what A said before, what B says now"
+    assert ear.notes == ["log", "resumed", "log"], "what A said before, what B says now"
 
 
 def test_each_answer_is_synced_if_that_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,8 @@ def resume(
     Raises UsageError for an execution that has ended, HistoryError if another process runs it or the history is
     damaged, Divergence if the history does not come out of its definition.
     """
+    from sfnrun import __version__
+
     answering = Answering(
         tasks=tasks,
         config=config,
@@ -90,15 +92,8 @@ def resume(
             raise UsageError(f"The execution {recording.path.stem} has ended ({status}).", hint)
         machines = machines_of(recording)
         with live_driver(recording, machines[-1], answering) as live:
-            note_resumption(file, recording)
-            return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible))
-
-
-def note_resumption(file: HistoryFile, recording: Recording) -> None:
-    """Say in the history that another process goes on from here."""
-    from sfnrun import __version__
-
-    file.note(Note("resumed", latest(recording), "", "", {"version": __version__}))
+            seam = Note("resumed", latest(recording), "", "", {"version": __version__})
+            return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), seam=seam)
 
 
 def live_driver(recording: Recording, machine: Machine, answering: Answering) -> AbstractContextManager[LiveDriver]:
@@ -115,11 +110,15 @@ def go_on(
     then: Successor,
     showing: Showing,
     redrive: Redrive | None = None,
+    seam: Note | None = None,
 ) -> Result:
-    """Replay a recording, then go on with the driver and append to the file; `redrive` is for its end."""
+    """Replay a recording, then go on with the driver and append to the file; `redrive` is for its end.
+
+    `seam` is noted where the recording ends.
+    """
     execution = execution_of(recording)
     events: list[Event] | None = [] if showing.keep_events else None
-    comparison = Comparison(recording, showing.listener, events, beyond=file, states=states_of(machines))
+    comparison = Comparison(recording, showing.listener, events, beyond=file, seam=seam, states=states_of(machines))
     driver = replay_driver(recording, comparison, then)
     recorded = redrives_of(driver, machines)
     orders = [redrive] if redrive is not None else []

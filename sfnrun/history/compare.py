@@ -32,7 +32,8 @@ class Comparison:
     """A journal that compares what happens now with what was recorded, and tells a listener of it all the same.
 
     Times are not compared: they follow from the answers. Neither is the order of members in JSON, which means nothing.
-    `beyond` is for what comes after the recording; without it that is a Divergence if the recording is complete.
+    `beyond` is for what comes after the recording, and `seam` is noted before it; without `beyond` that is a Divergence
+    if the recording is complete.
     `states` are the names that the definition has now: where another state is entered it tells a renamed state from
     one that goes elsewhere.
     """
@@ -43,6 +44,7 @@ class Comparison:
         listener: Listener | None = None,
         kept: list[Event] | None = None,
         beyond: Journal | None = None,
+        seam: Note | None = None,
         states: Collection[str] | None = None,
     ) -> None:
         self._recorded = Told(recording)
@@ -52,6 +54,7 @@ class Comparison:
         self._listener = listener
         self._kept = kept
         self._beyond = beyond
+        self._seam = seam
         self._states = states
         self._start_time: int = recording.start["start_time"]
         self._recording = recording
@@ -86,6 +89,7 @@ class Comparison:
         if line is not None:
             self._compare(line, event.type, event.fiber, event.details)
         elif self._beyond is not None:
+            self._cross(self._beyond)
             self._beyond.event(event)
         elif self._complete:
             now = told(event.type, event.details)
@@ -111,7 +115,16 @@ class Comparison:
             return
         self.end()
         if self._beyond is not None:
+            self._cross(self._beyond)
             self._beyond.answer(answered)
+
+    def _cross(self, beyond: Journal) -> None:
+        """Go beyond the recording; the first time that is noted."""
+        seam, self._seam = self._seam, None
+        if seam is not None:
+            beyond.note(seam)
+            if self._listener is not None:
+                self._listener.note(seam)
 
     def flush(self) -> None:
         """What the recording has is safe; what goes beyond it is when this returns."""

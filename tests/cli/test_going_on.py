@@ -38,14 +38,11 @@ def test_a_crashed_one_is_resumed(sfn, crashed):
     assert sfn("trace", "list").out.split()[:2] == ["one", "CRASHED"]
     done = sfn("resume", "one")
     assert (done.code, done.out) == (0, '{"id": 1}\n')
-    assert [line.split()[:2] for line in done.err.splitlines()[:2]] == [["✓", "Reserve"], ["✓", "Charge"]]
+    trace = [["↻", "resumed"], ["✓", "Reserve"], ["✓", "Charge"]]
+    assert [line.split()[:2] for line in done.err.splitlines()[:3]] == trace
     assert sfn("trace", "list").out.split()[:2] == ["one", "SUCCEEDED"]
     assert sfn("trace", "replay", "one", "-q") == (0, '{"id": 1}\n', "")
-    assert [line.split()[:2] for line in sfn("trace", "show", "one").out.splitlines()[:3]] == [
-        ["↻", "resumed"],
-        ["✓", "Reserve"],
-        ["✓", "Charge"],
-    ]
+    assert [line.split()[:2] for line in sfn("trace", "show", "one").out.splitlines()[:3]] == trace
 
 
 def test_last_is_the_last_that_can_be_resumed(sfn, crashed, hello):
