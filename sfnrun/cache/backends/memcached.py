@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from pymemcache import MemcacheError, PooledClient
+from pymemcache import Client, MemcacheError
 from pymemcache.client.rendezvous import RendezvousHash
 from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
 
@@ -52,20 +52,29 @@ class _Node:
     def __init__(self, host: str, port: int, timeout: float, clock: Callable[[], float]) -> None:
         self.name = f"{host}:{port}"
         self._server = (host, port)
-        self._calls: Any = PooledClient(
-            self._server, connect_timeout=timeout, timeout=timeout, no_delay=True, default_noreply=False
-        )
+        self._timeout = timeout
+        self._idle: list[Any] = []  # connections; each is one caller's while it is not in here
         self.breaker = Breaker(f"memcached {self.name}", (MemcacheError, OSError), clock)
 
     def call(self, operation: Callable[[Any], T]) -> T:
         with self.breaker:
             try:
-                return operation(self._calls)
-            except _STALE_CONNECTION:  # of before a restart; once more on new ones
-                self._calls.close()
-                return operation(self._calls)
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connection()
+            try:
+                return _answer(connection, operation)
+            except _STALE_CONNECTION:  # of before a restart; once more on a new one
+                return _answer(connection, operation)
             except MemcacheServerError as error:  # out of memory: a refusal, not a failure
                 raise Unavailable(f"{self.breaker.name}: {error}") from error
+            finally:
+                self._idle.append(connection)
+
+    def _connection(self) -> Any:
+        return Client(
+            self._server, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True, default_noreply=False
+        )
 
     def list_keys(self) -> list[str]:
         """All keys on this node; slow, for listings."""
@@ -76,7 +85,16 @@ class _Node:
         return [unquote(name.decode()) for name in names]
 
     def close(self) -> None:
-        self._calls.close()
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _answer(connection: Any, operation: Callable[[Any], T]) -> T:
+    try:
+        return operation(connection)
+    except BaseException:  # an answer that is not read would be the next question's
+        connection.close()
+        raise
 
 
 class MemcachedBackend:
