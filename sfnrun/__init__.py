@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sfnrun.api.imported import import_execution
     from sfnrun.api.redrive import redrive
     from sfnrun.api.replay import replay
     from sfnrun.api.result import Result
@@ -31,6 +32,7 @@ __all__ = [
     "SfnrunError",
     "TaskFailed",
     "__version__",
+    "import_execution",
     "load",
     "redrive",
     "replay",
@@ -56,6 +58,7 @@ _HOMES = {
     "Resumed": "sfnrun.engine.effects",
     "SfnrunError": "sfnrun.errors",
     "TaskFailed": "sfnrun.errors",
+    "import_execution": "sfnrun.api.imported",
     "load": "sfnrun.asl.load",
     "redrive": "sfnrun.api.redrive",
     "replay": "sfnrun.api.replay",

@@ -165,6 +165,18 @@ def test_items_that_ended_well_are_kept_and_the_others_follow(tmp_path: Path) ->
     assert sfnrun.replay(path).events == result.events
 
 
+def test_what_was_queued_when_it_ended_is_forgotten(tmp_path: Path) -> None:
+    bad, good = {"Type": "Wait", "SecondsPath": "$.none", "End": True}, {"Type": "Succeed"}
+    inner = {"Type": "Parallel", "Branches": [one("Bad", bad), one("C", good)], "End": True}
+    definition = one(
+        "P", {"Type": "Parallel", "Branches": [one("A", good), one("B", good), one("Q", inner)], "End": True}
+    )
+    path = failed(tmp_path, definition, World(), input={})
+    for _ in range(3):
+        assert sfnrun.redrive(path, tasks=World()).error == "States.Runtime"
+    assert sfnrun.replay(path).status == "FAILED"
+
+
 def test_what_was_too_large_runs_as_a_whole(tmp_path: Path) -> None:
     definition = machine(
         P={"Type": "Parallel", "Branches": [one("A", task(End=True)), one("B", task(End=True))], "End": True}

@@ -37,7 +37,7 @@ __all__ = ["import_execution"]
 
 
 def import_execution(
-    documents: Iterable[Json],
+    documents: Mapping[str, Json] | Iterable[Json],
     definition: Definition | None,
     folder: str | Path,
     *,
@@ -46,13 +46,24 @@ def import_execution(
     execution: str | None = None,
     name: str | None = None,
 ) -> Path:
-    """Write the history that AWS's `documents` tell of into `folder`, and return its file.
+    """Make an execution that AWS ran one of ours: a history in `folder`, whose file is returned.
 
-    `documents` are JSON values as the CLI prints them (history.aws). `definition` is the one that ran; None takes it
-    from the answer of describe-state-machine-for-execution among the documents. `input` counts where the events lack
-    it. `execution` chooses one of several in a log. Raises Divergence where the definition does not lead to these
-    events, HistoryError for events that cannot be used, DefinitionError.
+    `documents` are what AWS says of it, as JSON values (boto3's answers as they are): the pages of
+    get_execution_history in any order, or for EXPRESS the log events of CloudWatch; beside them what
+    describe_execution and describe_state_machine_for_execution answer. One document need not be in a list.
+
+        pages = boto3.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+        history = sfnrun.import_execution(pages, "order.asl.yaml", "histories")
+        sfnrun.replay(history, definition="changed.asl.yaml")  # Divergence: the first state that goes another way
+
+    `definition` is the one that ran, with `substitutions` for its `${Name}`s; None takes it from the documents. `input`
+    counts where the events lack it. `execution`, an ARN or a name, chooses one of several in a log. `name` is the
+    recording's, else the execution's own. Executions that were redriven are imported with all their attempts.
+
+    Raises Divergence where the definition does not lead to these events; HistoryError for events that are missing, cut
+    where a Task's answer is needed, or of several executions, and for a name that is taken; DefinitionError.
     """
+    documents = [documents] if isinstance(documents, Mapping) else documents
     history = read_aws(documents, execution)
     _check(history)
     source = as_source(_definition(history, definition), substitutions)

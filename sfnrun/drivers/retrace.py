@@ -152,8 +152,8 @@ class RetraceDriver:
         return _going_on(after) or _going_on(self._track.after_failure(fiber))
 
     def _going_on_with(self, fiber: str, pause: Pause) -> list[Told]:
-        """What tells that a redriven state goes on. One that waits for others, or for a time, does so at once."""
-        if pause.type in ("Map", "Parallel", "Wait"):
+        """What tells that a redriven state goes on. Only a Task tells first: what waits or fails does so at once."""
+        if pause.type != "Task":
             return [self._track.began]
         after = (*self._track.after(self._track.last[fiber]), *self._track.after_failure(fiber))
         return [event for event in after if event.type.endswith(("Scheduled", "StateExited", "EvaluationFailed"))]

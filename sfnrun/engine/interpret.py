@@ -99,6 +99,7 @@ def _redrive(loop: Loop, root: Fiber, machine: Machine, answered: Answered) -> N
         root.open = None
         root.place = (redriven.state, redriven.input or loop.execution.input)
         root.variables = redriven.variables or {}
+    loop.ready.clear()  # what was queued when the attempt ended has ended with it
     root.previous = loop.redrive(answered)
     root.revive(machine.graph)
 

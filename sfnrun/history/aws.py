@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
 
 from sfnrun.errors import HistoryError
 from sfnrun.history.aws_time import milliseconds, notation
+from sfnrun.history.file import ENDS
 from sfnrun.payload import Json
 
 __all__ = ["AwsEvent", "AwsHistory", "read_aws", "read_documents"]
@@ -61,7 +63,7 @@ def read_documents(name: str, text: str) -> list[Json]:
     return documents
 
 
-_HINT = "Save it with: aws stepfunctions get-execution-history --execution-arn ARN > history.json"
+_HINT = "Save it with: aws stepfunctions get-execution-history --execution-arn ARN --output json > history.json"
 
 
 def read_aws(documents: Iterable[Json], execution: str | None = None) -> AwsHistory:
@@ -71,12 +73,27 @@ def read_aws(documents: Iterable[Json], execution: str | None = None) -> AwsHist
     """
     found = _Found()
     for document in documents:
-        found.take(document)
+        found.take(_plain(document))
     if found.logged:
         return _chosen(found, execution)
     if not found.events:
         raise HistoryError("There are no history events in it.", _HINT)
-    return _history([_event(event) for event in found.events], "history", found)
+    history = _history([_event(event) for event in found.events], "history", found)
+    if found.is_cut and history.events[-1].type not in ENDS:
+        raise HistoryError(
+            f"The history goes on after the event {len(history.events)}: every page has a nextToken.",
+            "Fetch the pages that follow, too (or all at once, without --max-items).",
+        )
+    return history
+
+
+def _plain(value: Json) -> Json:
+    """The JSON of what boto3 gives, whose times are datetimes."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: _plain(member) for name, member in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class _Found:
@@ -87,6 +104,12 @@ class _Found:
         self.logged: list[Mapping[str, Json]] = []
         self.execution: Mapping[str, Json] = {}
         self.machine: Mapping[str, Json] = {}
+        self._pages = self._tokens = 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether no page says that it is the last."""
+        return self._pages == self._tokens > 0
 
     def take(self, document: Json) -> None:
         if isinstance(document, list):
@@ -99,6 +122,8 @@ class _Found:
         elif "previousEventId" in document:
             self.events.append(document)
         elif "events" in document:
+            self._pages += 1
+            self._tokens += "nextToken" in document or "NextToken" in document
             self.take(document["events"])
         elif "results" in document:  # CloudWatch Logs Insights
             self.take([_columns(row) for row in document["results"]])

@@ -22,8 +22,6 @@ _SECONDS = 10**11
 
 def milliseconds(value: Json) -> int:
     """A time in any of the notations, in milliseconds since 1970. Raises ValueError for what is none."""
-    if isinstance(value, datetime):
-        return _of_datetime(value)
     if isinstance(value, str) and value.isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -43,8 +41,6 @@ def notation(value: Json) -> str:
     """The name of the notation of a time: one of WRITERS, or "iso" and "blank" with their offset, "iso+02:00"."""
     if isinstance(value, int | float):
         return "seconds" if value < _SECONDS else "milliseconds"
-    if isinstance(value, datetime):
-        return "iso+00:00"
     if value.isdigit():
         return "digits"
     found = _ISO.fullmatch(value)

@@ -42,7 +42,11 @@ class Entry(msgspec.Struct, eq=False):
     @property
     def mark(self) -> tuple[str, Json, Json]:
         """Its type, and the state's or iteration's name and index: what must be equal before anything is compared."""
-        return ALIKE.get(self.type, self.type), self.details.get("name"), self.details.get("index")
+        return _mark(ALIKE.get(self.type, self.type), self.details)
+
+
+def _mark(type: str, details: Mapping[str, Any]) -> tuple[str, Json, Json]:
+    return type, details.get("name") or details.get("state"), details.get("index")
 
 
 # Failures that the service tells apart by how far the task had come; they mean the same to the state.
@@ -205,7 +209,7 @@ class Ledger:
     # --- finding ---
 
     def _found(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Entry | None:
-        mark = (type, details.get("name"), details.get("index"))
+        mark = _mark(type, details)
         exact = next(_free(self._exact[mark, previous], fiber), None)
         if exact is not None or not (type in ENDS or type in _JOINS):
             return exact

@@ -1,6 +1,7 @@
 """AWS's histories become ours, and go back as they came."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,20 @@ def test_the_definition_that_ran_may_stand_beside(tmp_path: Path):
     assert sfnrun.replay(path).status == "SUCCEEDED"
 
 
+def test_it_has_a_name_of_its_own_and_takes_what_boto3_gives(tmp_path: Path):
+    pages = [
+        {"events": [{**event, "timestamp": datetime.fromtimestamp(event["timestamp"], UTC)} for event in part]}
+        for part in (EVENTS[:4], EVENTS[4:])
+    ]
+    path = sfnrun.import_execution(pages, definition_of(TASK), tmp_path, name="boto3")
+    assert sfnrun.replay(path).status == "SUCCEEDED"
+    exported = aws_document(read(path))["events"]
+    assert exported[0]["timestamp"] == "2023-11-14T22:13:20.250000+00:00"
+    assert [event["type"] for event in exported] == [event["type"] for event in EVENTS]
+    alone = sfnrun.import_execution({"events": EVENTS}, definition_of(TASK), tmp_path, name="alone")
+    assert sfnrun.replay(alone).events == sfnrun.replay(path).events
+
+
 # --- CloudWatch ---
 
 EXPRESS = "arn:aws:states:us-east-1:123456789012:express:Orders:o-1:0b9a7a3e-0d6a-4d0f-8f43-3a1f9a8d2c11"
@@ -201,6 +216,13 @@ BAD = {
     "a gap": ([{"events": [*EVENTS[:3], *EVENTS[4:]]}], "event 4 is missing"),
     "the end alone": ([{"events": EVENTS[4:]}], "event 1 is missing"),
     "no answer": ([{"events": without(EVENTS, "output", "outputDetails")}], "event 8 .* has no output"),
+    "the last page": ([{"events": EVENTS[:6], "nextToken": "x"}], "goes on after the event 6"),
+    "the first page": ([{"events": EVENTS[6:]}, {"events": EVENTS[3:6], "NextToken": "x"}], "event 1 is missing"),
+    "a log of failures": ([LOGGED[4:5]], "event 1 is missing"),
+    "a log without data": (
+        logged(without(EVENTS, "input", "inputDetails", "output", "outputDetails")),
+        "event 8 .* has no output",
+    ),
     "no time": ([{"events": [{**EVENTS[0], "timestamp": "soon"}]}], "event 1 is not as AWS has it"),
 }
 

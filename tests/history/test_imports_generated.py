@@ -37,13 +37,13 @@ def test_generated_histories(sample: Sample, shuffle: int) -> None:
 
 
 @GENERATED
-@given(samples().filter(lambda sample: sample.options["workflow_type"] == "STANDARD"), st.integers(0, 1000))
-def test_generated_histories_of_what_was_redriven(sample: Sample, shuffle: int) -> None:
-    check(sample, shuffle, redrives=2)
+@given(samples().filter(lambda sample: sample.options["workflow_type"] == "STANDARD"))
+def test_generated_histories_of_what_was_redriven(sample: Sample) -> None:
+    check(sample, shuffle=None, redrives=2)
 
 
-def check(sample: Sample, shuffle: int, redrives: int = 0) -> None:
-    """Run, redrive what can be, shuffle, import, export, replay."""
+def check(sample: Sample, shuffle: int | None, redrives: int = 0) -> None:
+    """Run, redrive what can be, shuffle if so wished, import, export, replay."""
     with tempfile.TemporaryDirectory() as folder:
         result = sfnrun.run(
             sample.definition, sample.input, tasks=sample.world(), history=folder, name="ours", **sample.options
@@ -51,7 +51,9 @@ def check(sample: Sample, shuffle: int, redrives: int = 0) -> None:
         while redrives and result.status != "SUCCEEDED":
             result = sfnrun.redrive(result.history, tasks=sample.world())
             redrives -= 1
-        document = shuffled(read(result.history), random.Random(shuffle))
+        ours = read(result.history)
+        document = aws_document(ours) if shuffle is None else shuffled(ours, random.Random(shuffle))
+        document = json.loads(json.dumps(document))
         described = {"executionArn": result.execution_arn, "name": "ours"}
         recording = read(import_execution([document, described], sample.definition, folder, name="theirs"))
         assert aws_document(recording) == document
