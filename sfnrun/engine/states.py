@@ -169,9 +169,7 @@ async def _wait(fiber: Fiber, state: Wait, payload: Payload) -> Left:
 
 
 async def _task(fiber: Fiber, state: Task, payload: Payload) -> Left:
-    visit = _enter(fiber, state, payload)
-    visit.retry_count = 0
-    return await _persistent(visit, ask)
+    return await _persistent(_enter(fiber, state, payload), ask)
 
 
 async def _parallel(fiber: Fiber, state: Parallel, payload: Payload) -> Left:
@@ -187,6 +185,7 @@ async def _persistent(visit: Visit, attempt: Callable[[Visit, Payload], Awaitabl
     state = visit.state
     flow = FLOWS[state.query_language]
     retries = Retries(state.retry)
+    visit.retry_count = 0
     while True:
         try:
             effective = flow.effective_input(visit)
@@ -209,8 +208,7 @@ async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier:
     visit.note("retry", {**told, "max_attempts": most, "retrier": retrier})
     if delay > 0:
         await Sleep(fiber.next_key(), visit.now + delay)
-    if visit.retry_count is not None:
-        visit.retry_count += 1
+    visit.retry_count = (visit.retry_count or 0) + 1
     visit.next_attempt()
 
 

@@ -23,9 +23,9 @@ QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
 class Visit:
     """A state being run: `input` as it came, `entered` the id of its StateEntered event, `before` the one before that.
 
-    `token` is the task token while a Task asks, `retry_count` the number of retries so far (None where AWS does not
-    show it), `assigned` what the state will assign when it is left. A Parallel or Map has the `outputs` of its children
-    by index, and in `forked` those that have not given one yet; None before it has forked.
+    `token` is the task token while a Task asks, `retry_count` the number of retries so far (None in a state that has
+    none), `assigned` what the state will assign when it is left. A Parallel or Map has the `outputs` of its children by
+    index, and in `forked` those that have not given one yet; None before it has forked.
     """
 
     __slots__ = (

@@ -9,9 +9,10 @@ from __future__ import annotations
 import binascii
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from sfnrun.expr.hash_map import hash_map_order
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, canonical, dumps, loads
 
@@ -141,23 +142,7 @@ def _json_merge(scope: Scope, first: Json, second: Json, deep: Json) -> Json:
     if deep is not False:
         raise Failure(f"only shallow merging is supported, so the third argument is false, not {_shown(deep)}")
     merged = {**_object(first), **_object(second)}
-    return {key: merged[key] for key in _hash_map_order(merged)}
-
-
-def _hash_map_order(keys: Collection[str]) -> list[str]:
-    """The order in which a java.util.HashMap goes through its keys, which recorded results of JsonMerge show."""
-    buckets = 16
-    while len(keys) > buckets * 0.75:
-        buckets *= 2
-    return sorted(keys, key=lambda key: _java_hash(key) & (buckets - 1))
-
-
-def _java_hash(text: str) -> int:
-    """String.hashCode with its upper half mixed into the lower, as HashMap does."""
-    total = 0
-    for unit in memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H"):
-        total = (31 * total + unit) & 0xFFFFFFFF
-    return total ^ (total >> 16)
+    return {key: merged[key] for key in hash_map_order(merged)}
 
 
 def _string_to_json(scope: Scope, text: Json) -> Json:

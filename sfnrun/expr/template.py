@@ -8,10 +8,11 @@ never copied.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError
+from sfnrun.expr.hash_map import hash_map_order
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
 from sfnrun.expr.jsonpath import Path, PathError, compile_path
 from sfnrun.expr.scope import Evaluate, Expression, Scope
@@ -81,6 +82,11 @@ class _JsonPath:
     def key(self, key: str) -> str:
         return key.removesuffix(".$")
 
+    def order(self, keys: Iterable[str]) -> list[str]:
+        """Constants stand before what is evaluated, which AWS keeps in a HashMap (recorded without exception)."""
+        evaluated = {key.removesuffix(".$"): key for key in keys if key.endswith(".$")}
+        return [key for key in keys if not key.endswith(".$")] + [evaluated[key] for key in hash_map_order(evaluated)]
+
 
 def _path_or_intrinsic(text: Json) -> Expression:
     if not isinstance(text, str):
@@ -132,6 +138,9 @@ class _Jsonata:
 
     def key(self, key: str) -> str:
         return key
+
+    def order(self, keys: Iterable[str]) -> list[str]:
+        return list(keys)
 
 
 def _steps(at: Pointer) -> str:
@@ -219,13 +228,14 @@ def _build(container: _Open, language: Language) -> Evaluate | None:
         return None
     if isinstance(container.node, list):
         return _array(container.node, container.parts)
-    return _object({language.key(key): value for key, value in container.node.items()}, container, language)
+    order = language.order(container.node)
+    return _object({language.key(key): container.node[key] for key in order}, container, language)
 
 
 def _object(constants: dict[str, Json], container: _Open, language: Language) -> Evaluate:
-    """Constants give the order of the keys; expressions replace their values."""
+    """Constants give the order of the keys; expressions replace their values, in the order of the definition."""
     parts = [(language.key(str(key)), evaluate) for key, evaluate in container.parts.items()]
-    if len(parts) == len(constants):
+    if [key for key, _ in parts] == list(constants):
         return lambda document, scope: {key: evaluate(document, scope) for key, evaluate in parts}
 
     def evaluate_object(document: Json, scope: Scope) -> Json:

@@ -262,7 +262,7 @@ class _Evaluation:
         if not self.reads_states:
             return _as_dict(scope.variables) if self.bound or hidden else None
         if self.reads_context:
-            document = {**document, "context": scope.context}
+            document = {"input": None, "context": scope.context, **document}  # in AWS's order (recorded)
         return {"s": document, "v": _as_dict(scope.variables)} if self.bound or hidden else document
 
     def nothing(self, value: Undefined) -> NoReturn:
