@@ -172,11 +172,12 @@ class RetraceDriver:
     def _likeness(self, key: str, event: Told) -> int:
         """How little an event looks like the one that an effect waits for: 0 for a failure that was not seen yet.
 
+        Before it comes one that nothing can catch, which ends the execution where it stands and is due since ever.
         Then come states that are redriven and tell nothing, of these first the one that the event points to.
         """
         effect, fiber = self._open[key], key.rpartition(":")[0]
         if isinstance(effect, Sleep):
-            return 0 if effect.until <= self._asked_at[key] else 3
+            return -1 if effect.until == 0 else 0 if effect.until <= self._asked_at[key] else 3
         if isinstance(effect, Pause) and self._track.is_in(fiber, effect.state):
             return 1 if event.previous == self._track.last[fiber] else 2
         return 3
@@ -195,11 +196,12 @@ class RetraceDriver:
 
 
 DEADLINE = "deadline"
-FROM_OUTSIDE = ("ExecutionAborted", "ExecutionTimedOut")
+# The last event points to whatever was told last, not to who brought the end about.
+ENDS = ("ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut")
 
 
 def _going_on(events: Iterable[Told]) -> list[Told]:
-    return [event for event in events if event.type not in FROM_OUTSIDE]
+    return [event for event in events if event.type not in ENDS]
 
 
 def _is_heartbeat(call: Call, took: int) -> bool:

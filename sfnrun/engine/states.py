@@ -63,13 +63,13 @@ async def walk_beside(fiber: Fiber, graph: StateMachine) -> Payload:
     """Walk beside the history of another interpreter.
 
     AWS runs branches at once: when one fails the others go on until that is known, and their events are told. So a
-    failure waits here, and the driver says when it is seen.
+    failure waits here, and the driver says when it is seen; one that nothing can catch asks to be seen first.
     """
     try:
         return await walk(fiber, graph)
-    except StatesError:
+    except StatesError as error:
         if fiber.parent is not None:
-            await Sleep(fiber.next_key(), fiber.loop.now)
+            await Sleep(fiber.next_key(), 0 if error.fatal else fiber.loop.now)
         raise
 
 
