@@ -111,14 +111,13 @@ def run(
     region, account = region or settings.region or "us-east-1", account or settings.account or "123456789012"
     seed = settings.seed if seed is None else seed
     seeded = clock == "virtual" and seed is not None
-    if start_time is None:
-        start_time = SEEDED_START_MS if seeded else int(time.time() * 1000)
     payload = input if isinstance(input, Payload) else Payload.from_python({} if input is None else input)
     _refuse_what_aws_refuses(name, payload, limits)
     prefix = f"arn:aws:states:{region}:{account}"
     chance = random.SystemRandom().getrandbits(48) if seed is None else seed
 
     def named(name: str) -> Execution:
+        """It starts when it gets its name, which is after everything else was found."""
         kind = "execution" if workflow_type == "STANDARD" else "express"
         return Execution(
             name=name,
@@ -127,7 +126,7 @@ def run(
             state_machine_arn=f"{prefix}:stateMachine:{machine_name}",
             role_arn=role_arn or settings.role_arn or f"arn:aws:iam::{account}:role/StepFunctionsRole",
             input=payload,
-            start_time=start_time,
+            start_time=start_time if start_time is not None else SEEDED_START_MS if seeded else int(time.time() * 1000),
             seed=chance,
             workflow_type=workflow_type,
             synchronous=synchronous,

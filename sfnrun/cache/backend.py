@@ -89,6 +89,8 @@ class Backend(Protocol):
     label: str
     may_lag: bool
     """Whether `take` may give something older than what was last stored."""
+    near: bool
+    """Whether `take` is a matter of microseconds, so that it needs no thread of its own."""
 
     def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
         """What is under `key` and `mark`; and the lease of the key, if nothing is there or it expires by `dead`.

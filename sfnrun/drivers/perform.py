@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from sfnrun.engine.effects import (
+    Answer,
     Failed,
     Pause,
     Pending,
     Reply,
     Request,
     Resumed,
+    Started,
+    Submitted,
     Succeeded,
     TaskHandler,
 )
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 
-__all__ = ["HandlerFor", "Performed", "Step", "overtime", "perform", "run_on"]
+__all__ = ["HandlerFor", "Performed", "Step", "answers_of", "at_hand", "overtime", "perform", "run_on"]
 
 HandlerFor = Callable[[Request], TaskHandler]
 Step = Callable[[Pause], Resumed]
@@ -45,20 +48,38 @@ def perform(handler: TaskHandler, request: Request, log: Callable[[str], None]) 
         result = handler(request)
     except TaskFailed as error:
         return Performed(Failed(error.name, error.cause))
-    if not isinstance(result, Reply):
-        return Performed(_answer(result))
-    submitted = None if result.submitted is None else _payload(result.submitted)
-    if result.failure is not None:
-        answer: Succeeded | Failed | None = Failed(result.failure.name, result.failure.cause, result.note)
-    else:
-        answer = _answer(result.output, result.note)
-    return Performed(answer, submitted, result.worker_name, result.duration_ms)
+    return _performed(result) if isinstance(result, Reply) else Performed(_answer(result))
+
+
+def at_hand(handler: TaskHandler, request: Request) -> Performed | None:
+    """What a handler answers without being called; most have to be."""
+    ask = getattr(handler, "at_hand", None)
+    reply = None if ask is None else ask(request)
+    return None if reply is None else _performed(reply)
+
+
+def answers_of(request: Request, performed: Performed) -> Iterator[Answer | None]:
+    """What is told of a task that was performed, one after the other; None: the last comes from elsewhere."""
+    if request.resource.kind == "activity":
+        yield Started(performed.worker_name)
+    if request.resource.pattern:
+        yield Submitted(performed.submitted or Payload({}))
+    yield performed.answer
 
 
 def overtime(handler: TaskHandler, request: Request) -> float:
     """Seconds that a call still has when its time limit is over; most handlers give none."""
     ask = getattr(handler, "overtime", None)
     return 0.0 if ask is None else float(ask(request))
+
+
+def _performed(reply: Reply) -> Performed:
+    submitted = None if reply.submitted is None else _payload(reply.submitted)
+    if reply.failure is not None:
+        answer: Succeeded | Failed | None = Failed(reply.failure.name, reply.failure.cause, reply.note)
+    else:
+        answer = _answer(reply.output, reply.note)
+    return Performed(answer, submitted, reply.worker_name, reply.duration_ms)
 
 
 def _answer(output: Json | Payload | Pending, note: Json = None) -> Succeeded | Failed | None:

@@ -12,7 +12,7 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from sfnrun.drivers.perform import HandlerFor, Step, overtime, perform, run_on
+from sfnrun.drivers.perform import HandlerFor, Step, answers_of, at_hand, overtime, perform, run_on
 from sfnrun.drivers.pool import Pool, Ticket
 from sfnrun.engine.effects import (
     Answer,
@@ -28,7 +28,6 @@ from sfnrun.engine.effects import (
     TaskHandler,
     TimedOut,
 )
-from sfnrun.payload import Payload
 
 __all__ = ["RealDriver"]
 
@@ -104,6 +103,10 @@ class RealDriver:
             self._told.append(Arrived(self.now(), key, Started()))
         if self._pool is None:
             self._asked.append((effect, handler))
+            return
+        performed = at_hand(handler, effect.request)
+        if performed is not None:
+            self._told += (Arrived(self.now(), key, answer) for answer in answers_of(effect.request, performed))
             return
         self._running[key] = Running(effect, handler, self._pool.submit(lambda: self._run(effect, handler)))
 
@@ -210,12 +213,8 @@ class RealDriver:
         except BaseException as error:  # ours, not the task's: let it come up where somebody sees it
             self._inbox.put(error)
             return
-        resource = call.request.resource
-        if resource.kind == "activity":
-            tell(Started(performed.worker_name))
-        if resource.pattern:
-            tell(Submitted(performed.submitted or Payload({})))
-        tell(performed.answer)
+        for answer in answers_of(call.request, performed):
+            tell(answer)
 
     def _time(self, at: float, key: str, answer: Answer | None) -> None:
         self._count += 1

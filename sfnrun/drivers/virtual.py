@@ -11,7 +11,7 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from sfnrun.drivers.perform import HandlerFor, Performed, Step, overtime, perform, run_on
+from sfnrun.drivers.perform import HandlerFor, Performed, Step, at_hand, overtime, perform, run_on
 from sfnrun.drivers.pool import Pool
 from sfnrun.engine.effects import (
     Answer,
@@ -126,7 +126,10 @@ class VirtualDriver:
 
     def _run(self, at: int, key: str, call: Call) -> None:
         handler = self.handler_for(call.request)
-        performed = self._limited(at, call, handler) if handler.time_limit else self._perform(at, call, handler)
+        if handler.time_limit:
+            performed = at_hand(handler, call.request) or self._limited(at, call, handler)
+        else:
+            performed = self._perform(at, call, handler)
         if performed is None:
             return
         resource = call.request.resource

@@ -90,6 +90,7 @@ class DiskBackend:
     """Entries in `folder` (mode 0700). `size_limit` is in bytes, `eviction` "lru" or "lfu", `timeout` in seconds."""
 
     may_lag = False
+    near = True
 
     def __init__(
         self,
@@ -132,14 +133,18 @@ class DiskBackend:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.name == "posix" and self.folder.stat().st_mode & 0o077:
             self.folder.chmod(0o700)
-        _refuse_foreign_settings(self.folder / diskcache.core.DBNAME)
+        database = self.folder / diskcache.core.DBNAME
+        _refuse_foreign_settings(database)
         # All settings are given, so none is taken from the folder.
         ours = {"size_limit": self._limit, "eviction_policy": _EVICTION[self._eviction], "cull_limit": 0}
-        cache = diskcache.Cache(
-            str(self.folder), timeout=self._timeout, disk=_RawDisk, **{**diskcache.DEFAULT_SETTINGS, **ours}
-        )
-        for statement in _TABLES:
-            cache._sql(statement)
+        with closing(sqlite3.connect(database, timeout=self._timeout)) as held:
+            # While it opens, diskcache closes its connection twice. Where that is the last one, sqlite syncs the disk.
+            held.execute("PRAGMA schema_version").fetchone()
+            cache = diskcache.Cache(
+                str(self.folder), timeout=self._timeout, disk=_RawDisk, **{**diskcache.DEFAULT_SETTINGS, **ours}
+            )
+            for statement in _TABLES:
+                cache._sql(statement)
         cache.eviction_policy = _READS_WRITE_NOTHING
         self._locks = locks_in(str(self.folder.resolve()))
         return cache

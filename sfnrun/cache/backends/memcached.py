@@ -101,6 +101,7 @@ class MemcachedBackend:
     """Entries on memcached servers. `nodes` are (host, port); `lease_seconds` is how long a dead owner holds a key."""
 
     may_lag = False
+    near = False
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ class MemoryBackend:
 
     label = "memory"
     may_lag = False
+    near = True
 
     def __init__(self, size_limit: int = 64 * 2**20, eviction: str = "lru") -> None:
         self._limit = size_limit

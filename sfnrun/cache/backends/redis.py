@@ -149,6 +149,8 @@ def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
 class RedisBackend:
     """Entries on a Redis server. `replica` is (host, port); `lease_seconds` is how long a dead owner holds a key."""
 
+    near = False
+
     def __init__(
         self,
         host: str = "127.0.0.1",

@@ -49,16 +49,33 @@ class Cached:
         """Seconds that a call has left when its time limit is over: waiting for somebody else does not count."""
         return _A_LITTLE if self._answer.waits else remaining(self._handler, request)
 
+    def at_hand(self, request: Request) -> Reply | None:
+        """The kept answer, if it is good, and kept so near that nobody has to wait for it."""
+        reader = self._answer
+        if not self._caching.store.backend.near or isinstance(reader, Writer) or self._elsewhere(request):
+            return None
+        try:
+            return reader.at_hand(request)
+        except NoKey:
+            return None
+
     def __call__(self, request: Request) -> Reply:
         """The answer with what the cache did in its note. A failure is in the Reply; it raises what only bugs raise."""
-        if self._caching.bypass:
-            return self._bypass(request, self._caching.bypass)
-        if request.token is not None or request.resource.kind == "activity":
-            return self._bypass(request, "its answer comes from elsewhere")
+        elsewhere = self._elsewhere(request)
+        if elsewhere:
+            return self._bypass(request, elsewhere)
         try:
             return self._answer(request)
         except NoKey as error:
             return self._bypass(request, f"no key: {error}")
+
+    def _elsewhere(self, request: Request) -> str:
+        """Why the cache is passed by, if it is."""
+        if self._caching.bypass:
+            return self._caching.bypass
+        if request.token is not None or request.resource.kind == "activity":
+            return "its answer comes from elsewhere"
+        return ""
 
     def _bypass(self, request: Request, reason: str) -> Reply:
         return self._caching.unkept(self._policy, self._caching.call(self._handler, request), reason)

@@ -65,6 +65,14 @@ class Reader:
             if outcome is not None:
                 return outcome
 
+    def at_hand(self, request: Request) -> Reply | None:
+        """The kept answer, if it is good; nothing is called, and nobody waited for."""
+        asked = self.asked(request)
+        if asked.forced:
+            return None
+        found = self._find(asked)
+        return self._answer(asked, found) if found.verdict.answers and not found.verdict.refresh else None
+
     def asked(self, request: Request) -> Asked:
         policy, caching = self._policy, self._caching
         question = question_of(policy, request.payload)
