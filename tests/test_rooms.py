@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "drivers": FLOOR | {"engine.effects"},
     "view": FLOOR | {"cache.outcome", "__version__", "history"},
     "api": FLOOR | {"asl", "cache", "config", "drivers", "engine", "expr", "history", "tasks"},
-    "explain": FLOOR | {"api.recorded", "api.replay", "asl", "cache.outcome", "engine", "expr", "history"},
+    "explain": FLOOR | {"api.again", "api.recorded", "asl", "cache.outcome", "engine", "expr", "history"},
     "cli": FLOOR | {"", "api", "asl", "config", "explain", "history", "view"},
     "": FLOOR | {"api", "asl", "engine.effects"},
     "__main__": {"cli"},

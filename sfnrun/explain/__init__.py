@@ -1,4 +1,4 @@
-"""Explains one visit of a state: the recording is replayed with that state's expressions watched.
+"""Explains one visit of a state: the execution happens again with that state's expressions watched.
 
 The engine knows nothing of it: the machine that is replayed has watched expressions in the place of the state's own, so
 that looking costs nothing where nobody looks.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
+from sfnrun.api.again import happen_again
 from sfnrun.api.recorded import machines_of
-from sfnrun.api.replay import replay
-from sfnrun.asl.load import every_state, load
+from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Machine, State
 from sfnrun.asl.source import from_text
 from sfnrun.errors import UsageError
@@ -21,6 +22,7 @@ from sfnrun.explain.rules import describer
 from sfnrun.explain.stages import stages_of
 from sfnrun.history.account import Account
 from sfnrun.history.file import Recording
+from sfnrun.history.retold import events
 from sfnrun.history.visits import Visit, visits_of
 from sfnrun.payload import Json
 
@@ -36,17 +38,21 @@ def explain(
     that it is in ("3", or "3/0" for one inside another). Left out, the visit that went worst is told, else the last.
     `attempt` counts from 1 and is the last if it is left out. Raises UsageError for what there is not.
     """
-    machine = machines_of(recording)[-1]
-    found = _state(every_state(machine.graph), state)
-    own = _own(machine, found)
+    machines = machines_of(recording)
     all_visits = [each for each in visits_of(recording) if each.name == state]
+    if not all_visits:
+        _state(every_state(machines[-1].graph), state)
     chosen = _chosen(all_visits, state, visit, item)
+    begun = sum(event.type == "ExecutionRedriven" for event in islice(events(recording), chosen.entered))
+    found, own = _found(machines[begun], state)
     observer = Observer(state, describer(found, own))
-    replay(recording, definition=load(watched(machine, observer)), listener=observer)
+    happen_again(recording, [watched(machine, observer) for machine in machines], observer)
     seen = observer.visits[chosen.entered]
     number = len(seen.attempts) if attempt is None else attempt
     if not 1 <= number <= len(seen.attempts):
         raise UsageError(f"'{state}' was tried {len(seen.attempts)} times in this visit, there is no attempt {number}")
+    # A redrive may go on with the visit, and with another definition.
+    found, own = _found(machines[begun + sum(one.redriven for one in seen.attempts[: number - 1])], state)
     return Account(
         visit=chosen,
         place=all_visits.index(chosen) + 1,
@@ -56,6 +62,12 @@ def explain(
         stages=tuple(stages_of(found, chosen, seen, seen.attempts[number - 1], number == len(seen.attempts))),
         reasons=tuple(reasons_of(found, own, chosen, seen)),
     )
+
+
+def _found(machine: Machine, name: str) -> tuple[State, Mapping[str, Json]]:
+    """A state of a machine, and what the definition says of it."""
+    state = _state(every_state(machine.graph), name)
+    return state, _own(machine, state)
 
 
 def _state(states: Sequence[State], name: str) -> State:

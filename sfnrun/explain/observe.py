@@ -114,7 +114,10 @@ class Observer:
         if fiber not in self._variables:
             self._variables[fiber] = self._variables[fiber.rpartition("/")[0]]
         if type.endswith("StateEntered"):
-            self._open.pop(fiber, None)
+            left = self._open.pop(fiber, None)
+            if left is not None and len(left.attempts) > 1 and left.attempts[-2].redriven:
+                del left.attempts[-1]  # the redrive did not go on with it, but from another state
+                left.attempts[-1].redriven = False
             if event.details["name"] == self.state:
                 seen = VisitSeen(self._variables[fiber], [AttemptSeen()])
                 self._open[fiber] = self.visits[event.id] = seen

@@ -161,3 +161,34 @@ def test_a_redriven_state_is_told_as_one_visit(tmp_path: Path):
     ]
     assert account.attempts == 3
     assert [stage.payload.value for stage in account.stages if stage.name == "result"] == [1]
+
+
+def test_each_attempt_is_told_by_the_definition_that_it_had(tmp_path: Path):
+    def task(n: int) -> dict:
+        return {
+            "Type": "Task",
+            "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "Parameters": {"n": n},
+            "End": True,
+        }
+
+    def machine(n: int) -> dict:
+        first = {"Type": "Pass", "Parameters": {"n": n}, "Next": "B"}
+        return {"StartAt": "A", "States": {"A": first, "B": task(n)}}
+
+    def breaks(request: sfnrun.Request) -> None:
+        raise sfnrun.TaskFailed("Broken")
+
+    result = sfnrun.run(machine(1), tasks=breaks, history=tmp_path, name="n", seed=1)
+    sfnrun.redrive(result.history, definition=machine(2), tasks=breaks)
+    sfnrun.redrive(result.history, definition=machine(3), state="A", tasks=lambda request: request.payload)
+    recording = read(result.history)
+
+    def given(state: str, stage: str, **which: int) -> object:
+        stages = explain(recording, state, **which).stages
+        return next(one.payload.value for one in stages if one.name == stage)
+
+    assert [given("A", "output", visit=number) for number in (1, 2)] == [{"n": 1}, {"n": 3}]
+    assert [given("B", "afterParameters", visit=1, attempt=number) for number in (1, 2)] == [{"n": 1}, {"n": 2}]
+    assert explain(recording, "B", visit=1).attempts == 2
+    assert given("B", "result", visit=2) == {"n": 3}
