@@ -119,19 +119,22 @@ def described(case: Case) -> dict[str, Any]:
     return {"executionArn": case["execution_arn"], "stateMachineArn": case["state_machine_arn"]}
 
 
-def with_a_task_more(graph: dict[str, Any]) -> dict[str, Any]:
+def with_a_task_more(graph: dict[str, Any], is_jsonata: bool = False) -> dict[str, Any]:
     """The definition with a Task before the first state of every graph, which passes on what it is given."""
-    states = {name: _with_tasks_more(state) for name, state in graph["States"].items()}
+    is_jsonata = graph.get("QueryLanguage") == "JSONata" or is_jsonata
+    states = {name: _with_tasks_more(state, is_jsonata) for name, state in graph["States"].items()}
     new = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:new", "Next": graph["StartAt"]}
-    new |= {"QueryLanguage": "JSONata", "Output": "{% $states.input %}"}  # which a state may have in any machine
+    new |= {"Output": "{% $states.input %}"} if is_jsonata else {"ResultPath": None}
     name = f"Before {graph['StartAt']}"
     return {**graph, "StartAt": name, "States": {name: new, **states}}
 
 
-def _with_tasks_more(state: dict[str, Any]) -> dict[str, Any]:
-    inside = {name: with_a_task_more(state[name]) for name in ("ItemProcessor", "Iterator") if name in state}
+def _with_tasks_more(state: dict[str, Any], is_jsonata: bool) -> dict[str, Any]:
+    inside = {
+        name: with_a_task_more(state[name], is_jsonata) for name in ("ItemProcessor", "Iterator") if name in state
+    }
     if "Branches" in state:
-        inside["Branches"] = [with_a_task_more(branch) for branch in state["Branches"]]
+        inside["Branches"] = [with_a_task_more(branch, is_jsonata) for branch in state["Branches"]]
     return {**state, **inside}
 
 
