@@ -96,6 +96,7 @@ def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
     loop = fiber.loop
     if name is not None:
         loop.emit("MapIterationFailed", failed, child.path, {"index": child.index, "name": name})
+    fiber.children.pop(child.index, None)
     child.abort_open_state(failed)
     for sibling in list(fiber.children.values()):
         if name is not None:

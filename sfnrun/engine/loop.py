@@ -278,7 +278,8 @@ class Loop:
         parent = fiber.parent
         if parent is None:
             return
-        del parent.children[fiber.index]
+        if fiber.error is None:  # one that failed may yet be aborted with the others, by a failure that was seen first
+            del parent.children[fiber.index]
         # A parent that waits sees to a failure before anything else runs, and aborts the siblings. One that is queued
         # already, because another child ended just before, takes its turn, and so do the siblings queued ahead of it.
         if not parent.joining:
