@@ -268,12 +268,15 @@ def test_what_happened_before_is_told_too(tmp_path: Path) -> None:
     assert ear.notes == ["log", "resumed", "log"], "what A said before, what B says now"
 
 
-def test_each_answer_is_synced_if_that_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_synced_before_a_task_is_asked_if_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    recorded(tmp_path, TWO, World(), fsync=True)
-    answers = sum(1 for _ in read(tmp_path / "n.jsonl").of_kind("answer"))
-    assert len(synced) >= answers + 2, "its folder and its first line, too"
+    before: list[int] = []
+    recorded(tmp_path, TWO, World(lambda request: before.append(len(synced))), fsync=True)
+    assert before == [3, 4], "its folder and its first line, too"
+    assert len(synced) == 5
     synced.clear()
     recorded(tmp_path / "other", TWO, World())
     assert synced == []

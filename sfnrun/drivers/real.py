@@ -9,11 +9,14 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from sfnrun.drivers.perform import HandlerFor, Step, answers_of, at_hand, overtime, perform, run_on
 from sfnrun.drivers.pool import Pool, Ticket
+from sfnrun.drivers.waiting import wait_for
 from sfnrun.engine.effects import (
     Answer,
     Answered,
@@ -101,14 +104,7 @@ class RealDriver:
         handler = self.handler_for(effect.request)
         if effect.request.resource.kind != "activity":
             self._told.append(Arrived(self.now(), key, Started()))
-        if self._pool is None:
-            self._asked.append((effect, handler))
-            return
-        performed = at_hand(handler, effect.request)
-        if performed is not None:
-            self._told += (Arrived(self.now(), key, answer) for answer in answers_of(effect.request, performed))
-            return
-        self._running[key] = Running(effect, handler, self._pool.submit(lambda: self._run(effect, handler)))
+        self._asked.append((effect, handler))
 
     def take_over(self, key: str, effect: Sleep | Call | Pause, at: int, started: bool) -> None:
         """Go on with what another driver began: a Wait keeps its end, a task has its time from now."""
@@ -132,9 +128,9 @@ class RealDriver:
         if self._pool is not None:
             self._pool.close()
 
-    def next(self) -> Answered:
+    def next(self, settle: Callable[[], None]) -> Answered:
         while True:
-            answered = self._told.popleft() if self._told else self._wait()
+            answered = self._told.popleft() if self._told else self._wait(settle)
             if answered is None or (answered.key and answered.key not in self._open):
                 continue
             at, key, answer = answered
@@ -148,25 +144,42 @@ class RealDriver:
                     self._open.discard(key)
                     return Answered(at, key, answer)
 
-    def _wait(self) -> Arrived | None:
+    def _wait(self, settle: Callable[[], None]) -> Arrived | None:
         """What comes in next, or the first timer that goes off before that."""
+        if self._pauses or self._asked or self._inbox.empty():
+            settle()
         if self._pauses:
             pause = self._pauses.popleft()
             return Arrived(self.now(), pause.key, self.step(pause))
-        if self._asked:
-            call, handler = self._asked.popleft()
-            if call.key in self._open:
-                self._run(call, handler)
+        self._ask()
+        if self._told:
+            return None
         while self._timers and self._timers[0].key not in self._open:
             heapq.heappop(self._timers)
         first = self._timers[0] if self._timers else None
         try:
-            arrived = self._inbox.get(timeout=None if first is None else max(0.0, (first.at - self.now()) / 1000))
+            arrived = wait_for(self._inbox, None if first is None else (first.at - self.now()) / 1000)
         except Empty:
             return self._ring(heapq.heappop(self._timers))
         if isinstance(arrived, BaseException):
             raise arrived
         return arrived
+
+    def _ask(self) -> None:
+        """Ask the tasks that were begun: all of them, or without threads one."""
+        while self._asked:
+            call, handler = self._asked.popleft()
+            if call.key not in self._open:
+                continue
+            if self._pool is None:
+                self._run(call, handler)
+                return
+            performed = at_hand(handler, call.request)
+            if performed is None:
+                ticket = self._pool.submit(partial(self._run, call, handler))
+                self._running[call.key] = Running(call, handler, ticket)
+            else:
+                self._told += (Arrived(self.now(), call.key, answer) for answer in answers_of(call.request, performed))
 
     def _limit(self, at: float, key: str) -> None:
         """From now on the handler's time limit counts."""

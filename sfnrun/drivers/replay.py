@@ -111,16 +111,17 @@ class ReplayDriver:
             return answered_from_line(self._answers.popleft(), self._start_time)
         return None
 
-    def next(self) -> Answered:
+    def next(self, settle: Callable[[], None]) -> Answered:
         if self._answers:
             return self._recorded(self._answers.popleft())
         if self._then is None:
             raise Exhausted
         if not self._handed_over:
+            settle()
             self._hand_over(self._then)
-        answered = self._then.next()
+        answered = self._then.next(settle)
         while type(answered.answer) in self._told.get(answered.key, ()):
-            answered = self._then.next()  # that its task was started, or its job submitted, is known already
+            answered = self._then.next(settle)  # that its task was started, or its job submitted, is known already
         return answered
 
     def _recorded(self, line: Mapping[str, Json]) -> Answered:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sfnrun.engine.effects import Answered, Call, Pause, Sleep, Stopped
 
 __all__ = ["StoppingDriver"]
@@ -25,5 +27,5 @@ class StoppingDriver:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def next(self) -> Answered:
+    def next(self, settle: Callable[[], None]) -> Answered:
         return self._answered

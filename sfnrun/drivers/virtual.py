@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from sfnrun.drivers.perform import HandlerFor, Performed, Step, at_hand, overtime, perform, run_on
 from sfnrun.drivers.pool import Pool
+from sfnrun.drivers.waiting import wait_for
 from sfnrun.engine.effects import (
     Answer,
     Answered,
@@ -100,12 +102,13 @@ class VirtualDriver:
         if self._pool is not None:
             self._pool.close()
 
-    def next(self) -> Answered:
+    def next(self, settle: Callable[[], None]) -> Answered:
         now = 0
         while self._stopped is None:
             if self._told:
                 return self._told.popleft()
             if self._pauses:
+                settle()
                 at, pause = self._pauses.popleft()
                 return Answered(at, pause.key, self.step(pause))
             if not self._heap:
@@ -117,6 +120,7 @@ class VirtualDriver:
             if key not in self._open:
                 continue
             if isinstance(what, Call):
+                settle()
                 self._run(now, key, what)
                 continue
             if not isinstance(what, Started | Submitted):
@@ -159,7 +163,7 @@ class VirtualDriver:
         seconds = handler.time_limit or 0.0
         while seconds > 0:
             try:
-                performed = done.get(timeout=seconds)
+                performed = wait_for(done, seconds)
             except Empty:
                 seconds = overtime(handler, call.request)
                 continue

@@ -2,8 +2,8 @@
 
 A coroutine blocks on three things: Sleep (Wait, backoff), Call (a Task; `More` for its further answers) and Join (a
 Parallel branch or Map item that ends; the Loop sees to that itself). A Driver is three methods, and the only seam to
-fake: `begin(key, effect, at)` starts an effect, `cancel(key)` ends it as well as it can, `next() -> Answered` gives
-the next answer and may block. Times are milliseconds since 1970.
+fake: `begin(key, effect, at)` takes an effect on, `cancel(key)` ends it as well as it can, `next(settle) -> Answered`
+gives the next answer; it may block. Times are milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -268,10 +268,10 @@ class Answered(NamedTuple):
 
 
 class Driver(Protocol):
-    """Answers effects."""
+    """Answers effects. Before it asks a task or waits, `next` calls `settle`, which makes safe what has happened."""
 
     def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None: ...
 
     def cancel(self, key: str) -> None: ...
 
-    def next(self) -> Answered: ...
+    def next(self, settle: Callable[[], None]) -> Answered: ...

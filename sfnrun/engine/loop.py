@@ -33,7 +33,7 @@ NO_DETAILS: dict[str, Any] = {}
 
 
 class Journal(Protocol):
-    """Keeps what happens, safe when `flush` returns: before a task is asked, and before anything is waited for."""
+    """Keeps what happens; it is safe when `flush` returns."""
 
     def event(self, event: Event) -> None: ...
 
@@ -210,8 +210,7 @@ class Loop:
                 self._run_ready()
                 if root.coroutine is None:
                     break
-                self.journal.flush()
-                self._deliver(self.driver.next())
+                self._deliver(self.driver.next(self.journal.flush))
         finally:
             self._close(root)
             self.driver.cancel(DEADLINE)
@@ -246,8 +245,6 @@ class Loop:
             return
         fiber.key = effect.key
         self.waiting[effect.key] = fiber
-        if isinstance(effect, Call):
-            self.journal.flush()
         if not isinstance(effect, More):
             self.driver.begin(effect.key, effect, self.now)
 

@@ -33,7 +33,8 @@ class Scripted(Driver):
     def cancel(self, key: str) -> None:
         self.cancelled.append(key)
 
-    def next(self) -> Answered:
+    def next(self, settle: Any) -> Answered:
+        settle()
         return self.script.popleft()
 
 
