@@ -109,6 +109,7 @@ class DiskBackend:
         self._breaker = Breaker(self.label, _FAILURES, clock)
         self._opening = threading.Lock()
         self._culling = threading.Lock()
+        self._writing = threading.Lock()
         self._opened: Any = None
         self._cursors = _Cursors()
         self._used: dict[str, tuple[float, int]] = {}
@@ -183,7 +184,7 @@ class DiskBackend:
     def _taken(self, cache: Any, key: str, task: str, marked: bytes | None, claim: bytes) -> Taken:
         """What is there now that we have the lease: another process may have stored it since."""
         if claim:
-            with cache.transact():
+            with self._transaction(cache):
                 value = self._get(cache, key)
                 if value is None:
                     cache.set(key, claim, expire=_CLAIM_SECONDS)
@@ -205,7 +206,7 @@ class DiskBackend:
     def _swap(self, key: str, answer: Answer) -> bool:
         self._refuse_too_large(answer.value)
         with self._open() as cache:
-            with cache.transact():
+            with self._transaction(cache):
                 there = self._get(cache, key)
                 if (None if there is None else head(there)) != answer.seen:
                     return False
@@ -213,6 +214,12 @@ class DiskBackend:
             self._remember(key, answer.asked)
             self._cull(cache, len(answer.value))
             return True
+
+    @contextmanager
+    def _transaction(self, cache: Any) -> Iterator[None]:
+        """One writer of this process at a time: sqlite has those that come together try again and again."""
+        with self._writing, cache.transact():
+            yield
 
     def _remember(self, key: str, asked: Asked | None) -> None:
         """Written down with the counters: a row of its own for each answer takes as long as the answer."""
@@ -223,7 +230,8 @@ class DiskBackend:
     def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
         self._refuse_too_large(value)
         with self._open() as cache:
-            cache.set(key, value, expire=keep_seconds)
+            with self._transaction(cache):
+                cache.set(key, value, expire=keep_seconds)
             self._remember(key, asked)
             self._cull(cache, len(value))
 
@@ -240,11 +248,11 @@ class DiskBackend:
             self._written = 0
             if cache.volume() > self._limit:
                 cache.expire()
-                with cache.transact():
+                with self._transaction(cache):
                     self._write_uses(cache)
                 cache.eviction_policy = _EVICTION[self._eviction]
                 evicted = cache.cull()
-                with cache.transact():
+                with self._transaction(cache):
                     _add(cache, {("", "evictions"): evicted})
         finally:
             cache.eviction_policy = _READS_WRITE_NOTHING
@@ -282,7 +290,7 @@ class DiskBackend:
                     yield key, value
 
     def add(self, counts: dict[tuple[str, str], int]) -> None:
-        with self._open() as cache, cache.transact():
+        with self._open() as cache, self._transaction(cache):
             _add(cache, counts)
             asked, self._asked = self._asked, {}
             cache._con.executemany(
