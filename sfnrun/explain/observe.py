@@ -199,7 +199,10 @@ _EXPRESSIONS = {
     "item_selector": "ItemSelector",
     "credentials": "Credentials",
 }
-_FIELDS = ("timeout_seconds", "heartbeat_seconds", "seconds", "timestamp", "error", "cause", "items", "max_concurrency")
+_FIELDS = (
+    "timeout_seconds", "heartbeat_seconds", "seconds", "timestamp", "error", "cause", "items", "max_concurrency",
+    "tolerated_failure_count", "tolerated_failure_percentage",
+)  # fmt: skip
 
 
 def _state(state: State, observer: Observer) -> State:

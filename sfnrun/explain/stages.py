@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sfnrun.asl.model import Map, Pass, State
+from sfnrun.asl.model import Fail, Field, Map, Pass, State
 from sfnrun.explain.observe import AttemptSeen, Evaluated, VisitSeen
 from sfnrun.expr.jsonpath import PathError, ReferencePath
 from sfnrun.history.account import Stage
@@ -13,7 +13,7 @@ from sfnrun.payload import Payload
 
 __all__ = ["stages_of"]
 
-_WORKING = ("Pass", "Task", "Parallel", "Map")
+_SHOWN = 200  # characters of what should have been something else
 
 
 def stages_of(state: State, visit: Visit, seen: VisitSeen, attempt: AttemptSeen, last: bool) -> Iterator[Stage]:
@@ -32,29 +32,38 @@ def stages_of(state: State, visit: Visit, seen: VisitSeen, attempt: AttemptSeen,
 
 
 def _jsonpath(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stage]:
+    """Every filter that a state of its type may have is told, whether the definition has it or not (recorded)."""
+    if isinstance(state, Fail):
+        return
+    if isinstance(state, Pass) and state.has_result:
+        yield from _after_result(state, visit, attempt, Payload(state.result))
+        return
     effective = _effective(state, visit, attempt)
     yield effective
-    given = effective.payload
+    if effective.payload is None:
+        return
     if isinstance(state, Map):
-        yield from _map_stages(attempt)
-    elif state.type in ("Pass", "Task", "Parallel") and not (isinstance(state, Pass) and state.has_result):
-        stage = _asked(_stage("afterParameters", _find(attempt, "Parameters"), given), attempt)
-        yield stage
-        given = stage.payload
-    if visit.outcome == "caught" and attempt.result is None:
-        return
-    result = _result(state, attempt, given)
-    if result is None or state.type not in _WORKING:
-        return
+        yield from _map_stages(state, attempt, effective.payload)
+    elif state.type in ("Pass", "Task", "Parallel"):
+        asked = _asked(_stage("afterParameters", _find(attempt, "Parameters"), effective.payload), attempt)
+        yield asked
+        if isinstance(state, Pass) and asked.payload is not None:
+            yield from _selected(state, visit, attempt, asked.payload)
+    if attempt.result is not None:
+        yield from _after_result(state, visit, attempt, attempt.result)
+
+
+def _after_result(state: State, visit: Visit, attempt: AttemptSeen, result: Payload) -> Iterator[Stage]:
     yield Stage("result", result)
-    selected = _find(attempt, "ResultSelector")
-    if selected is not None:
-        stage = _stage("afterResultSelector", selected, result)
-        yield stage
-        if stage.payload is None:
-            return
-        result = stage.payload
-    yield _after_result_path(state, visit, result)
+    yield from _selected(state, visit, attempt, result)
+
+
+def _selected(state: State, visit: Visit, attempt: AttemptSeen, result: Payload) -> Iterator[Stage]:
+    """What became of a result; a Pass that has none gives on what its Parameters made, and that is no result."""
+    selected = _stage("afterResultSelector", _find(attempt, "ResultSelector"), result)
+    yield selected
+    if selected.payload is not None:
+        yield _after_result_path(state, visit, selected.payload)
 
 
 def _effective(state: State, visit: Visit, attempt: AttemptSeen) -> Stage:
@@ -66,12 +75,6 @@ def _effective(state: State, visit: Visit, attempt: AttemptSeen) -> Stage:
 def _asked(stage: Stage, attempt: AttemptSeen) -> Stage:
     """What a Task was asked with is in its event, chance and tokens as they were."""
     return stage if attempt.asked is None else Stage(stage.name, attempt.asked, stage.expression)
-
-
-def _result(state: State, attempt: AttemptSeen, given: Payload | None) -> Payload | None:
-    if isinstance(state, Pass):
-        return Payload(state.result) if state.has_result else given
-    return attempt.result
 
 
 def _after_result_path(state: State, visit: Visit, result: Payload) -> Stage:
@@ -88,21 +91,45 @@ def _after_result_path(state: State, visit: Visit, result: Payload) -> Stage:
 
 def _jsonata(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stage]:
     if isinstance(state, Map):
-        yield from _map_stages(attempt)
+        yield from _map_stages(state, attempt, visit.input)
     elif state.arguments is not None:
         yield _asked(_stage("afterArguments", _find(attempt, "Arguments"), visit.input), attempt)
     if attempt.result is not None:
         yield Stage("result", attempt.result)
 
 
-def _map_stages(attempt: AttemptSeen) -> Iterator[Stage]:
-    items = _find(attempt, "ItemsPath") or _find(attempt, "Items")
-    if items is not None:
-        yield _stage("afterItemsPath", items, None)
+def _map_stages(state: Map, attempt: AttemptSeen, given: Payload | None) -> Iterator[Stage]:
+    items = _items(state, attempt, given)
+    yield items
+    if items.payload is None:
+        return
+    yield from _bounds(state, attempt)
     selected = [each for each in attempt.evaluated if each.field == "ItemSelector"]
     if selected:
         failed = next((each.error for each in selected if each.error), None)
         yield Stage("afterItemSelector", Payload([each.value for each in selected]), selected[0].text, failed)
+
+
+def _items(state: Map, attempt: AttemptSeen, given: Payload | None) -> Stage:
+    """The array that a Map works on; what is none is told as what is wrong."""
+    field = state.items
+    default = given if field is None or field.expression is not None else Payload(field.literal)
+    stage = _stage("afterItemsPath", _find(attempt, "ItemsPath") or _find(attempt, "Items"), default)
+    if stage.payload is None or isinstance(stage.payload.value, list):
+        return stage
+    return Stage(stage.name, None, stage.expression, f"this is no array: {stage.payload.text[:_SHOWN]}")
+
+
+def _bounds(state: Map, attempt: AttemptSeen) -> Iterator[Stage]:
+    """How many items at once, which every Map has, and how many of them may fail, if it says so (recorded)."""
+    bounds = {
+        "maxConcurrency": state.max_concurrency or Field("MaxConcurrency", 0),
+        "toleratedFailureCount": state.tolerated_failure_count,
+        "toleratedFailurePercentage": state.tolerated_failure_percentage,
+    }
+    for name, field in bounds.items():
+        if field is not None and (field.expression is None or _find(attempt, field.name)):
+            yield _stage(name, _find(attempt, field.name), Payload(field.literal))
 
 
 def _output_text(attempt: AttemptSeen) -> str:
