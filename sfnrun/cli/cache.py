@@ -225,10 +225,9 @@ def _ms(ms: int | None) -> str:
 
 
 def _size(length: int) -> str:
-    for unit, size in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
-        if length >= size:
-            return f"{length / size:.3g} {unit}"
-    return f"{length} B"
+    from sfnrun.view.measures import size
+
+    return size(length)
 
 
 _STATS: dict[str, Callable[[Any], str]] = {

@@ -9,11 +9,17 @@ others from reading what it covers.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from weakref import WeakSet
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 __all__ = ["is_held", "take"]
 
@@ -49,8 +55,7 @@ def is_held(path: Path) -> bool:
         return False
 
 
-try:
-    import fcntl
+if sys.platform != "win32":
 
     def _lock(file: FileIO, shared: bool = False) -> bool:
         try:
@@ -59,14 +64,13 @@ try:
             return False
         return True
 
-except ImportError:  # Windows
-    import msvcrt
+else:
 
     def _lock(file: FileIO, shared: bool = False) -> bool:
         before = file.tell()
         file.seek(_FAR_BEHIND)
         try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError:
             return False
         finally:

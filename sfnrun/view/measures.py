@@ -34,8 +34,11 @@ def duration(ms: float) -> str:
 
 
 def size(length: int) -> str:
-    """A number of bytes: "213 B", "1.4 KB"."""
-    return f"{length} B" if length < 1000 else f"{length / 1000:.3g} KB"
+    """A number of bytes: "213 B", "1.4 KB", "256 MB"."""
+    for unit, bytes_of_it in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
+        if length >= bytes_of_it:
+            return f"{length / bytes_of_it:.3g} {unit}"
+    return f"{length} B"
 
 
 def counted(count: int, noun: str) -> str:

@@ -51,7 +51,7 @@ def test_numbers_have_nouns(count, noun, text):
 
 
 def test_sizes():
-    assert [size(213), size(1400), size(262144)] == ["213 B", "1.4 KB", "262 KB"]
+    assert [size(213), size(1434), size(2**18), size(2**28)] == ["213 B", "1.4 KB", "256 KB", "256 MB"]
 
 
 @pytest.mark.parametrize(
