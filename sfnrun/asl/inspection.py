@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from msgspec import Struct
 
 from sfnrun.asl.file_text import read_text
-from sfnrun.asl.machines import Part, machines_in, may_hold_template, split_name
+from sfnrun.asl.machines import machines_in, may_hold_template, split_name
+from sfnrun.asl.part import Part
 from sfnrun.asl.source import Source, format_of
 from sfnrun.asl.suppress import suppressed
 from sfnrun.asl.verdicts import is_known_clean, remember_clean, verdict, verdict_on

@@ -5,28 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from msgspec import Struct
-
 from sfnrun.asl.file_text import read_text
+from sfnrun.asl.part import Part
 from sfnrun.asl.source import Source, format_of, from_text
-from sfnrun.errors import DefinitionError, Problem, UsageError
+from sfnrun.errors import DefinitionError, UsageError
 from sfnrun.payload import Json
 
-__all__ = ["Part", "machine_in", "machines_in", "may_hold_template", "split_name"]
-
-
-class Part(Struct, frozen=True):
-    """One machine of a file: its Source, or the Problems that keep it from being one.
-
-    `name` is its name in a template, "" for a file that is a definition; `path` the file that its Problems are in: that
-    of the template, or the one that holds the definition. `workflow_type` is "" where nothing says it.
-    """
-
-    name: str
-    path: str
-    source: Source | None
-    workflow_type: str = ""
-    problems: tuple[Problem, ...] = ()
+__all__ = ["machine_in", "machines_in", "may_hold_template", "split_name"]
 
 
 def split_name(name: str) -> tuple[str, str]:

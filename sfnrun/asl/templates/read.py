@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from sfnrun.asl import inside, json_text, yaml_text
 from sfnrun.asl.file_text import read_text
-from sfnrun.asl.machines import Part
+from sfnrun.asl.part import Part
 from sfnrun.asl.place import Fault, Lines, LinesInside, Place, find
 from sfnrun.asl.source import Format, Source, fault_problem, format_of, from_text
 from sfnrun.asl.substitution import Substitutions
