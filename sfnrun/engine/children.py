@@ -111,10 +111,10 @@ async def run_items(visit: Visit, effective: Payload) -> Payload:
     """One attempt of a Map: the array of its items' outputs. Raises the error of the first that fails."""
     state, fiber = visit.state, visit.fiber
     assert isinstance(state, Map)
+    items = fields.array(visit, state.items, effective)  # before the concurrency (TestState, recorded)
     concurrency = fields.integer(visit, state.max_concurrency, effective) or 0
     if concurrency < 0:
         raise visit.runtime_error("MaxConcurrency cannot be negative.")
-    items = fields.array(visit, state.items, effective)
     if not _goes_on(visit, len(items)):
         fiber.emit("MapStateStarted", {"length": len(items)})
         _forks(visit, len(items))

@@ -100,8 +100,9 @@ def _jsonata(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stage
 
 def _map_stages(state: Map, attempt: AttemptSeen, given: Payload | None) -> Iterator[Stage]:
     items = _items(state, attempt, given)
-    yield items
-    if items.payload is None:
+    if items is not None:
+        yield items
+    if items is None or items.payload is None:
         return
     yield from _bounds(state, attempt)
     selected = [each for each in attempt.evaluated if each.field == "ItemSelector"]
@@ -110,11 +111,13 @@ def _map_stages(state: Map, attempt: AttemptSeen, given: Payload | None) -> Iter
         yield Stage("afterItemSelector", Payload([each.value for each in selected]), selected[0].text, failed)
 
 
-def _items(state: Map, attempt: AttemptSeen, given: Payload | None) -> Stage:
-    """The array that a Map works on; what is none is told as what is wrong."""
+def _items(state: Map, attempt: AttemptSeen, given: Payload | None) -> Stage | None:
+    """The array that a Map works on; what is none is told as what is wrong. None: it did not come to it."""
     field = state.items
-    default = given if field is None or field.expression is not None else Payload(field.literal)
-    stage = _stage("afterItemsPath", _find(attempt, "ItemsPath") or _find(attempt, "Items"), default)
+    found = None if field is None else _find(attempt, field.name)
+    if field is not None and field.expression is not None and found is None:
+        return None
+    stage = _stage("afterItemsPath", found, given if field is None else Payload(field.literal))
     if stage.payload is None or isinstance(stage.payload.value, list):
         return stage
     return Stage(stage.name, None, stage.expression, f"this is no array: {stage.payload.text[:_SHOWN]}")
