@@ -50,7 +50,9 @@ def explain(
     seen = observer.visits[chosen.entered]
     number = len(seen.attempts) if attempt is None else attempt
     if not 1 <= number <= len(seen.attempts):
-        raise UsageError(f"'{state}' was tried {len(seen.attempts)} times in this visit, there is no attempt {number}")
+        raise UsageError(
+            f"'{state}' was tried {_times(len(seen.attempts))} in this visit, there is no attempt {number}"
+        )
     # A redrive may go on with the visit, and with another definition.
     found, own = _found(machines[begun + sum(one.redriven for one in seen.attempts[: number - 1])], state)
     return Account(
@@ -93,7 +95,7 @@ def _chosen(visits: list[Visit], state: str, number: int | None, item: str | Non
         raise UsageError(f"the execution never came to '{state}'", "see its path: sfnrun trace show")
     if number is not None:
         if not 1 <= number <= len(visits):
-            raise UsageError(f"'{state}' was visited {len(visits)} times, there is no visit {number}")
+            raise UsageError(f"'{state}' was visited {_times(len(visits))}, there is no visit {number}")
         return visits[number - 1]
     inside = [visit for visit in visits if item is None or _is_in(visit.fiber, item)]
     if not inside:
@@ -106,3 +108,7 @@ def _is_in(fiber: str, item: str) -> bool:
     indices = [part.rpartition(".")[2] for part in fiber.split("/")]
     wanted = item.split("/")
     return bool(fiber) and indices[-len(wanted) :] == wanted
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

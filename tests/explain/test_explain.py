@@ -106,7 +106,7 @@ LOOP = next(case for case in STAGES if case["name"] == "the second visit of a lo
 WRONG = [
     ({"state": "B"}, "no state 'B'"),
     ({"state": "A", "visit": 4}, "was visited 3 times, there is no visit 4"),
-    ({"state": "A", "attempt": 2}, "was tried 1 times in this visit, there is no attempt 2"),
+    ({"state": "A", "attempt": 2}, "was tried once in this visit, there is no attempt 2"),
     ({"state": "A", "item": "0"}, "not visited in an item 0"),
 ]
 
