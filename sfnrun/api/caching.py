@@ -27,7 +27,7 @@ from sfnrun.drivers.perform import HandlerFor
 from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
-from sfnrun.tasks.cached import Caching, cached
+from sfnrun.tasks.cached import CachedHandlers, Caching
 from sfnrun.tasks.cached.behind import CodeBehind
 from sfnrun.tasks.names import same_function
 
@@ -65,7 +65,7 @@ class RunCache:
 
     def around(self, handler_for: HandlerFor) -> HandlerFor:
         """The same handlers, those with a policy behind the cache."""
-        return cached(handler_for, self._caching)
+        return CachedHandlers(handler_for, self._caching)
 
     def by_clock(self, now: Callable[[], int]) -> None:
         """Judge by a real clock, and fetch ahead beside the execution; without it, time is that of each request."""

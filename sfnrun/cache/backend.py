@@ -9,7 +9,7 @@ method may raise Unavailable, quickly (within the timeout, and at once while a B
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -89,8 +89,6 @@ class Backend(Protocol):
     label: str
     may_lag: bool
     """Whether `take` may give something older than what was last stored."""
-    near: bool
-    """Whether `take` is a matter of microseconds, so that it needs no thread of its own."""
 
     def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
         """What is under `key` and `mark`; and the lease of the key, if nothing is there or it expires by `dead`.
@@ -98,6 +96,9 @@ class Backend(Protocol):
         `dead` None: no lease is wanted. ALWAYS: whatever is there. A lease is held until it is given back; that of a
         process that died is free again. With it, `claim` is put where there was nothing.
         """
+
+    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """What is under several keys, in one trip to each node."""
 
     def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
         """Store an answer, and give the lease back; atomic. Whether it was stored."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -116,6 +116,27 @@ class Store:
             return _OUT_OF_REACH
         look = self._look(key, taken, claim)
         return self._with_generation(look, task, taken.mark) if watched else look
+
+    def look(self, wanted: Sequence[tuple[str, str, bool]]) -> list[Look | None]:
+        """What is kept under (key, task, watched), for all of them in one trip; None where `take` has to see to it."""
+        marks = {task: generation_key(task) for _, task, watched in wanted if watched}
+        keys = [key for key, _, _ in wanted]
+        try:
+            found = self.backend.look([*keys, *marks.values()])
+        except Unavailable:  # which is told when it is taken
+            return [None] * len(wanted)
+        marked = dict(zip(marks, found[len(keys) :], strict=True))
+        return [
+            self._looked(key, task, value, marked.get(task), watched)
+            for (key, task, watched), value in zip(wanted, found, strict=False)
+        ]
+
+    def _looked(self, key: str, task: str, value: bytes | None, mark: bytes | None, watched: bool) -> Look | None:
+        is_tainted = key in self._tainted or task in self._tainted_tasks
+        if value is None or is_tainted or (watched and mark is None):
+            return None
+        look = self._look(key, Taken(value, mark), b"")
+        return self._with_generation(look, task, mark) if watched else look
 
     def _with_generation(self, look: Look, task: str, mark: bytes | None) -> Look:
         generation = self._generation(task, mark)

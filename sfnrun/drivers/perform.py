@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sfnrun.engine.effects import (
@@ -23,6 +23,8 @@ from sfnrun.payload import Json, Payload
 
 __all__ = ["HandlerFor", "Performed", "Step", "answers_of", "at_hand", "overtime", "perform", "run_on"]
 
+# Who answers a request. One that knows some answers without calling anybody also has `at_hand(asked)`, which is given
+# requests with their handlers, and returns the Replies to some by their keys. That may take a trip to a cache.
 HandlerFor = Callable[[Request], TaskHandler]
 Step = Callable[[Pause], Resumed]
 
@@ -51,11 +53,11 @@ def perform(handler: TaskHandler, request: Request, log: Callable[[str], None]) 
     return _performed(result) if isinstance(result, Reply) else Performed(_answer(result))
 
 
-def at_hand(handler: TaskHandler, request: Request) -> Performed | None:
-    """What a handler answers without being called; most have to be."""
-    ask = getattr(handler, "at_hand", None)
-    reply = None if ask is None else ask(request)
-    return None if reply is None else _performed(reply)
+def at_hand(handler_for: HandlerFor, asked: Sequence[tuple[Request, TaskHandler]]) -> dict[str, Performed]:
+    """What is known of requests that are asked together without calling any handler, by their keys."""
+    ask = getattr(handler_for, "at_hand", None)
+    replies: Mapping[str, Reply] = {} if ask is None else ask(asked)
+    return {key: _performed(reply) for key, reply in replies.items()}
 
 
 def answers_of(request: Request, performed: Performed) -> Iterator[Answer | None]:

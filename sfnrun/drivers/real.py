@@ -167,14 +167,16 @@ class RealDriver:
 
     def _ask(self) -> None:
         """Ask the tasks that were begun: all of them, or without threads one."""
-        while self._asked:
-            call, handler = self._asked.popleft()
-            if call.key not in self._open:
-                continue
-            if self._pool is None:
+        asked = [(call, handler) for call, handler in self._asked if call.key in self._open]
+        self._asked.clear()
+        if self._pool is None:
+            self._asked += asked[1:]
+            for call, handler in asked[:1]:
                 self._run(call, handler)
-                return
-            performed = at_hand(handler, call.request)
+            return
+        known = at_hand(self.handler_for, [(call.request, handler) for call, handler in asked]) if asked else {}
+        for call, handler in asked:
+            performed = known.get(call.key)
             if performed is None:
                 ticket = self._pool.submit(partial(self._run, call, handler))
                 self._running[call.key] = Running(call, handler, ticket)

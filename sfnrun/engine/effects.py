@@ -121,8 +121,7 @@ class TaskHandler(Protocol):
 
     `time_limit` is in seconds of real time, from when the call begins; when it is over the driver gives the call up
     and fails the Task with what `timed_out` returns. A handler whose clock starts later, as Lambda's does after the
-    import, also has `overtime(request)`: the seconds that the call has left then. One that knows some answers without
-    being called has `at_hand(request)`: the Reply, or None, at once; so no thread is needed for those.
+    import, also has `overtime(request)`: the seconds that the call has left then.
     """
 
     time_limit: float | None

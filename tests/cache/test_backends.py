@@ -97,6 +97,14 @@ def test_an_empty_place_is_claimed_with_its_lease(place):
     backend.give(KEY, lease)
 
 
+def test_many_are_looked_for_at_once(place):
+    keys = [f"{n:040x}" for n in range(50)]
+    for key in keys[::2]:
+        place.backend.put(key, f"value {key}".encode(), 60)
+    found = place.backend.look(keys)
+    assert list(found) == [f"value {key}".encode() if n % 2 == 0 else None for n, key in enumerate(keys)]
+
+
 def test_a_mark_is_read_in_the_same_trip(place):
     backend = place.backend
     backend.put("gen-x", b"5", None)

@@ -68,6 +68,9 @@ def test_a_hit_is_one_trip_and_a_miss_two(rules, server, tmp_path, monkeypatch):
     assert [trips_of("a"), trips_of("b"), trips_of("a")] == [("miss", 2), ("miss", 2), ("hit", 1)]
     world.now += 60_000
     assert trips_of("a") == ("miss", 2)  # expired
+    trips.clear()
+    looks = world.store.look([(f"{n:040x}", "GetPrice", False) for n in range(40)])
+    assert (looks, len(trips)) == ([None] * 40, 1)
     world.store.close()
 
 

@@ -17,7 +17,7 @@ from sfnrun.config import Config, load_config
 from sfnrun.engine.effects import PENDING, Failed, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
-from sfnrun.tasks.cached import Cached, Caching, cached
+from sfnrun.tasks.cached import CachedHandlers, Caching
 
 START = 1_700_000_000_000
 
@@ -86,10 +86,11 @@ class World:
             key="1", id="1", state=task, attempt=more.get("attempt", 0), token=more.get("token"), context={},
             resource=lambda_of(task), arguments=Payload.parse(json.dumps(payload)), at=self.now,
         )  # fmt: skip
-        answering = cached(lambda request: handler or self, self.caching)(request)
-        # The driver of the real clock asks for what is at hand before it takes a thread.
-        reply = answering.at_hand(request) if self.clock == "real" and isinstance(answering, Cached) else None
-        reply = reply or answering(request)
+        handlers = CachedHandlers(lambda request: handler or self, self.caching)
+        answering = handlers(request)
+        # As drivers do, who ask for what is at hand first; and as what is not at hand is asked for.
+        known = handlers.at_hand([(request, answering)]) if self.clock == "real" else {}
+        reply = known.get(request.key) or answering(request)
         self.background.close(5)
         return reply
 

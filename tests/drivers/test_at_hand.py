@@ -3,61 +3,70 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from driving import CALLBACK, Handler, answered_by, drive, task
+from driving import CALLBACK, Handler, drive, task
 
 from sfnrun import Reply, Request, TaskFailed
 from sfnrun.drivers.real import RealDriver
 from sfnrun.drivers.virtual import VirtualDriver
+from sfnrun.engine.effects import TaskHandler
 
 DRIVERS = pytest.mark.parametrize("driver", [RealDriver, VirtualDriver], ids=["real", "virtual"])
 
 
-class Knowing(Handler):
-    """Knows the answers to some payloads."""
+class Knowing:
+    """Handlers for any state, which are asked in vain for the payloads that are `known`."""
 
-    def __init__(self, known: Any) -> None:
-        super().__init__(self._ask, time_limit=30)
+    def __init__(self, known: dict[Any, Reply]) -> None:
         self.known = known
         self.asked: list[Any] = []
+        self.looked_for: list[list[Any]] = []
         self.threads: set[int] = set()
+
+    def __call__(self, request: Request) -> Handler:
+        return Handler(self._ask, time_limit=30)
 
     def _ask(self, request: Request) -> Any:
         self.asked.append(request.payload)
         return "asked"
 
-    def at_hand(self, request: Request) -> Reply | None:
+    def at_hand(self, asked: Sequence[tuple[Request, TaskHandler]]) -> dict[str, Reply]:
         self.threads.add(threading.get_ident())
-        return self.known.get(request.payload)
+        self.looked_for.append([request.payload for request, _ in asked])
+        return {request.key: self.known[request.payload] for request, _ in asked if request.payload in self.known}
 
 
 @DRIVERS
 def test_only_what_is_not_at_hand_is_asked(driver: Any) -> None:
-    handler = Knowing({2: Reply("kept", note={"outcome": "hit"})})
+    handlers = Knowing({2: Reply("kept", note={"outcome": "hit"})})
     states = {"M": {"Type": "Map", "ItemProcessor": {"T": task()}}}
-    outcome, events = drive(driver(answered_by({"T": handler})), states, [1, 2, 3])
+    outcome, events = drive(driver(handlers), states, [1, 2, 3])
     assert outcome.output is not None
     assert outcome.output.value == ["asked", "kept", "asked"]
-    assert sorted(handler.asked) == [1, 3]
-    assert handler.threads == {threading.get_ident()}
+    assert sorted(handlers.asked) == [1, 3]
+    assert handlers.threads == {threading.get_ident()}
+    assert [sorted(together) for together in handlers.looked_for] == [[1, 2, 3]], "all at once"
     assert [event.type for event in events].count("LambdaFunctionStarted") == 3
 
 
 @DRIVERS
 def test_a_failure_may_be_at_hand(driver: Any) -> None:
-    handler = Knowing({1: Reply(failure=TaskFailed("Kept", "why"))})
-    outcome, _ = drive(driver(answered_by({"T": handler})), {"T": task()}, 1)
-    assert (outcome.error, outcome.cause, handler.asked) == ("Kept", "why", [])
+    handlers = Knowing({1: Reply(failure=TaskFailed("Kept", "why"))})
+    outcome, _ = drive(driver(handlers), {"T": task()}, 1)
+    assert (outcome.error, outcome.cause, handlers.asked) == ("Kept", "why", [])
 
 
 @DRIVERS
 def test_what_a_service_said_at_once_is_told_too(driver: Any) -> None:
     service = {"Type": "Task", "Resource": CALLBACK, "Parameters": {"QueueUrl": "q", "MessageBody.$": "$$.Task.Token"}}
-    handler = Knowing({})
-    handler.at_hand = lambda request: Reply("kept", submitted={"id": "job"})  # type: ignore[method-assign]
-    outcome, events = drive(driver(answered_by({"T": handler})), {"T": service}, 1)
+    handlers = Knowing({})
+    handlers.at_hand = lambda asked: {  # type: ignore[method-assign]
+        request.key: Reply("kept", submitted={"id": "job"}) for request, _ in asked
+    }
+    outcome, events = drive(driver(handlers), {"T": service}, 1)
     assert outcome.output is not None
     assert outcome.output.value == "kept"
     told = [event for event in events if event.type == "TaskSubmitted"]

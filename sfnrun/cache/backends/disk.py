@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,6 @@ class DiskBackend:
     """Entries in `folder` (mode 0700). `size_limit` is in bytes, `eviction` "lru" or "lfu", `timeout` in seconds."""
 
     may_lag = False
-    near = True
 
     def __init__(
         self,
@@ -164,6 +163,10 @@ class DiskBackend:
             except BaseException:
                 self._locks.drop(key)
                 raise
+
+    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        with self._open() as cache:
+            return [self._get(cache, key) for key in keys]
 
     def _get(self, cache: Any, key: str) -> bytes | None:
         """What diskcache's `get` gives, without its statistics and its notes of what was read: twice as fast."""

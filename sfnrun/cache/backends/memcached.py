@@ -15,8 +15,10 @@ import re
 import socket
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from operator import methodcaller
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -101,7 +103,6 @@ class MemcachedBackend:
     """Entries on memcached servers. `nodes` are (host, port); `lease_seconds` is how long a dead owner holds a key."""
 
     may_lag = False
-    near = False
 
     def __init__(
         self,
@@ -157,6 +158,16 @@ class MemcachedBackend:
         if asked is not None:
             return Taken(None, marked, token, True, Asked(*json.loads(asked)))
         return Taken(None, marked, token, self._get(f"task:{_hash(task)}") is not None)
+
+    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        names = [self._name(key) for key in keys]
+        there: dict[_Node, list[str]] = defaultdict(list)
+        for name in names:
+            there[self._node(name)].append(name)
+        found: dict[str, Any] = {}
+        for node, group in there.items():
+            found |= node.call(methodcaller("get_many", group))
+        return [_unpack(found.get(name)) for name in names]
 
     def _get(self, key: str) -> bytes | None:
         name = self._name(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, is_entry_key
 from sfnrun.cache.entry import head, is_dead
@@ -20,7 +20,6 @@ class MemoryBackend:
 
     label = "memory"
     may_lag = False
-    near = True
 
     def __init__(self, size_limit: int = 64 * 2**20, eviction: str = "lru") -> None:
         self._limit = size_limit
@@ -46,6 +45,10 @@ class MemoryBackend:
             if value is None and claim:
                 self._put(key, claim)
             return Taken(value, marked, "", task in self._tasks, self._asked.get(key))
+
+    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        with self._lock:
+            return [self._get(key) for key in keys]
 
     def _get(self, key: str) -> bytes | None:
         value = self._values.pop(key, None)

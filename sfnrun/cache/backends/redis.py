@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count, islice
 from typing import Any
@@ -149,8 +149,6 @@ def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
 class RedisBackend:
     """Entries on a Redis server. `replica` is (host, port); `lease_seconds` is how long a dead owner holds a key."""
 
-    near = False
-
     def __init__(
         self,
         host: str = "127.0.0.1",
@@ -184,6 +182,13 @@ class RedisBackend:
         lease, token = self._lease(key), next(self._tokens)
         found = self._primary.run(_TAKE, *names, lease, self._asked(task), dead, token, self._lease_ms, key, claim)
         return self._taken(found, lease, token, task)
+
+    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        names = [self._prefix + key for key in keys]
+        if self._replica is not None:
+            with suppress(Unavailable):  # the primary has it too
+                return list(self._replica.call("MGET", *names))
+        return list(self._primary.call("MGET", *names))
 
     def _taken(self, found: list[Any], lease: str, token: str, task: str) -> Taken:
         value, mark, granted, known, expires_at = [*found, None, None, None][:5]

@@ -6,28 +6,53 @@ cache, the task's own answer is given. What the cache did goes into the note of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
 from sfnrun.cache.policy import NoKey, Policy
+from sfnrun.cache.store import Look
 from sfnrun.engine.effects import Failed, Reply, Request, TaskHandler
 from sfnrun.tasks.answers import remaining
-from sfnrun.tasks.cached.reading import Reader
+from sfnrun.tasks.cached.reading import Asked, Reader
 from sfnrun.tasks.cached.shared import Caching, HandlerFor
 from sfnrun.tasks.cached.writing import Writer
 
-__all__ = ["Cached", "Caching", "cached"]
+__all__ = ["Cached", "CachedHandlers", "Caching"]
 
 _A_LITTLE = 0.05
 
 
-def cached(handler_for: HandlerFor, caching: Caching) -> HandlerFor:
+class CachedHandlers:
     """The same handlers, those with a policy behind the cache; what a mock file answers is never kept."""
 
-    def cached_for(request: Request) -> TaskHandler:
-        handler, policy = handler_for(request), caching.policy_for(request)
-        if policy is None or caching.code_of(handler, request) is None:
-            return handler
-        return Cached(handler, policy, caching)
+    def __init__(self, handler_for: HandlerFor, caching: Caching) -> None:
+        self._handler_for = handler_for
+        self._caching = caching
 
-    return cached_for
+    def __call__(self, request: Request) -> TaskHandler:
+        handler, policy = self._handler_for(request), self._caching.policy_for(request)
+        if policy is None or self._caching.code_of(handler, request) is None:
+            return handler
+        return Cached(handler, policy, self._caching)
+
+    def at_hand(self, asked: Sequence[tuple[Request, TaskHandler]]) -> Mapping[str, Reply]:
+        """The kept answers to requests that are asked together, by their keys; one trip to the cache for all."""
+        wanted = [want for request, handler in asked if isinstance(handler, Cached) and (want := handler.want(request))]
+        looks = self._caching.store.look([want.place for want in wanted]) if wanted else ()
+        found = ((want, want.answer(look)) for want, look in zip(wanted, looks, strict=True) if look is not None)
+        return {want.asked.request.key: reply for want, reply in found if reply is not None}
+
+
+class Want(Struct, frozen=True):
+    """What a request that may be answered by the cache alone asks it."""
+
+    reader: Reader
+    asked: Asked
+    place: tuple[str, str, bool]
+
+    def answer(self, look: Look) -> Reply | None:
+        return self.reader.at_hand(self.asked, look)
 
 
 class Cached:
@@ -49,15 +74,16 @@ class Cached:
         """Seconds that a call has left when its time limit is over: waiting for somebody else does not count."""
         return _A_LITTLE if self._answer.waits else remaining(self._handler, request)
 
-    def at_hand(self, request: Request) -> Reply | None:
-        """The kept answer, if it is good, and kept so near that nobody has to wait for it."""
+    def want(self, request: Request) -> Want | None:
+        """What to look for; None if the cache alone cannot answer."""
         reader = self._answer
-        if not self._caching.store.backend.near or isinstance(reader, Writer) or self._elsewhere(request):
+        if isinstance(reader, Writer) or self._elsewhere(request):
             return None
         try:
-            return reader.at_hand(request)
+            asked = reader.asked(request)
         except NoKey:
             return None
+        return None if asked.forced else Want(reader, asked, (asked.key, self._policy.task, self._policy.watched))
 
     def __call__(self, request: Request) -> Reply:
         """The answer with what the cache did in its note. A failure is in the Reply; it raises what only bugs raise."""

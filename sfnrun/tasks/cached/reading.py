@@ -20,7 +20,7 @@ from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 from sfnrun.tasks.cached.shared import COUNTERS, KEY_SHOWN, Caching, Called, Code, about
 
-__all__ = ["Reader"]
+__all__ = ["Asked", "Reader"]
 
 
 class Asked(Struct, frozen=True):
@@ -65,12 +65,9 @@ class Reader:
             if outcome is not None:
                 return outcome
 
-    def at_hand(self, request: Request) -> Reply | None:
-        """The kept answer, if it is good; nothing is called, and nobody waited for."""
-        asked = self.asked(request)
-        if asked.forced:
-            return None
-        found = self._find(asked)
+    def at_hand(self, asked: Asked, look: Look) -> Reply | None:
+        """What was found, if it answers; nothing is called."""
+        found = self._judged(asked, look)
         return self._answer(asked, found) if found.verdict.answers and not found.verdict.refresh else None
 
     def asked(self, request: Request) -> Asked:
@@ -132,8 +129,11 @@ class Reader:
 
     def _find(self, asked: Asked, dead: int | None = None) -> Found:
         """One trip to the cache; with the lease if there is nothing, or what expires by `dead`."""
+        policy = self._policy
+        return self._judged(asked, self._store.take(asked.key, policy.task, dead, policy.watched, policy.written))
+
+    def _judged(self, asked: Asked, look: Look) -> Found:
         policy, request = self._policy, asked.request
-        look = self._store.take(asked.key, policy.task, dead, policy.watched, policy.written)
         if look.entry is None or look.generation is None:
             return Found(look, Verdict("gone", look.trouble))
         now = self._caching.time(request)
