@@ -8,7 +8,7 @@ r"""One append-only JSONL file for each execution: what was started, then events
     {"answer": "Succeeded", "at": 15, "key": ":1", "output": "…"}             what the world said
 
 Times are milliseconds since the start. Payloads are JSON text in a string, or the number of a value line. What happened
-is on disk before a task is asked because of it, and before anything is waited for; else a few hundred events are kept
+is on disk before a task is asked because of it, and before anything is waited for; else some dozens of events are kept
 back. A torn last line, which a crash leaves, is dropped on reading.
 """
 
@@ -18,7 +18,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from io import FileIO
-from itertools import starmap
 from pathlib import Path
 
 from sfnrun.errors import HistoryError
@@ -30,8 +29,8 @@ from sfnrun.record import Event, Note
 
 __all__ = ["BATCH", "ENDS", "FORMAT", "INLINE", "PAYLOADS", "HistoryFile", "Recording", "read"]
 
-# So many events are kept back while nothing is asked or waited for.
-BATCH = 512
+# So many events are kept back while nothing is asked or waited for; more, if they are large, take new memory.
+BATCH = 64
 
 
 class HistoryFile:
@@ -54,6 +53,7 @@ class HistoryFile:
         self._own(path, file, Lines(start["start_time"]), fsync)
         try:
             self._write(dumps({"sfnrun": FORMAT, **start}).encode() + b"\n")
+            self._sync()
         except HistoryError:  # what has no first line is no history
             file.close()
             path.unlink(missing_ok=True)
@@ -116,15 +116,24 @@ class HistoryFile:
         if self._kept_back:
             lines, values = self._lines.written(self._kept_back)
             self._kept_back.clear()
-            self._write(b"".join(starmap(value_line, values.items())) + lines if values else lines)
+            for number, text in values.items():
+                self._write(value_line(number, text))
+            self._write(lines)
+            self._sync()
 
     def _write(self, lines: bytes) -> None:
         rest = memoryview(lines)
         try:
             while rest:  # a disk that fills up takes a part before it takes none
                 rest = rest[self._file.write(rest) :]
-            if self._fsync:
-                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _failure(self.path, error) from None
+
+    def _sync(self) -> None:
+        if not self._fsync:
+            return
+        try:
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise _failure(self.path, error) from None
 
