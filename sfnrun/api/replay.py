@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ from sfnrun.api.result import Result, result_of
 from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
 from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
+from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Journal, Kept, Told, together
 from sfnrun.history.ledger import Ledger, entries
+from sfnrun.history.retold import Retold
 from sfnrun.record import Event, Listener
 
 if TYPE_CHECKING:
@@ -47,7 +50,6 @@ def replay(
     if not isinstance(recording, Recording):
         with unhurried_collector():
             recording = read(Path(recording), lazily=True)
-    start = recording.start
     machines = machines_of(recording, definition)
     execution = execution_of(recording)
     if on_missing is not None:
@@ -63,36 +65,66 @@ def replay(
             functions=functions,
             listener=listener,
         )
-    kept = Kept()
-    events: list[Event] = kept.events
     ledger = _ledger(recording, machines[0])
     if ledger is None:
-        comparison = Comparison(recording, listener, events, states=states_of(machines))
-        journal: Journal = comparison
-        driver = replay_driver(recording, comparison)
-    else:
-        journal = together([kept] if listener is None else [kept, Told(listener)])
-        driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
+        return _compared(recording, machines, execution, listener)
+    return _beside(recording, machines, execution, listener, ledger)
+
+
+def _compared(
+    recording: Recording, machines: Sequence[Machine], execution: Execution, listener: Listener | None
+) -> Result:
+    """Replay an execution of ours. What has happened as it was recorded need not be kept a second time."""
+    kept: list[Event] | None = None if recording.complete else []
+    comparison = Comparison(recording, listener, kept, states=states_of(machines))
+    driver = replay_driver(recording, comparison)
     try:
-        outcome = conduct(
-            machines[0],
-            execution,
-            driver,
-            journal,
-            limits=start["limits"],
-            stepping=start["stepping"],
-            redrives=redrives_of(driver, machines),
-            ledger=ledger,
-        )
-        if ledger is None:
-            comparison.end()
+        outcome = _happen(recording, machines, execution, driver, comparison)
+        comparison.end()
     except Exhausted:
-        if ledger is None:
-            comparison.compare()
-        outcome = Outcome("RUNNING", events[-1].at, len(events))
-    if ledger is not None:
-        ledger.end()
-    return result_of(execution, outcome, events, recording.path)
+        comparison.compare()
+        outcome = Outcome("RUNNING", comparison.last_at, comparison.happened)
+    return result_of(execution, outcome, Retold(recording) if kept is None else kept, recording.path)
+
+
+def _beside(
+    recording: Recording,
+    machines: Sequence[Machine],
+    execution: Execution,
+    listener: Listener | None,
+    ledger: Ledger,
+) -> Result:
+    """Replay an execution of AWS's, with its numbers and times."""
+    kept = Kept()
+    driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
+    journal = together([kept] if listener is None else [kept, Told(listener)])
+    try:
+        outcome = _happen(recording, machines, execution, driver, journal, ledger)
+    except Exhausted:
+        outcome = Outcome("RUNNING", kept.events[-1].at, len(kept.events))
+    ledger.end()
+    return result_of(execution, outcome, kept.events, recording.path)
+
+
+def _happen(
+    recording: Recording,
+    machines: Sequence[Machine],
+    execution: Execution,
+    driver: ReplayDriver,
+    journal: Journal,
+    ledger: Ledger | None = None,
+) -> Outcome:
+    start = recording.start
+    return conduct(
+        machines[0],
+        execution,
+        driver,
+        journal,
+        limits=start["limits"],
+        stepping=start["stepping"],
+        redrives=redrives_of(driver, machines),
+        ledger=ledger,
+    )
 
 
 def replay_driver(recording: Recording, comparison: Comparison, then: Successor | None = None) -> ReplayDriver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Result(Struct, frozen=True, dict=True):
     cause: str | None = None
     history: Path | None = None
     payload: Payload | None = None
-    recorded: tuple[Event, ...] = ()
+    recorded: Iterable[Event] = ()
 
     @property
     def output(self) -> Json:
@@ -50,7 +51,7 @@ class Result(Struct, frozen=True, dict=True):
         return [aws_event(event) for event in self.recorded]
 
 
-def result_of(execution: Execution, outcome: Outcome, events: list[Event], history: Path | None) -> Result:
+def result_of(execution: Execution, outcome: Outcome, events: Iterable[Event], history: Path | None) -> Result:
     """What is told of an execution that ended so."""
     return Result(
         status=outcome.status,
@@ -63,5 +64,5 @@ def result_of(execution: Execution, outcome: Outcome, events: list[Event], histo
         cause=outcome.cause,
         history=history,
         payload=outcome.output,
-        recorded=tuple(events),
+        recorded=events,
     )

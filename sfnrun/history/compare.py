@@ -61,6 +61,12 @@ class Comparison:
         self._kept_back: list[Event] = []
         self._batch = BATCH if listener is None else 1  # a person sees no event that was not recorded
         self._events = 0
+        self.last_at = self._start_time
+
+    @property
+    def happened(self) -> int:
+        """How many events were compared; the last at `last_at`."""
+        return self._events
 
     def event(self, event: Event) -> None:
         kept_back = self._kept_back
@@ -73,6 +79,8 @@ class Comparison:
     def compare(self) -> None:
         """Compare the events that were kept back, because that is faster for many at once. Raises Divergence."""
         events, self._kept_back = self._kept_back, []
+        if events:
+            self.last_at = events[-1].at
         if self._now is not None and self._recorded.take_written(*self._now.written(events)):
             self._events += len(events)
         else:

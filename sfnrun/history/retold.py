@@ -8,7 +8,7 @@ from sfnrun.history.file import PAYLOADS, Recording
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Event, Listener, Note
 
-__all__ = ["event_of", "events", "retell"]
+__all__ = ["Retold", "event_of", "events", "retell"]
 
 _OF_THE_LINE = frozenset({"event", "at", "previous", "fiber", "aws"})
 
@@ -24,6 +24,16 @@ def retell(recording: Recording, listener: Listener) -> None:
         elif "answer" not in line:  # which may have a member "note" of its own
             at = line["at"] + began
             listener.note(Note(line["note"], at, line["fiber"], line["state"], line["details"]))
+
+
+class Retold:
+    """The events of a recording, made when somebody asks for them."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def __iter__(self) -> Iterator[Event]:
+        return events(self._recording)
 
 
 def events(recording: Recording) -> Iterator[Event]:
