@@ -328,3 +328,12 @@ def test_what_another_execution_kept_is_not_asked_again(tmp_path: Path) -> None:
     after = World()
     assert sfnrun.redrive(path, tasks=after).output == "B"
     assert after.states == ["A"]
+
+
+def test_another_definition_may_have_what_the_settings_ignore(tmp_path: Path) -> None:
+    settings = tmp_path / "sfnrun.yaml"
+    settings.write_text("ignore: [SFN-G03]")
+    unreachable = {"Type": "Succeed"}
+    path = failed(tmp_path, machine(A=task(End=True), X=unreachable), World("A"), config=settings)
+    changed = machine(A=task("g", End=True), X=unreachable)
+    assert sfnrun.redrive(path, definition=changed, tasks=World()).output == "A"

@@ -1,36 +1,62 @@
-"""A recorded execution happens again before a listener, each attempt with a machine of its own; nothing is compared."""
+"""A recorded execution happens again, each attempt with a machine of its own: the one way to run a recording."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from sfnrun.api.conduct import conduct
-from sfnrun.api.recorded import execution_of, redrives_of
-from sfnrun.asl.chance import states_using_chance
+from sfnrun.api.recorded import Redriving, execution_of, redrives_of
 from sfnrun.asl.model import Machine
 from sfnrun.drivers.replay import Exhausted, ReplayDriver
+from sfnrun.engine.effects import Driver
+from sfnrun.engine.interpret import Outcome
+from sfnrun.engine.loop import Ledger as Beside
 from sfnrun.history.file import Recording
-from sfnrun.history.journal import Told
+from sfnrun.history.journal import Journal, Told
 from sfnrun.history.ledger import Ledger, entries
 from sfnrun.record import Listener
 
-__all__ = ["happen_again"]
+__all__ = ["happen", "happen_again", "ledger_of"]
+
+
+class RecordedDriver(Driver, Redriving, Protocol):
+    """A driver that answers from a recording."""
+
+
+def happen(
+    recording: Recording,
+    machines: Sequence[Machine],
+    driver: RecordedDriver,
+    journal: Journal,
+    ledger: Beside | None = None,
+) -> Outcome:
+    """Run the machines over what the driver knows of a recording."""
+    start = recording.start
+    return conduct(
+        machines[0],
+        execution_of(recording),
+        driver,
+        journal,
+        limits=start["limits"],
+        stepping=start["stepping"],
+        redrives=redrives_of(driver, machines),
+        ledger=ledger,
+    )
 
 
 def happen_again(recording: Recording, machines: Sequence[Machine], listener: Listener) -> None:
     """Run the machines, those that were recorded but for what they tell, over the recorded answers."""
-    start = recording.start
-    driver = ReplayDriver(recording.of_kind("answer"), start["start_time"])
-    is_imported = "imported" in start
+    driver = ReplayDriver(recording.of_kind("answer"), recording.start["start_time"])
     with suppress(Exhausted):
-        conduct(
-            machines[0],
-            execution_of(recording),
-            driver,
-            Told(listener),
-            limits=start["limits"],
-            stepping=start["stepping"],
-            redrives=redrives_of(driver, machines),
-            ledger=Ledger(entries(recording), states_using_chance(machines[0])) if is_imported else None,
-        )
+        happen(recording, machines, driver, Told(listener), ledger_of(recording, machines[0]))
+
+
+def ledger_of(recording: Recording, machine: Machine) -> Ledger | None:
+    """AWS's numbers and times, for an execution that AWS ran; ours have the same ones again by themselves."""
+    if "imported" not in recording.start:
+        return None
+    from sfnrun.asl.chance import states_using_chance
+
+    return Ledger(entries(recording), states_using_chance(machine))

@@ -16,7 +16,17 @@ from sfnrun.engine.interpret import Outcome, Redrive, Redrives
 from sfnrun.history.file import Recording
 from sfnrun.payload import Json, Payload
 
-__all__ = ["clock_of", "execution_of", "latest", "machines_of", "redrives_of", "start_line", "states_of"]
+__all__ = [
+    "Redriving",
+    "changed_machine",
+    "clock_of",
+    "execution_of",
+    "latest",
+    "machines_of",
+    "redrives_of",
+    "start_line",
+    "states_of",
+]
 
 
 def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping: bool) -> dict[str, Json]:
@@ -86,15 +96,7 @@ def machines_of(recording: Recording, definition: Definition | None = None) -> l
     With a `definition` all of them are that one.
     """
     start = recording.start
-    limits = start["limits"]
-    if definition is not None:
-        substitutions = start["substitutions"]
-        ignore = start.get("ignore", ())
-        machines = [
-            load(definition, substitutions=substitutions, workflow_type=start["type"], limits=limits, ignore=ignore)
-        ]
-    else:
-        machines = [_recorded_machine(start, start)]
+    machines = [_recorded_machine(start, start) if definition is None else changed_machine(recording, definition)]
     for line in recording.of_kind("answer"):
         if line["answer"] == "Redriven":
             changed = definition is None and "definition" in line
@@ -102,10 +104,23 @@ def machines_of(recording: Recording, definition: Definition | None = None) -> l
     return machines
 
 
+def changed_machine(recording: Recording, definition: Definition) -> Machine:
+    """Another definition for the recorded execution, under its settings."""
+    return _load(definition, recording.start, recording.start["substitutions"])
+
+
 def _recorded_machine(line: Mapping[str, Json], start: Mapping[str, Json]) -> Machine:
     source = from_text(line["definition"], line["file"], substitutions=line["substitutions"], limits=start["limits"])
+    return _load(source, start)
+
+
+def _load(
+    definition: Definition, start: Mapping[str, Json], substitutions: Mapping[str, Json] | None = None
+) -> Machine:
     ignore = start.get("ignore", ())
-    return load(source, workflow_type=start["type"], limits=start["limits"], ignore=ignore)
+    return load(
+        definition, substitutions=substitutions, workflow_type=start["type"], limits=start["limits"], ignore=ignore
+    )
 
 
 def states_of(machines: Sequence[Machine]) -> frozenset[str]:

@@ -14,11 +14,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sfnrun.api.recorded import clock_of, latest, machines_of
+from sfnrun.api.recorded import changed_machine, clock_of, latest, machines_of
 from sfnrun.api.result import Result
 from sfnrun.api.resume import Showing, go_on, live_driver
 from sfnrun.api.world import Answering, unheard
-from sfnrun.asl.load import Definition, load
+from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
 from sfnrun.engine.effects import Answered, Pause, Redriven, Resumed
@@ -84,7 +84,7 @@ def redrive(
         if refused is not None:
             raise refused
         machines = machines_of(recording)
-        machine = machines[-1] if definition is None else _machine(definition, recording)
+        machine = machines[-1] if definition is None else changed_machine(recording, definition)
         redriven = _redriven(recording, machine, state, input, changed=definition is not None)
         order = Redrive(Answered(latest(recording), "", redriven), machine)
         with live_driver(recording, machine, answering) as live:
@@ -115,11 +115,6 @@ def refusal(recording: Recording, now: int | None = None) -> UsageError | None:
     if clock_of(recording) == "real" and (int(time.time() * 1000) if now is None else now) - ended > REDRIVABLE_MS:
         return UsageError(f"Execution ended more than 14 days ago and cannot be redriven: {name}", "Run it anew.")
     return None
-
-
-def _machine(definition: Definition, recording: Recording) -> Machine:
-    start = recording.start
-    return load(definition, substitutions=start["substitutions"], workflow_type=start["type"], limits=start["limits"])
 
 
 def _redriven(recording: Recording, machine: Machine, state: str | None, input: Json, *, changed: bool) -> Redriven:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfnrun.api.conduct import conduct, unhurried_collector
-from sfnrun.api.recorded import execution_of, machines_of, redrives_of, states_of
+from sfnrun.api.again import happen, ledger_of
+from sfnrun.api.conduct import unhurried_collector
+from sfnrun.api.recorded import execution_of, machines_of, states_of
 from sfnrun.api.result import Result, result_of
 from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
@@ -16,8 +17,8 @@ from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome
 from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
-from sfnrun.history.journal import Journal, Kept, Told, together
-from sfnrun.history.ledger import Ledger, entries
+from sfnrun.history.journal import Kept, Told, together
+from sfnrun.history.ledger import Ledger
 from sfnrun.history.retold import Retold
 from sfnrun.record import Event, Listener
 
@@ -65,7 +66,7 @@ def replay(
             functions=functions,
             listener=listener,
         )
-    ledger = _ledger(recording, machines[0])
+    ledger = ledger_of(recording, machines[0])
     if ledger is None:
         return _compared(recording, machines, execution, listener)
     return _beside(recording, machines, execution, listener, ledger)
@@ -79,7 +80,7 @@ def _compared(
     comparison = Comparison(recording, listener, kept, states=states_of(machines))
     driver = replay_driver(recording, comparison)
     try:
-        outcome = _happen(recording, machines, execution, driver, comparison)
+        outcome = happen(recording, machines, driver, comparison)
         comparison.end()
     except Exhausted:
         comparison.compare()
@@ -99,32 +100,11 @@ def _beside(
     driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
     journal = together([kept] if listener is None else [kept, Told(listener)])
     try:
-        outcome = _happen(recording, machines, execution, driver, journal, ledger)
+        outcome = happen(recording, machines, driver, journal, ledger)
     except Exhausted:
         outcome = Outcome("RUNNING", kept.events[-1].at, len(kept.events))
     ledger.end()
     return result_of(execution, outcome, kept.events, recording.path)
-
-
-def _happen(
-    recording: Recording,
-    machines: Sequence[Machine],
-    execution: Execution,
-    driver: ReplayDriver,
-    journal: Journal,
-    ledger: Ledger | None = None,
-) -> Outcome:
-    start = recording.start
-    return conduct(
-        machines[0],
-        execution,
-        driver,
-        journal,
-        limits=start["limits"],
-        stepping=start["stepping"],
-        redrives=redrives_of(driver, machines),
-        ledger=ledger,
-    )
 
 
 def replay_driver(recording: Recording, comparison: Comparison, then: Successor | None = None) -> ReplayDriver:
@@ -137,12 +117,3 @@ def replay_driver(recording: Recording, comparison: Comparison, then: Successor 
         state_of=comparison.state_of,
         punctual=start.get("clock") == "virtual",
     )
-
-
-def _ledger(recording: Recording, machine: Machine) -> Ledger | None:
-    """AWS's numbers and times, for an execution that AWS ran; ours have the same ones again by themselves."""
-    if "imported" not in recording.start:
-        return None
-    from sfnrun.asl.chance import states_using_chance
-
-    return Ledger(entries(recording), states_using_chance(machine))

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
-from sfnrun.api.conduct import conduct
-from sfnrun.api.recorded import redrives_of
+from sfnrun.api.again import happen
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import configured
 from sfnrun.asl.chance import states_using_chance
@@ -62,18 +61,8 @@ def replay_past_new_tasks(
         settings = configured(config, machines[-1], tasks, functions)
         live = VirtualDriver(_answering(settings if on_missing == "run" else _mocks_of(settings), tasks, on_missing))
     driver = PlaceDriver(recorded, execution.start_time, journal.places.of, live)
-    start = recording.start
     try:
-        outcome = conduct(
-            machines[0],
-            execution,
-            driver,
-            journal,
-            limits=start["limits"],
-            stepping=start["stepping"],
-            redrives=redrives_of(driver, machines),
-            ledger=journal if "imported" in start else None,
-        )
+        outcome = happen(recording, machines, driver, journal, journal if "imported" in recording.start else None)
         journal.end()
     except Missing:
         outcome = Outcome("RUNNING", events[-1].at, len(events))

@@ -60,13 +60,9 @@ class Comparison:
         self._recording = recording
         self._kept_back: list[Event] = []
         self._batch = BATCH if listener is None else 1  # a person sees no event that was not recorded
-        self._events = 0
+        # How many events were compared, and when the last of them happened.
+        self.happened = 0
         self.last_at = self._start_time
-
-    @property
-    def happened(self) -> int:
-        """How many events were compared; the last at `last_at`."""
-        return self._events
 
     def event(self, event: Event) -> None:
         kept_back = self._kept_back
@@ -82,11 +78,11 @@ class Comparison:
         if events:
             self.last_at = events[-1].at
         if self._now is not None and self._recorded.take_written(*self._now.written(events)):
-            self._events += len(events)
+            self.happened += len(events)
         else:
             for event in events:
                 self._compare_parsed(event)
-                self._events += 1
+                self.happened += 1
         if self._listener is not None:
             for event in events:
                 self._listener.event(event)
@@ -152,7 +148,7 @@ class Comparison:
         """The state that a fiber is in, or was in last, or that is around it. Looked for when somebody asks."""
         self.compare()
         states: dict[str, str] = {}
-        for line in islice(self._recording.of_kind("event"), self._events):
+        for line in islice(self._recording.of_kind("event"), self.happened):
             if line["event"].endswith(("StateEntered", "StateExited")):
                 states[line.get("fiber", "")] = line["name"]
         while fiber and fiber not in states:
