@@ -47,7 +47,7 @@ class Result(Struct, frozen=True, dict=True):
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """The history as boto3's `get_execution_history` gives it, of a replay as recorded; empty if it was not kept."""
+        """The history as boto3's `get_execution_history` gives it; a replay's as recorded, none if it was not kept."""
         return [aws_event(event) for event in self.recorded]
 
 
