@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sfnrun.version import __version__
+
 if TYPE_CHECKING:
     from sfnrun.api.imported import import_execution
     from sfnrun.api.redrive import redrive
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from sfnrun.api.run import run
     from sfnrun.api.stop import stop
     from sfnrun.asl.load import load, validate
-    from sfnrun.engine.effects import PENDING, Pause, Reply, Request, Resumed
+    from sfnrun.effects import PENDING, Pause, Reply, Request, Resumed
     from sfnrun.errors import DefinitionError, Divergence, Problem, SfnrunError, TaskFailed
     from sfnrun.payload import Payload
 
@@ -42,20 +44,18 @@ __all__ = [
     "validate",
 ]
 
-__version__ = "0.1.0"
-
 # Each name is imported when it is first used: `sfnrun validate` should not wait for what only `execute` needs.
 _HOMES = {
-    "PENDING": "sfnrun.engine.effects",
+    "PENDING": "sfnrun.effects",
     "DefinitionError": "sfnrun.errors",
     "Divergence": "sfnrun.errors",
-    "Pause": "sfnrun.engine.effects",
+    "Pause": "sfnrun.effects",
     "Payload": "sfnrun.payload",
     "Problem": "sfnrun.errors",
-    "Reply": "sfnrun.engine.effects",
-    "Request": "sfnrun.engine.effects",
+    "Reply": "sfnrun.effects",
+    "Request": "sfnrun.effects",
     "Result": "sfnrun.api.result",
-    "Resumed": "sfnrun.engine.effects",
+    "Resumed": "sfnrun.effects",
     "SfnrunError": "sfnrun.errors",
     "TaskFailed": "sfnrun.errors",
     "import_execution": "sfnrun.api.imported",

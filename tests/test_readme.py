@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sfnrun.asl.rules import RULES
+from sfnrun.asl.lint.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

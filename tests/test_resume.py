@@ -17,7 +17,7 @@ import sfnrun
 from sfnrun import Divergence, Reply, Request, SfnrunError, TaskFailed
 from sfnrun.api.caching import CacheOptions
 from sfnrun.history.file import HistoryFile, read
-from sfnrun.history.glance import glances
+from sfnrun.history.listing import glances
 from sfnrun.history.lock import is_held
 from sfnrun.record import Note
 

@@ -9,14 +9,14 @@ from typing import Protocol
 from sfnrun.api.conduct import conduct
 from sfnrun.api.recorded import Redriving, execution_of, redrives_of
 from sfnrun.asl.model import Machine
-from sfnrun.drivers.replay import Exhausted, ReplayDriver
-from sfnrun.engine.effects import Driver
+from sfnrun.effects import Driver
 from sfnrun.engine.interpret import Outcome
 from sfnrun.engine.loop import Ledger as Beside
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal, Told
-from sfnrun.history.ledger import Ledger, entries
 from sfnrun.record import Listener
+from sfnrun.replay.aws_events import Ledger, entries
+from sfnrun.replay.recorded import Exhausted, ReplayDriver
 
 __all__ = ["happen", "happen_again", "ledger_of"]
 
@@ -57,6 +57,6 @@ def ledger_of(recording: Recording, machine: Machine) -> Ledger | None:
     """AWS's numbers and times, for an execution that AWS ran; ours have the same ones again by themselves."""
     if "imported" not in recording.start:
         return None
-    from sfnrun.asl.chance import states_using_chance
+    from sfnrun.replay.nondeterminism import states_using_chance
 
     return Ledger(entries(recording), states_using_chance(machine))

@@ -22,7 +22,7 @@ from sfnrun.asl.load import load
 from sfnrun.cache.backend import Backend, Unavailable
 from sfnrun.cache.outcome import tell
 from sfnrun.config import CacheSettings, Config, load_config
-from sfnrun.engine.effects import Request
+from sfnrun.effects import Request
 from sfnrun.errors import UsageError
 from sfnrun.record import Event, Note
 

@@ -23,13 +23,13 @@ from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import NoKey, Select
 from sfnrun.cache.store import Store
 from sfnrun.config import CacheRule, Config
-from sfnrun.drivers.perform import HandlerFor
 from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import CachedHandlers, Caching
 from sfnrun.tasks.cached.behind import CodeBehind
-from sfnrun.tasks.names import same_function
+from sfnrun.tasks.lambdas.names import same_function
+from sfnrun.world.perform import HandlerFor
 
 __all__ = ["CacheOptions", "RunCache", "check_refresh", "compile_key", "open_cache"]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from sfnrun.asl.model import Machine
-from sfnrun.drivers.perform import HandlerFor, run_on
-from sfnrun.drivers.real import RealDriver
-from sfnrun.drivers.virtual import VirtualDriver
-from sfnrun.engine.effects import Driver, Pause, Resumed, Stopped
+from sfnrun.effects import Driver, Pause, Resumed, Stopped
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Redrives, interpret, never
 from sfnrun.engine.loop import Journal, Ledger
 from sfnrun.history.stop_request import requested_stop, withdraw_stop
+from sfnrun.world.perform import HandlerFor, run_on
+from sfnrun.world.real import RealDriver
+from sfnrun.world.virtual import VirtualDriver
 
 __all__ = ["Clock", "LiveDriver", "conduct", "driver_for", "unhurried_collector"]
 

@@ -16,11 +16,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sfnrun.api.recorded import start_line
-from sfnrun.asl.chance import states_using_chance
 from sfnrun.asl.load import Definition, as_source, load
 from sfnrun.asl.model import Machine
-from sfnrun.drivers.replay import Exhausted
-from sfnrun.drivers.retrace import Given, RetraceDriver
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Redrive, interpret
 from sfnrun.errors import Divergence, HistoryError
@@ -29,9 +26,12 @@ from sfnrun.history.aws_time import milliseconds
 from sfnrun.history.exports.aws import verbatim
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Nowhere
-from sfnrun.history.ledger import Entry, Ledger
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Event, Note
+from sfnrun.replay.aws_driver import Given, RetraceDriver
+from sfnrun.replay.aws_events import Entry, Ledger
+from sfnrun.replay.nondeterminism import states_using_chance
+from sfnrun.replay.recorded import Exhausted
 
 __all__ = ["import_execution"]
 

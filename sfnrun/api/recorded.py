@@ -9,8 +9,8 @@ from typing import Protocol
 from sfnrun.api.conduct import Clock
 from sfnrun.asl.load import Definition, every_state, load
 from sfnrun.asl.model import Machine
-from sfnrun.asl.source import from_text
-from sfnrun.engine.effects import Answered
+from sfnrun.asl.text.source import from_text
+from sfnrun.effects import Answered
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome, Redrive, Redrives
 from sfnrun.history.file import Recording
@@ -31,7 +31,7 @@ __all__ = [
 
 def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping: bool) -> dict[str, Json]:
     """The first line of a history: all that it takes to run the execution again."""
-    from sfnrun import __version__
+    from sfnrun.version import __version__
 
     return {
         "version": __version__,

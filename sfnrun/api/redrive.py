@@ -21,7 +21,7 @@ from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
-from sfnrun.engine.effects import Answered, Pause, Redriven, Resumed
+from sfnrun.effects import Answered, Pause, Redriven, Resumed
 from sfnrun.engine.execution import DAY_MS, LIMITS
 from sfnrun.engine.interpret import STATUS_OF, Redrive
 from sfnrun.errors import UsageError

@@ -12,15 +12,15 @@ from sfnrun.api.recorded import execution_of, machines_of, states_of
 from sfnrun.api.result import Result, result_of
 from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
-from sfnrun.drivers.replay import Exhausted, ReplayDriver, Successor
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome
-from sfnrun.history.compare import Comparison
 from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Kept, Told, together
-from sfnrun.history.ledger import Ledger
 from sfnrun.history.retold import Retold
 from sfnrun.record import Event, Listener
+from sfnrun.replay.aws_events import Ledger
+from sfnrun.replay.compare import Comparison
+from sfnrun.replay.recorded import Exhausted, ReplayDriver, Successor
 
 if TYPE_CHECKING:
     from sfnrun.api.what_if import OnMissing

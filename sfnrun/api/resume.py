@@ -18,13 +18,13 @@ from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
-from sfnrun.drivers.replay import Successor
-from sfnrun.engine.effects import Pause, Resumed
+from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.interpret import Outcome, Redrive
 from sfnrun.errors import UsageError
-from sfnrun.history.compare import Comparison
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.record import Event, Listener, Note
+from sfnrun.replay.compare import Comparison
+from sfnrun.replay.recorded import Successor
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions
@@ -67,7 +67,7 @@ def resume(
     Raises UsageError for an execution that has ended, HistoryError if another process runs it or the history is
     damaged, Divergence if the history does not come out of its definition.
     """
-    from sfnrun import __version__
+    from sfnrun.version import __version__
 
     answering = Answering(
         tasks=tasks,

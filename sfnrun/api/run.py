@@ -21,7 +21,7 @@ from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.config import Config
-from sfnrun.engine.effects import Pause, Resumed
+from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile

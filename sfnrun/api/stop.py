@@ -12,12 +12,12 @@ from pathlib import Path
 from sfnrun.api.recorded import latest, machines_of
 from sfnrun.api.result import Result
 from sfnrun.api.resume import Showing, go_on
-from sfnrun.drivers.stopping import StoppingDriver
-from sfnrun.engine.effects import Stopped
+from sfnrun.effects import Stopped
 from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.lock import is_held
 from sfnrun.history.stop_request import request_stop, withdraw_stop
+from sfnrun.replay.stopping import StoppingDriver
 
 __all__ = ["stop"]
 

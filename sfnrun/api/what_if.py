@@ -15,20 +15,20 @@ from msgspec.structs import replace
 from sfnrun.api.again import happen
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import configured
-from sfnrun.asl.chance import states_using_chance
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
-from sfnrun.drivers.by_place import Missing, PlaceDriver
-from sfnrun.drivers.perform import HandlerFor
-from sfnrun.drivers.replay import Exhausted
-from sfnrun.drivers.virtual import VirtualDriver
-from sfnrun.engine.effects import Request, TaskHandler
+from sfnrun.effects import Request, TaskHandler
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome
 from sfnrun.errors import Divergence, HandlerNotFound
-from sfnrun.history.by_place import ByPlace, RecordedPlaces
 from sfnrun.history.file import Recording
 from sfnrun.record import Event, Listener
+from sfnrun.replay.by_state import Missing, PlaceDriver
+from sfnrun.replay.nondeterminism import states_using_chance
+from sfnrun.replay.recorded import Exhausted
+from sfnrun.replay.state_matcher import ByPlace, RecordedPlaces
+from sfnrun.world.perform import HandlerFor
+from sfnrun.world.virtual import VirtualDriver
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks

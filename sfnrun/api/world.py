@@ -19,11 +19,11 @@ from sfnrun.api.conduct import Clock, LiveDriver, driver_for
 from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Machine, Pointer, Task
 from sfnrun.config import Config, load_config
-from sfnrun.drivers.perform import HandlerFor
-from sfnrun.drivers.real import RealDriver
-from sfnrun.engine.effects import Pause, Request, Resumed, TaskHandler
+from sfnrun.effects import Pause, Request, Resumed, TaskHandler
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json
+from sfnrun.world.perform import HandlerFor
+from sfnrun.world.real import RealDriver
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions, RunCache
@@ -173,7 +173,7 @@ def _first(
 
 def _place(machine: Machine, pointer: Pointer) -> str:
     """Where in its file a state stands: "order.asl.yaml:12:5"."""
-    from sfnrun.asl.source import from_text
+    from sfnrun.asl.text.source import from_text
 
     span = from_text(machine.text, machine.file, substitutions=machine.substitutions, limits=False).locate(
         pointer, key=True

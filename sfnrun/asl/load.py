@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from sfnrun.asl.inspection import Wanted, inspect, problems_of
-from sfnrun.asl.machines import machine_in
+from sfnrun.asl.lint.inspection import Wanted, inspect, problems_of
+from sfnrun.asl.lint.machines import machine_in
 from sfnrun.asl.model import Machine, Map, Parallel, State, StateMachine
 from sfnrun.asl.parse import parse
-from sfnrun.asl.source import Source, from_text, from_value, unresolved_problems
+from sfnrun.asl.text.source import Source, from_text, from_value, unresolved_problems
 from sfnrun.errors import DefinitionError, Problem, UsageError
 from sfnrun.payload import Json
 

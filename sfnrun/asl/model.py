@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from msgspec import Struct, field
 
+from sfnrun.effects import Resource
 from sfnrun.expr.scope import Expression
 from sfnrun.payload import Json
 
@@ -29,7 +30,6 @@ __all__ = [
     "Parallel",
     "Pass",
     "QueryLanguage",
-    "Resource",
     "Retrier",
     "State",
     "StateMachine",
@@ -81,34 +81,6 @@ class ChoiceRule(Struct, frozen=True):
     output: Expression | None = None
     text: str = ""
     reads: frozenset[str] = frozenset()
-
-
-class Resource(Struct, frozen=True):
-    """A Task's Resource, taken apart.
-
-    kind "lambda": a function ARN, `service` is "lambda", `name` the function's name. kind "activity": `name` is the
-    activity's. kind "service": `arn:aws:states:::SERVICE:ACTION[.PATTERN]`, with `service` "lambda" or "aws-sdk:s3",
-    `action` "invoke" and `pattern` one of "", "sync", "sync:2", "waitForTaskToken".
-    """
-
-    arn: str
-    kind: Literal["lambda", "activity", "service"]
-    service: str = ""
-    action: str = ""
-    pattern: str = ""
-    name: str = ""
-    region: str = ""
-    account: str = ""
-
-    @property
-    def type(self) -> str:
-        """What events call resourceType: "lambda", "aws-sdk:s3"."""
-        return self.service
-
-    @property
-    def label(self) -> str:
-        """What events call resource: "invoke", "sendMessage.waitForTaskToken"."""
-        return f"{self.action}.{self.pattern}" if self.pattern else self.action
 
 
 class State(Struct, frozen=True, kw_only=True):

@@ -22,7 +22,6 @@ from sfnrun.asl.model import (
     Pass,
     Pointer,
     QueryLanguage,
-    Resource,
     Retrier,
     State,
     StateMachine,
@@ -30,8 +29,9 @@ from sfnrun.asl.model import (
     Task,
     Wait,
 )
-from sfnrun.asl.source import Source, location_text
+from sfnrun.asl.text.source import Source, location_text
 from sfnrun.digest import sha256_hex
+from sfnrun.effects import Resource
 from sfnrun.errors import DefinitionError, ExpressionError, Problem
 from sfnrun.expr.choice import compile_rule
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from sfnrun.asl.model import Resource
+from sfnrun.effects import Resource
 
 __all__ = ["PATTERNS", "is_of_another_runner", "read_resource"]
 

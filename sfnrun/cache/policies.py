@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from sfnrun.cache.policy import NoKey, Policy, Select, Target
 from sfnrun.config import CacheRule, CacheTarget, Config
-from sfnrun.engine.effects import Request
+from sfnrun.effects import Request
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json
 

@@ -32,7 +32,7 @@ class _Commands(TyperGroup):
 
 def _version(asked: bool) -> None:
     if asked:
-        from sfnrun import __version__
+        from sfnrun.version import __version__
 
         typer.echo(f"sfnrun {__version__}")
         raise typer.Exit

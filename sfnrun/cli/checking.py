@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.asl.inspection import Inspection, Wanted, inspect
+from sfnrun.asl.lint.inspection import Inspection, Wanted, inspect
 from sfnrun.config import find_config, load_config
 from sfnrun.errors import ConfigError, Problem, UsageError
 from sfnrun.view.reports import Checked, Described
@@ -96,7 +96,7 @@ def _place(problem: Problem) -> tuple[int, int]:
 def _require_rules(settings: Config) -> None:
     if not settings.ignore:
         return
-    from sfnrun.asl.rules import rules_named
+    from sfnrun.asl.lint.rules import rules_named
 
     try:
         rules_named(settings.ignore)
@@ -107,7 +107,7 @@ def _require_rules(settings: Config) -> None:
 
 def describe(rule: str) -> Described | None:
     """The documentation of a rule, for reports."""
-    from sfnrun.asl.rules import RULES
+    from sfnrun.asl.lint.rules import RULES
 
     known = RULES.get(rule)
     return Described(known.title, known.documentation, known.severity) if known else None

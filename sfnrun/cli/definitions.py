@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from sfnrun.asl.machines import split_name
+from sfnrun.asl.lint.machines import split_name
 from sfnrun.errors import UsageError
 
 __all__ = ["named"]

@@ -7,8 +7,8 @@ from difflib import unified_diff
 
 from msgspec import Struct
 
-from sfnrun.asl.fixes import Mended, mended
-from sfnrun.asl.inspection import Inspection
+from sfnrun.asl.lint.fixes import Mended, mended
+from sfnrun.asl.lint.inspection import Inspection
 from sfnrun.cli.checking import Checker, Round
 from sfnrun.errors import UsageError
 

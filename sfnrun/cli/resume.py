@@ -73,7 +73,7 @@ def resume(
 
 def _chosen(name: str | None, folder: Path) -> list[Path]:
     from sfnrun.cli.arguments import execution_file
-    from sfnrun.history.glance import glances
+    from sfnrun.history.listing import glances
 
     if name is not None and name != "last":
         return [execution_file(name, folder)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sfnrun.asl.rules import RULES, SECTIONS, Rule, rules_named
+from sfnrun.asl.lint.rules import RULES, SECTIONS, Rule, rules_named
 
 __all__ = ["explained", "page"]
 

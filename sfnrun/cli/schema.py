@@ -35,7 +35,7 @@ def schema(
 
 
 def _definition() -> dict[str, Any]:
-    from sfnrun.asl.shape import schema
+    from sfnrun.asl.lint.shape import schema
 
     return {
         **schema(),

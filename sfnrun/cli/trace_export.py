@@ -101,7 +101,7 @@ def _svg(recording: "Recording") -> str:
 
 def _graph(recording: "Recording") -> "tuple[Graph, Path]":
     """The graph of the recorded definition, and the path through it."""
-    from sfnrun.asl.source import from_text
+    from sfnrun.asl.text.source import from_text
     from sfnrun.history.visits import visits_of
     from sfnrun.view.graph.outline import outline
     from sfnrun.view.graph.path import path_of

@@ -10,7 +10,7 @@ from sfnrun.cli.recorded import Folder, folder_of
 from sfnrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from sfnrun.history.glance import Glance
+    from sfnrun.history.listing import Glance
 
 __all__ = ["EXAMPLE", "list_"]
 
@@ -41,7 +41,7 @@ def list_(
 ) -> None:
     """List recorded executions, the newest first."""
     from sfnrun.cli.output import write_text
-    from sfnrun.history.glance import glances
+    from sfnrun.history.listing import glances
     from sfnrun.view.listing import listing
 
     folder = folder_of(history)

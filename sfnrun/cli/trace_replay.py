@@ -12,7 +12,7 @@ from sfnrun.cli.recorded import Folder, folder_of
 from sfnrun.errors import Divergence, HistoryError, UsageError
 
 if TYPE_CHECKING:
-    from sfnrun.asl.source import Source
+    from sfnrun.asl.text.source import Source
     from sfnrun.cli.watching import Watch
     from sfnrun.history.file import Recording
 
@@ -175,7 +175,7 @@ def _tell(watch: "Watch", divergence: Divergence, recording: "Recording", defini
 
 
 def _source(recording: "Recording", definition: str | None) -> "Source":
-    from sfnrun.asl.source import load
+    from sfnrun.asl.text.source import load
     from sfnrun.cli.watching import recorded_source
 
     if definition is None:

@@ -77,7 +77,7 @@ def validate(
 
         write_text(explained(explain))
         return
-    from sfnrun.asl.inspection import Wanted
+    from sfnrun.asl.lint.inspection import Wanted
     from sfnrun.cli.arguments import substitutions
     from sfnrun.cli.checking import Checker
     from sfnrun.cli.definitions import named
@@ -163,7 +163,7 @@ def _watched(given: list[str]) -> list[str]:
     """The files themselves, and the settings beside them."""
     from pathlib import Path
 
-    from sfnrun.asl.machines import split_name
+    from sfnrun.asl.lint.machines import split_name
     from sfnrun.cli.definitions import named
     from sfnrun.config import find_config
 

@@ -20,7 +20,7 @@ from sfnrun.view.measures import clean
 
 if TYPE_CHECKING:
     from sfnrun.api.result import Result
-    from sfnrun.asl.source import Source
+    from sfnrun.asl.text.source import Source
     from sfnrun.history.file import Recording
     from sfnrun.view.closing import Ending, Place
     from sfnrun.view.story import Story
@@ -119,7 +119,7 @@ class Watch:
 
 def ending_of(story: Story, recording: Recording) -> Ending:
     """How a recorded execution ended; it took what it took then."""
-    from sfnrun.history.glance import glance
+    from sfnrun.history.listing import glance
     from sfnrun.view.closing import Ending
 
     took = story.now - (story.began or story.now)
@@ -142,7 +142,7 @@ def ending_of(story: Story, recording: Recording) -> Ending:
 
 def recorded_source(recording: Recording) -> Source:
     """The definition that was executed, as it was then."""
-    from sfnrun.asl.source import from_text
+    from sfnrun.asl.text.source import from_text
 
     start = recording.start
     return from_text(start["definition"], start.get("file") or "<definition>", limits=False)

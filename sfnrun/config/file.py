@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from sfnrun.asl.file_text import read_text
-from sfnrun.asl.source import Pointer, Source, from_text
+from sfnrun.asl.text.file_text import read_text
+from sfnrun.asl.text.source import Pointer, Source, from_text
 from sfnrun.config.settings import (
     CacheRule,
     CacheSettings,

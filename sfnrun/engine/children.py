@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sfnrun.asl.model import Map, Parallel, StateMachine
+from sfnrun.effects import Join
 from sfnrun.engine import fields
 from sfnrun.engine.dataflow import FLOWS
-from sfnrun.engine.effects import Join
 from sfnrun.engine.loop import Fiber, Halt
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError

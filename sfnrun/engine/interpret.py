@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from sfnrun.asl.model import Machine, Map, Parallel, StateMachine
-from sfnrun.engine.effects import Answered, Driver, Redriven
+from sfnrun.effects import Answered, Driver, Redriven
 from sfnrun.engine.execution import Execution, Limits
 from sfnrun.engine.loop import Fiber, Halt, Journal, Ledger, Loop
 from sfnrun.engine.states import walk, walk_beside

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
-from sfnrun.engine.effects import Answered, Call, Driver, Join, Logged, More, Pause, Sleep, Stopped
+from sfnrun.effects import Answered, Call, Driver, Join, Logged, More, Pause, Sleep, Stopped
 from sfnrun.engine.execution import Execution, Limits
 from sfnrun.errors import StatesError
 from sfnrun.payload import Json, Payload

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sfnrun.asl.model import Resource
+from sfnrun.effects import Resource
 from sfnrun.payload import Json
 
 __all__ = ["badly_formed"]

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from sfnrun.asl.model import Choice, Fail, Map, Parallel, Pass, State, StateMachine, Succeed, Task, Wait
+from sfnrun.effects import Pause, Sleep
 from sfnrun.engine import fields
 from sfnrun.engine.children import run_branches, run_items
 from sfnrun.engine.dataflow import FLOWS
-from sfnrun.engine.effects import Pause, Sleep
 from sfnrun.engine.loop import Fiber, Halt
 from sfnrun.engine.retry import Retries, find_catcher
 from sfnrun.engine.task import ask

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sfnrun.asl.model import Resource, Task
+from sfnrun.asl.model import Task
 from sfnrun.digest import sha256_hex
-from sfnrun.engine import fields
-from sfnrun.engine.dataflow import FLOWS
-from sfnrun.engine.effects import (
+from sfnrun.effects import (
     Call,
     Failed,
     More,
     Request,
+    Resource,
     Started,
     Submitted,
     Succeeded,
     TimedOut,
 )
+from sfnrun.engine import fields
+from sfnrun.engine.dataflow import FLOWS
 from sfnrun.engine.parameters import badly_formed
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError

@@ -14,7 +14,7 @@ from sfnrun.api.again import happen_again
 from sfnrun.api.recorded import machines_of
 from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Machine, State
-from sfnrun.asl.source import from_text
+from sfnrun.asl.text.source import from_text
 from sfnrun.errors import UsageError
 from sfnrun.explain.observe import Observer, watched
 from sfnrun.explain.reasons import reasons_of

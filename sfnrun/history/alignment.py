@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sfnrun.history.agreement import same
 from sfnrun.history.file import Recording
 from sfnrun.history.retold import events
 from sfnrun.payload import Payload
 from sfnrun.record import Event
+from sfnrun.replay.matching import same
 
 __all__ = ["Row", "beside", "in_order"]
 

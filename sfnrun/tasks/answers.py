@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from sfnrun.engine.effects import PENDING, Failed, Pending, Reply, Request, TaskHandler
+from sfnrun.effects import PENDING, Failed, Pending, Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 

@@ -12,12 +12,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sfnrun.asl.model import Resource
-from sfnrun.engine.effects import Failed, Pending, Reply, Request, TaskHandler
+from sfnrun.effects import Failed, Pending, Reply, Request, Resource, TaskHandler
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Json, Payload, dumps, loads
 from sfnrun.tasks.answers import Fixed, Outcome
-from sfnrun.tasks.names import function_name, same_function
+from sfnrun.tasks.lambdas.names import function_name, same_function
 
 __all__ = ["Tasks", "TasksByName", "from_callables"]
 
@@ -128,7 +127,7 @@ class _AsLambda:
         self.function = function
 
     def __call__(self, request: Request) -> Outcome:
-        from sfnrun.tasks.function_tasks import answer_around, context_for, outcome_of
+        from sfnrun.tasks.lambdas.function_tasks import answer_around, context_for, outcome_of
 
         try:
             result = self.function(_event(request), context_for(request))
@@ -164,8 +163,8 @@ def _is_invoke(resource: Resource) -> bool:
 
 def _response(result: Any, request: Request, handler: Any) -> str:
     """The result as Lambda's runtime writes it, blanks included."""
-    from sfnrun.tasks.function_error import FunctionError
-    from sfnrun.tasks.response import response_text
+    from sfnrun.tasks.lambdas.function_error import FunctionError
+    from sfnrun.tasks.lambdas.response import response_text
 
     try:
         return response_text(result, request.id, handler)
@@ -176,6 +175,6 @@ def _response(result: Any, request: Request, handler: Any) -> str:
 
 
 def _failure(error: Exception, request: Request) -> TaskFailed:
-    from sfnrun.tasks.function_error import raised
+    from sfnrun.tasks.lambdas.function_error import raised
 
     return raised(error, request.id).as_task_failure(compact=request.resource.kind != "lambda")

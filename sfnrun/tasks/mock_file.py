@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sfnrun.asl import source as definitions
-from sfnrun.asl.source import Pointer, Source
+from sfnrun.asl.text import source as definitions
+from sfnrun.asl.text.source import Pointer, Source
 from sfnrun.errors import ConfigError, DefinitionError, Problem, TaskFailed
 from sfnrun.payload import Json, dumps
 

@@ -15,8 +15,8 @@ from threading import Lock
 
 from msgspec import Struct
 
-from sfnrun.asl.model import Machine, Resource
-from sfnrun.engine.effects import Failed, Request, TaskHandler
+from sfnrun.asl.model import Machine
+from sfnrun.effects import Failed, Request, Resource, TaskHandler
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Payload
 from sfnrun.tasks.answers import Outcome

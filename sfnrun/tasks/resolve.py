@@ -11,18 +11,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sfnrun.asl.model import Machine, Map, Parallel, Resource, StateMachine, Task
+from sfnrun.asl.model import Machine, Map, Parallel, StateMachine, Task
 from sfnrun.config import Config, FunctionSettings, TaskRule
 from sfnrun.config import Reply as Said
-from sfnrun.engine.effects import Failed, Request, TaskHandler
+from sfnrun.effects import Failed, Request, Resource, TaskHandler
 from sfnrun.payload import Json, loads
 from sfnrun.tasks.answers import ByAttempt, Delayed, Failing, Fixed, Outcome, Silent
-from sfnrun.tasks.names import function_name, same_function
+from sfnrun.tasks.lambdas.names import function_name, same_function
 from sfnrun.tasks.unanswered import Unanswered
 
 if TYPE_CHECKING:
-    from sfnrun.tasks.find import FunctionFolder
-    from sfnrun.tasks.lambda_runtime import Code, LambdaFunction
+    from sfnrun.tasks.lambdas.find import FunctionFolder
+    from sfnrun.tasks.lambdas.lambda_runtime import Code, LambdaFunction
 
 __all__ = ["Answers", "Resolver", "named_function", "tasks_of"]
 
@@ -91,7 +91,7 @@ class Resolver:
 
     @cached_property
     def _folder(self) -> FunctionFolder:
-        from sfnrun.tasks.find import FunctionFolder
+        from sfnrun.tasks.lambdas.find import FunctionFolder
 
         return FunctionFolder(self.config.functions.absolute())
 
@@ -132,7 +132,7 @@ class Resolver:
         *,
         is_final: bool = False,
     ) -> TaskHandler:
-        from sfnrun.tasks import function_tasks
+        from sfnrun.tasks.lambdas import function_tasks
 
         if resource.service != "lambda":
             return function_tasks.ByService(self._function(name, code, settings, timeout or 900), timeout)
@@ -142,7 +142,7 @@ class Resolver:
         return function_tasks.ByArn(function)
 
     def _function(self, name: str, code: Code, settings: FunctionSettings, timeout: float) -> LambdaFunction:
-        from sfnrun.tasks.lambda_runtime import LambdaFunction
+        from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
         bare = function_name(name)
         bare = code.module.rpartition(".")[2] if "${" in bare else bare
@@ -183,7 +183,7 @@ class _Nobody:
     time_limit: float | None = None
 
     def __call__(self, request: Request) -> Outcome:
-        from sfnrun.tasks.function_tasks import not_found
+        from sfnrun.tasks.lambdas.function_tasks import not_found
 
         raise not_found(request)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from sfnrun.asl.model import Pointer, Resource
+from sfnrun.asl.model import Pointer
+from sfnrun.effects import Resource
 from sfnrun.errors import HandlerNotFound
 from sfnrun.payload import Json, dumps
-from sfnrun.tasks.names import function_name
+from sfnrun.tasks.lambdas.names import function_name
 
 __all__ = ["Unanswered", "complaint"]
 

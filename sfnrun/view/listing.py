@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sfnrun.history.glance import Glance
+from sfnrun.history.listing import Glance
 from sfnrun.view.measures import clean, duration, fit, pad
 
 __all__ = ["listing"]

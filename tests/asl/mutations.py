@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sfnrun.asl.outline import Outline, State
-from sfnrun.asl.rules import check
-from sfnrun.asl.source import Source, from_text, load
+from sfnrun.asl.lint.outline import Outline, State
+from sfnrun.asl.lint.rules import check
+from sfnrun.asl.text.source import Source, from_text, load
 from sfnrun.errors import DefinitionError, Problem
 
 __all__ = ["MUTATIONS", "Tally", "readable", "run"]

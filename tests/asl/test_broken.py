@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from sfnrun.asl.lint.rules import check
+from sfnrun.asl.lint.shape import schema
 from sfnrun.asl.parse import parse
-from sfnrun.asl.rules import check
-from sfnrun.asl.shape import schema
-from sfnrun.asl.source import from_text
+from sfnrun.asl.text.source import from_text
 from sfnrun.errors import DefinitionError
 
 FIXTURES = Path(__file__).parent / "rules"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import sfnrun
-from sfnrun.asl import inspection, verdicts
-from sfnrun.asl.inspection import Wanted, inspect
-from sfnrun.asl.typo import only_meant
+from sfnrun.asl.lint import inspection, verdicts
+from sfnrun.asl.lint.inspection import Wanted, inspect
+from sfnrun.asl.lint.typo import only_meant
 from sfnrun.errors import DefinitionError, UsageError
 
 CLEAN = '{"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": ${Pause}, "End": true}}}'

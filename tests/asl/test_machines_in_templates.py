@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 import sfnrun
-from sfnrun.asl.inspection import Wanted, inspect
-from sfnrun.asl.machines import machine_in, machines_in
+from sfnrun.asl.lint.inspection import Wanted, inspect
+from sfnrun.asl.lint.machines import machine_in, machines_in
 from sfnrun.errors import Problem, UsageError
 
 TABLES = Path(__file__).with_name("templates")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sfnrun.asl.rules import RULES, SECTIONS, check, rules_named
-from sfnrun.asl.shape import schema
-from sfnrun.asl.source import from_text
+from sfnrun.asl.lint.rules import RULES, SECTIONS, check, rules_named
+from sfnrun.asl.lint.shape import schema
+from sfnrun.asl.text.source import from_text
 from sfnrun.errors import DefinitionError, Problem, UsageError, caret
 
 FOLDER = Path(__file__).parent / "rules"

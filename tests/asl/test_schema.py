@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 import yaml
 
-from sfnrun.asl.outline import TYPES
-from sfnrun.asl.shape import is_valid, operators, schema, violations
-from sfnrun.asl.source import load
+from sfnrun.asl.lint.outline import TYPES
+from sfnrun.asl.lint.shape import is_valid, operators, schema, violations
+from sfnrun.asl.text.source import load
 from sfnrun.errors import DefinitionError
 
 FIXTURES = Path(__file__).parent / "rules"

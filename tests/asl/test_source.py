@@ -17,7 +17,7 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sfnrun.asl.source import Source, from_text, from_value, load, location_text, unresolved_problems
+from sfnrun.asl.text.source import Source, from_text, from_value, load, location_text, unresolved_problems
 from sfnrun.errors import DefinitionError, Problem, Span
 
 TABLES = Path(__file__).with_name("tables")

@@ -23,7 +23,6 @@ import redis
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from sfnrun.api.conduct import UNHURRIED
-from sfnrun.asl.model import Resource
 from sfnrun.cache.backend import Backend
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memory import MemoryBackend
@@ -32,7 +31,7 @@ from sfnrun.cache.flight import Flights
 from sfnrun.cache.key import key_of
 from sfnrun.cache.policy import Policy
 from sfnrun.cache.store import Store
-from sfnrun.engine.effects import Failed, Request
+from sfnrun.effects import Failed, Request, Resource
 from sfnrun.payload import Payload
 from sfnrun.tasks.cached import Cached, Caching
 from tests.cache.conftest import Server

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import yaml
 
-from sfnrun.asl.json_faults import faults
-from sfnrun.asl.source import Source, from_text
+from sfnrun.asl.text.json_faults import faults
+from sfnrun.asl.text.source import Source, from_text
 
 
 def definition(function: str) -> str:

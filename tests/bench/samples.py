@@ -18,7 +18,7 @@ import sfnrun
 from sfnrun import Reply, Request
 from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Fail, Machine
-from sfnrun.asl.source import load as load_source
+from sfnrun.asl.text.source import load as load_source
 
 SAMPLES = Path(__file__).resolve().parents[2] / "../shared/conformance/validation/files/samples"
 

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sfnrun.asl.rules import check
-from sfnrun.asl.source import from_text
+from sfnrun.asl.lint.rules import check
+from sfnrun.asl.text.source import from_text
 
 GB = 1024**3
 

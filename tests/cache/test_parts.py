@@ -20,7 +20,7 @@ from sfnrun.cache.outcome import tell
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import Policy, expiry
 from sfnrun.config import Config
-from sfnrun.engine.effects import Request
+from sfnrun.effects import Request
 from sfnrun.errors import ConfigError, UsageError
 from sfnrun.payload import Payload, dumps
 from sfnrun.tasks.answers import Delayed, Fixed, Silent

@@ -8,7 +8,7 @@ import yaml
 from sfnrun.cache.backend import is_entry_key
 from sfnrun.cache.entry import encode
 from sfnrun.cache.outcome import tell
-from sfnrun.engine.effects import Pending
+from sfnrun.effects import Pending
 from sfnrun.payload import Payload
 
 from .world import World

@@ -8,13 +8,12 @@ from typing import Any
 import yaml
 
 from sfnrun.api.caching import compile_key
-from sfnrun.asl.model import Resource
 from sfnrun.cache.backend import Backend
 from sfnrun.cache.background import Background, at_once
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.store import Store
 from sfnrun.config import Config, load_config
-from sfnrun.engine.effects import PENDING, Failed, Reply, Request
+from sfnrun.effects import PENDING, Failed, Reply, Request, Resource
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
 from sfnrun.tasks.cached import CachedHandlers, Caching

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from sfnrun.asl.shape import is_valid
+from sfnrun.asl.lint.shape import is_valid
 
 STATEMACHINES = Path(__file__).resolve().parents[2] / "statemachines"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sfnrun.asl.rules import RULES
+from sfnrun.asl.lint.rules import RULES
 from sfnrun.cli.polling import changes
 from sfnrun.cli.rulebook import page
 

@@ -17,9 +17,9 @@ from sfnrun.api.world import handlers
 from sfnrun.asl.load import WorkflowType, every_state, validate
 from sfnrun.asl.model import Field, Machine, Map, Parallel, State, StateMachine, Succeed
 from sfnrun.asl.parse import parse
-from sfnrun.asl.source import from_text, from_value
+from sfnrun.asl.text.source import from_text, from_value
 from sfnrun.config import Config
-from sfnrun.engine.effects import Pause, Resumed
+from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.execution import Execution
 from sfnrun.errors import DefinitionError
 from sfnrun.explain.observe import Observer, VisitSeen, watched

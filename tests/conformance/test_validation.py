@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from sfnrun.asl.lint.rules import check
 from sfnrun.asl.parse import parse
-from sfnrun.asl.rules import check
-from sfnrun.asl.source import Source, from_text, load
+from sfnrun.asl.text.source import Source, from_text, load
 from sfnrun.errors import DefinitionError, Problem
 
 CORPUS = Path(__file__).resolve().parents[2] / "../shared/conformance/validation"

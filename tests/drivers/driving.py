@@ -9,14 +9,14 @@ from cases import definition_of
 
 import sfnrun
 from sfnrun import Request
-from sfnrun.drivers.real import RealDriver
-from sfnrun.drivers.virtual import VirtualDriver
-from sfnrun.engine.effects import Failed
+from sfnrun.effects import Failed
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, interpret
 from sfnrun.history.journal import Kept
 from sfnrun.payload import Payload
 from sfnrun.record import Event
+from sfnrun.world.real import RealDriver
+from sfnrun.world.virtual import VirtualDriver
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
 CALLBACK = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"

@@ -10,9 +10,9 @@ import pytest
 from driving import CALLBACK, Handler, drive, task
 
 from sfnrun import Reply, Request, TaskFailed
-from sfnrun.drivers.real import RealDriver
-from sfnrun.drivers.virtual import VirtualDriver
-from sfnrun.engine.effects import TaskHandler
+from sfnrun.effects import TaskHandler
+from sfnrun.world.real import RealDriver
+from sfnrun.world.virtual import VirtualDriver
 
 DRIVERS = pytest.mark.parametrize("driver", [RealDriver, VirtualDriver], ids=["real", "virtual"])
 

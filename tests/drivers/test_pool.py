@@ -7,7 +7,7 @@ import threading
 import pytest
 from driving import FOREVER
 
-from sfnrun.drivers.pool import Pool
+from sfnrun.world.pool import Pool
 
 
 @pytest.fixture

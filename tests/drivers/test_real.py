@@ -9,10 +9,10 @@ import pytest
 from driving import CALLBACK, FOREVER, Handler, answered_by, drive, task
 
 from sfnrun import PENDING, Reply, TaskFailed
-from sfnrun.drivers.real import RealDriver
-from sfnrun.engine.effects import Stopped
+from sfnrun.effects import Stopped
 from sfnrun.engine.execution import timestamp
 from sfnrun.errors import HandlerNotFound
+from sfnrun.world.real import RealDriver
 
 
 def real(handlers, **options) -> RealDriver:

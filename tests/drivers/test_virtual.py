@@ -10,9 +10,9 @@ from driving import CALLBACK, FOREVER, Handler, answered_by, drive, task
 
 import sfnrun
 from sfnrun import PENDING, Reply
-from sfnrun.drivers.virtual import VirtualDriver
-from sfnrun.engine.effects import Stopped
+from sfnrun.effects import Stopped
 from sfnrun.errors import SfnrunError
+from sfnrun.world.virtual import VirtualDriver
 
 YEAR_S = 365 * 86_400
 

@@ -8,7 +8,7 @@ from typing import Any
 from cases import definition_of
 
 import sfnrun
-from sfnrun.engine.effects import Answered, Driver, Failed, Logged, Slept, Started, Stopped, Submitted, Succeeded
+from sfnrun.effects import Answered, Driver, Failed, Logged, Slept, Started, Stopped, Submitted, Succeeded
 from sfnrun.engine.execution import NO_LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, interpret
 from sfnrun.payload import Payload

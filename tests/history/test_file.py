@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sfnrun.engine.effects import Answered, Failed, Resumed, Slept, Started, Stopped, Submitted, Succeeded, TimedOut
+from sfnrun.effects import Answered, Failed, Resumed, Slept, Started, Stopped, Submitted, Succeeded, TimedOut
 from sfnrun.errors import HistoryError
 from sfnrun.history.file import BATCH, FORMAT, INLINE, HistoryFile, read
 from sfnrun.history.lock import is_held

@@ -8,7 +8,7 @@ import pytest
 
 import sfnrun
 from sfnrun.history.file import FORMAT, read
-from sfnrun.history.glance import glance
+from sfnrun.history.listing import glance
 from sfnrun.history.project import aws_event
 from sfnrun.history.retold import events
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfnrun.asl.model import Resource
 from sfnrun.asl.resource import read_resource
-from sfnrun.engine.effects import Request
+from sfnrun.effects import Request, Resource
 from sfnrun.payload import Payload
-from sfnrun.tasks.function_tasks import ByArn, ByInvoke
-from sfnrun.tasks.lambda_runtime import LambdaFunction
+from sfnrun.tasks.lambdas.function_tasks import ByArn, ByInvoke
+from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
 ID = "12345678-1234-4234-a234-123456789012"
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function"

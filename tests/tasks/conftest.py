@@ -11,8 +11,8 @@ import pytest
 from asking import FUNCTIONS, Invoked
 
 from sfnrun.config import Config
-from sfnrun.tasks.find import FunctionFolder
-from sfnrun.tasks.lambda_runtime import LambdaFunction
+from sfnrun.tasks.lambdas.find import FunctionFolder
+from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
 
 @pytest.fixture

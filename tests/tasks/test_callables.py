@@ -10,7 +10,7 @@ import pytest
 from asking import ARN, ID, INVOKE, ask
 
 from sfnrun.config import Config
-from sfnrun.engine.effects import PENDING, Reply, Request
+from sfnrun.effects import PENDING, Reply, Request
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Payload
 from sfnrun.tasks.callables import from_callables

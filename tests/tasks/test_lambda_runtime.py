@@ -17,9 +17,9 @@ from asking import ARN, FUNCTIONS, ID, INVOKE, Invoked, ask
 
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
-from sfnrun.tasks.find import FunctionFolder
-from sfnrun.tasks.function_tasks import ByArn, ByInvoke
-from sfnrun.tasks.lambda_runtime import LambdaFunction
+from sfnrun.tasks.lambdas.find import FunctionFolder
+from sfnrun.tasks.lambdas.function_tasks import ByArn, ByInvoke
+from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
 
 def bundled(name: str, **settings) -> Invoked:

@@ -13,7 +13,7 @@ from asking import ARN, FUNCTIONS, ID, INVOKE, ask
 import sfnrun
 from sfnrun.asl.model import Task
 from sfnrun.config import Config, load_config
-from sfnrun.engine.effects import PENDING, Reply
+from sfnrun.effects import PENDING, Reply
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
 from sfnrun.tasks.resolve import Resolver, named_function, tasks_of
@@ -129,7 +129,7 @@ RULES = [
     ("{handler: code.py:fails, duration: 2s}", ("TooMany", "because")),
 ]
 CODE = """
-from sfnrun.engine.effects import PENDING
+from sfnrun.effects import PENDING
 from sfnrun.errors import TaskFailed
 def double(event, context):
     event["n"] *= 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from asking import ID, INVOKE, ask
 
-from sfnrun.tasks.function_tasks import ByInvoke
+from sfnrun.tasks.lambdas.function_tasks import ByInvoke
 
 # What a handler returns, and the text that a function ARN gives: the runtime writes with blanks.
 RESULTS = [

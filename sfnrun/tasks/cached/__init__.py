@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from sfnrun.cache.policy import NoKey, Policy
 from sfnrun.cache.store import Look
-from sfnrun.engine.effects import Failed, Reply, Request, TaskHandler
+from sfnrun.effects import Failed, Reply, Request, TaskHandler
 from sfnrun.tasks.answers import remaining
 from sfnrun.tasks.cached.reading import Asked, Reader
 from sfnrun.tasks.cached.shared import Caching, HandlerFor

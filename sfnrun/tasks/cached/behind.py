@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sfnrun.cache.code import code_files
-from sfnrun.engine.effects import Request, TaskHandler
+from sfnrun.effects import Request, TaskHandler
 from sfnrun.payload import dumps
 from sfnrun.tasks.answers import Fixed, Silent
-from sfnrun.tasks.lambda_runtime import LambdaFunction
+from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
 __all__ = ["CodeBehind"]
 

@@ -15,7 +15,7 @@ from sfnrun.cache.key import key_of, question_of, readable
 from sfnrun.cache.outcome import Outcome
 from sfnrun.cache.policy import Policy, Verdict, expiry, judge, keep_seconds
 from sfnrun.cache.store import Look
-from sfnrun.engine.effects import Reply, Request, TaskHandler
+from sfnrun.effects import Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 from sfnrun.tasks.cached.shared import COUNTERS, KEY_SHOWN, Caching, Called, Code, about

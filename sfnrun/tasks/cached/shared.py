@@ -13,7 +13,7 @@ from sfnrun.cache.background import at_once
 from sfnrun.cache.flight import Flights
 from sfnrun.cache.policy import Policy
 from sfnrun.cache.store import Store
-from sfnrun.engine.effects import Pending, Reply, Request, TaskHandler
+from sfnrun.effects import Pending, Reply, Request, TaskHandler
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload, dumps
 

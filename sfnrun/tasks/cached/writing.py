@@ -7,7 +7,7 @@ from sfnrun.cache.entry import Entry
 from sfnrun.cache.key import key_of, readable
 from sfnrun.cache.policy import Policy, Target, expiry, keep_seconds
 from sfnrun.cache.store import Look
-from sfnrun.engine.effects import Reply, Request, TaskHandler
+from sfnrun.effects import Reply, Request, TaskHandler
 from sfnrun.payload import Json
 from sfnrun.tasks.cached.shared import Caching, Called, about
 

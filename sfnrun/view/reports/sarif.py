@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from sfnrun import __version__
 from sfnrun.errors import Problem, Span
+from sfnrun.version import __version__
 from sfnrun.view.reports.checked import Checked, Described
 
 __all__ = ["report"]

@@ -1,0 +1,315 @@
+"""A definition as rules see it: scopes, states and transitions of the plain JSON, however broken it is.
+
+Nothing here assumes that the shape is right; what has the wrong type is left out, and the schema reports it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from sfnrun.payload import Json
+
+if TYPE_CHECKING:
+    from sfnrun.asl.lint.rules.expressions import Found
+    from sfnrun.asl.text.source import Source
+
+__all__ = [
+    "TYPES",
+    "WITHOUT_NEXT",
+    "Outline",
+    "Scope",
+    "State",
+    "Transition",
+    "has_placeholder",
+    "is_placeholder",
+    "objects",
+    "plain",
+]
+
+Pointer = tuple[str | int, ...]
+
+# Patterns are compiled when they are first needed: together they would take as long as reading a definition.
+_PLACEHOLDER = r"\$\{[^{}]+\}"
+_WHOLE = r"\s*\$\{[^{}]+\}\s*"
+
+TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map")
+WITHOUT_NEXT = frozenset({"Choice", "Succeed", "Fail"})
+
+
+def is_placeholder(value: Json) -> bool:
+    """Whether a value stands for another one that is not known yet: `"${Name}"`."""
+    return isinstance(value, str) and "${" in value and re.fullmatch(_WHOLE, value) is not None
+
+
+def has_placeholder(value: Json) -> bool:
+    """Whether a string holds a placeholder anywhere, so that its text is not the final one."""
+    return isinstance(value, str) and "${" in value and re.search(_PLACEHOLDER, value) is not None
+
+
+def plain(name: str) -> str:
+    """A name without case, blanks, hyphens and underscores."""
+    return "".join(name.split()).replace("-", "").replace("_", "").casefold()
+
+
+def objects(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+    """The objects of an array with their pointers."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, dict):
+                yield (*pointer, index), item
+
+
+class Transition(Struct, frozen=True):
+    """One way from a state to another: where the name stands, and the name."""
+
+    pointer: Pointer
+    target: Json
+
+
+class State(Struct, eq=False, dict=True):
+    """One state. `type` is "" if it is missing or unknown; `language` is the one that its expressions are in."""
+
+    name: str
+    pointer: Pointer
+    value: dict[str, Any]
+    type: str
+    language: str
+    scope: Scope
+    scopes: list[Scope] = field(default_factory=list)
+
+    def at(self, *steps: str | int) -> Pointer:
+        return (*self.pointer, *steps)
+
+    def get(self, name: str) -> Json:
+        return self.value.get(name)
+
+    @property
+    def is_jsonata(self) -> bool:
+        return self.language == "JSONata"
+
+    def literal(self, name: str) -> Json:
+        """The value of a field, or None if it is missing or still a placeholder."""
+        value = self.value.get(name)
+        return None if is_placeholder(value) else value
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the state ends its scope; one of unknown type might."""
+        if self.type in WITHOUT_NEXT or not self.type:
+            return self.type != "Choice"
+        return bool(self.value.get("End", False))
+
+    @property
+    def leads_nowhere(self) -> bool:
+        """Whether the state should say what comes next, and does not: its own problem, and the cause of others."""
+        if self.type in ("Succeed", "Fail"):
+            return False
+        return not self.transitions and (self.type == "Choice" or self.value.get("End", False) is False)
+
+    @cached_property
+    def transitions(self) -> list[Transition]:
+        """Every Next and Default of the state, in the order of AWS: its own, its rules', its catchers'."""
+        found = [Transition(self.at(name), self.value[name]) for name in ("Next", "Default") if name in self.value]
+        for name in ("Choices", "Catch"):
+            for pointer, item in objects(self.value.get(name), self.at(name)):
+                if "Next" in item:
+                    found.append(Transition((*pointer, "Next"), item["Next"]))
+        return found
+
+    @property
+    def catchers(self) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+        return objects(self.value.get("Catch"), self.at("Catch"))
+
+    @property
+    def retriers(self) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+        return objects(self.value.get("Retry"), self.at("Retry"))
+
+    @property
+    def choices(self) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+        return objects(self.value.get("Choices"), self.at("Choices"))
+
+    @property
+    def assigns(self) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+        """The Assign objects of the state: its own, its rules', its catchers'."""
+        for pointer, holder in ((self.pointer, self.value), *self.choices, *self.catchers):
+            assign = holder.get("Assign")
+            if isinstance(assign, dict):
+                yield (*pointer, "Assign"), assign
+
+    def variables_of(self, assign: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """The names that an Assign sets, each with its key as written; none that is not final yet."""
+        for key in assign:
+            if not has_placeholder(key):
+                yield (key if self.is_jsonata else key.removesuffix(".$")), key
+
+    @cached_property
+    def assigned(self) -> list[tuple[Pointer, str]]:
+        """The variables that the state may set, with the places of their names."""
+        return [((*pointer, key), name) for pointer, assign in self.assigns for name, key in self.variables_of(assign)]
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether this is a Map whose iterations are child executions."""
+        config = self._processor.get("ProcessorConfig")
+        return isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
+
+    @property
+    def _processor(self) -> Mapping[str, Any]:
+        processor = self.value.get("ItemProcessor", self.value.get("Iterator"))
+        return processor if isinstance(processor, dict) else {}
+
+
+class Scope(Struct, eq=False, dict=True):
+    """One `States` object with its StartAt: the machine's own, a branch's, or a Map processor's."""
+
+    pointer: Pointer
+    value: dict[str, Any]
+    owner: State | None
+    states: dict[str, State] = field(default_factory=dict)
+
+    @property
+    def start(self) -> Json:
+        return self.value.get("StartAt")
+
+    @property
+    def ancestors(self) -> Iterator[State]:
+        """The states that this scope stands in, from the inside out."""
+        owner = self.owner
+        while owner is not None:
+            yield owner
+            owner = owner.scope.owner
+
+    def next_states(self, state: State) -> Iterator[State]:
+        for transition in state.transitions:
+            if isinstance(transition.target, str) and transition.target in self.states:
+                yield self.states[transition.target]
+
+    @cached_property
+    def plain_names(self) -> dict[str, str]:
+        """The names of its states by what is left of them without case, blanks, hyphens and underscores."""
+        return {plain(name): name for name in self.states}
+
+    @cached_property
+    def names_inside(self) -> dict[str, State]:
+        """The names in the scopes just inside, with the Map or Parallel that they stand in."""
+        owners = self.states.values()
+        return {name: owner for owner in owners for inner in owner.scopes for name in inner.states}
+
+    @cached_property
+    def variables_inside(self) -> dict[str, State]:
+        """The variables that scopes inside assign, at any depth, with the Map or Parallel of the scope."""
+        found: dict[str, State] = {}
+        waiting: list[Scope] = [self]
+        while waiting:
+            for owner in waiting.pop().states.values():
+                for inner in owner.scopes:
+                    found.update(dict.fromkeys(inner.assigned, owner))
+                    waiting.append(inner)
+        return found
+
+    @cached_property
+    def dangling(self) -> list[Transition]:
+        """The transitions to names that no state of the scope has."""
+        return [way for state in self.states.values() for way in state.transitions if self.lacks(way.target)]
+
+    def lacks(self, target: Json) -> bool:
+        """Whether a name that is final is missing among the states."""
+        return isinstance(target, str) and target != "" and target not in self.states and not has_placeholder(target)
+
+    @cached_property
+    def assigned(self) -> frozenset[str]:
+        """The variables that its states set, without those of scopes inside."""
+        return frozenset(name for state in self.states.values() for _, name in state.assigned)
+
+    @cached_property
+    def reachable(self) -> set[str]:
+        """Names of the states that a walk from StartAt comes to."""
+        start = self.states.get(self.start) if isinstance(self.start, str) else None
+        return self.reached_from(start)
+
+    def reached_from(self, start: State | None) -> set[str]:
+        seen = {start.name} if start else set()
+        waiting = [start] if start else []
+        while waiting:
+            for state in self.next_states(waiting.pop()):
+                if state.name not in seen:
+                    seen.add(state.name)
+                    waiting.append(state)
+        return seen
+
+    @cached_property
+    def has_unknown_ways(self) -> bool:
+        """Whether nobody knows where the walk goes: a name is still a placeholder, or a state says nothing."""
+        names = [self.start, *(way.target for state in self.states.values() for way in state.transitions)]
+        unknown = any(not isinstance(name, str) or not name or has_placeholder(name) for name in names)
+        unknown = unknown or any(has_placeholder(name) for name in self.states)
+        return unknown or any(self.states[name].leads_nowhere for name in self.reachable)
+
+
+class Outline(Struct, eq=False, dict=True):
+    """A whole definition: every scope and state of it, outermost first."""
+
+    value: dict[str, Any]
+    workflow_type: str = "STANDARD"
+    source: Source | None = None
+    language: str = "JSONPath"
+    scopes: list[Scope] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, value: Json, workflow_type: str = "STANDARD", source: Source | None = None) -> Outline:
+        outline = cls(value if isinstance(value, dict) else {}, workflow_type, source)
+        outline.language = "JSONata" if outline.value.get("QueryLanguage") == "JSONata" else "JSONPath"
+        # A loop, not recursion: nesting must cost no stack.
+        waiting = [Scope((), outline.value, None)]
+        while waiting:
+            scope = waiting.pop(0)
+            outline.scopes.append(scope)
+            waiting += outline._read(scope)
+        return outline
+
+    def _read(self, scope: Scope) -> list[Scope]:
+        inner: list[Scope] = []
+        states = scope.value.get("States")
+        for name, value in states.items() if isinstance(states, dict) else ():
+            if isinstance(value, dict):
+                state = self._state(scope, name, value)
+                scope.states[name] = state
+                self.states.append(state)
+                inner += state.scopes
+        return inner
+
+    def _state(self, scope: Scope, name: str, value: dict[str, Any]) -> State:
+        type_ = value.get("Type")
+        language = value.get("QueryLanguage", self.language)
+        state = State(
+            name=name,
+            pointer=(*scope.pointer, "States", name),
+            value=value,
+            type=type_ if isinstance(type_, str) and type_ in TYPES else "",
+            language=language if language in ("JSONPath", "JSONata") else self.language,
+            scope=scope,
+        )
+        state.scopes = [Scope(pointer, inner, state) for pointer, inner in _inner_scopes(state)]
+        return state
+
+    @cached_property
+    def expressions(self) -> list[Found]:
+        """Every expression of the definition, compiled or with the error that it gave."""
+        from sfnrun.asl.lint.rules.expressions import find
+
+        return [found for state in self.states for found in find(state)]
+
+
+def _inner_scopes(state: State) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+    if state.type == "Parallel":
+        yield from objects(state.get("Branches"), state.at("Branches"))
+    elif state.type == "Map":
+        for name in ("ItemProcessor", "Iterator"):
+            if isinstance(state.get(name), dict):
+                yield state.at(name), state.get(name)

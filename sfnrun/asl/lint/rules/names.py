@@ -1,0 +1,94 @@
+"""Rules about the names of states."""
+
+from __future__ import annotations
+
+import re
+
+from sfnrun.asl.lint.outline import Outline, Scope, has_placeholder
+from sfnrun.asl.lint.rule import Finding, Findings, rule
+
+__all__: list[str] = []
+
+MAX_LENGTH = 80
+_FORBIDDEN = r"[\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]"
+_PLAIN = r"[0-9A-Za-z_-]*"
+
+
+@rule("SFN-N01", on="machine", code="DUPLICATE_STATE_NAME")
+def names_are_unique(outline: Outline) -> Findings:
+    """A name is used once in the whole machine, nested scopes included.
+
+    The history names states without their branch, so AWS refuses two of a name.
+
+    Example: a state "Notify" in each of two branches
+    """
+    first: dict[str, tuple[str | int, ...]] = {}
+    for state in outline.states:
+        if state.name in first:
+            hint = f"the other one is at {_place(first[state.name])}"
+            yield Finding(state.pointer, f"Duplicate State name: {state.name}", hint, key=True)
+        first.setdefault(state.name, state.pointer)
+
+
+def _place(pointer: tuple[str | int, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in pointer)
+
+
+def _names(scope: Scope) -> list[str]:
+    """The names of a scope, those of broken states too, without names that are not final yet."""
+    states = scope.value.get("States")
+    return [name for name in states if not has_placeholder(name)] if isinstance(states, dict) else []
+
+
+@rule("SFN-N02", on="scope", code="INVALID_STATE_NAME")
+def names_are_not_too_long(scope: Scope) -> Findings:
+    """A name has at most 80 characters.
+
+    AWS refuses a longer one. What is more to say has its place in Comment.
+
+    Example: a name that is a sentence
+    """
+    for name in _names(scope):
+        if len(name) > MAX_LENGTH:
+            message = f"State name is {len(name)} characters long; the limit is {MAX_LENGTH}"
+            yield Finding((*scope.pointer, "States", name), message, key=True)
+
+
+@rule("SFN-N03", on="scope", code="INVALID_STATE_NAME")
+def names_are_not_empty(scope: Scope) -> Findings:
+    """A name is not empty.
+
+    No Next could name such a state.
+
+    Example: `"States": {"": {"Type": "Succeed"}}`
+    """
+    if "" in _names(scope):
+        yield Finding((*scope.pointer, "States", ""), "State name cannot be empty", key=True)
+
+
+@rule("SFN-N04", on="scope", severity="info", code="", default=False)
+def names_are_plain(scope: Scope) -> Findings:
+    """Blanks, punctuation and letters of all languages are legal in names; some log queries need them quoted.
+
+    Off unless selected: AWS itself only advises 0-9, A-Z, a-z, - and _ where CloudWatch logging is on.
+
+    Example: "Charge card (retry)"
+    """
+    for name in _names(scope):
+        if not re.fullmatch(_PLAIN, name):
+            message = "Name holds characters that some log queries need quoted"
+            yield Finding((*scope.pointer, "States", name), message, key=True)
+
+
+@rule("SFN-N05", on="scope", code="INVALID_STATE_NAME")
+def names_have_no_control_characters(scope: Scope) -> Findings:
+    r"""A name has no control characters, no U+FFFE or U+FFFF, no half of a surrogate pair.
+
+    AWS refuses them, and no log shows them.
+
+    Example: `"Charge\u0007"`
+    """
+    for name in _names(scope):
+        found = None if name.isprintable() else re.search(_FORBIDDEN, name)
+        if found:
+            yield Finding((*scope.pointer, "States", name), f"State name holds U+{ord(found[0]):04X}", key=True)

@@ -1,0 +1,215 @@
+"""Rules about paths and payload templates of JSONPath states."""
+
+from __future__ import annotations
+
+from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rules.expressions import Found, looks_like_path
+from sfnrun.asl.lint.shape import Violation
+from sfnrun.expr.jsonpath import Path
+
+__all__ = ["in_template", "reference_fault", "twice"]
+
+_NOT_A_REFERENCE = "Value is not a Reference Path"
+
+
+def in_template(found: Found) -> Finding:
+    """What AWS says of any value under a key with `.$` that it cannot use; the reason is the hint."""
+    message = f"The value for the field '{found.key}' must be a valid JSONPath or a valid intrinsic function call"
+    return found.fault(message, location=found.container)
+
+
+def reference_fault(found: Found) -> Finding:
+    """What AWS says of a path that names no single value, or is no path at all."""
+    assert found.error is not None
+    message = "Value is not a Reference Path"
+    parses = found.compiled is not None
+    return found.fault(message if parses or found.is_intrinsic else f"{message}: {found.error.message}")
+
+
+def _parses(found: Found) -> bool:
+    """Whether the error, if any, is not one of syntax."""
+    return found.compiled is not None
+
+
+@rule("SFN-D01", on="shape")
+def whole_paths_are_strings(violation: Violation) -> Findings:
+    """`InputPath` and `OutputPath` are a path in a string, or null.
+
+    null stands for an empty object.
+
+    Example: `"InputPath": {"a": 1}`
+    """
+    yield violation.found()
+
+
+@rule("SFN-D02", on="path", types=("whole!", "result!", "items!", "template!"))
+def path_parses(found: Found) -> Findings:
+    """A path can be read, as AWS reads it (like Jayway JsonPath 2.0).
+
+    The caret stands under the character where reading ended.
+
+    Example: `"InputPath": "$.a["`
+    """
+    if not found.error or _parses(found) or found.is_intrinsic:
+        return
+    if found.role == "whole":
+        yield found.fault(f"Invalid path '{found.text}': {found.error.message}")
+    elif found.role in ("result", "items"):
+        yield found.fault(f"{_NOT_A_REFERENCE}: {found.error.message}")
+    elif found.role == "template" and found.text.startswith("$"):
+        yield in_template(found)
+
+
+@rule("SFN-D03", on="path", types=("result!",))
+def result_path_names_one_node(found: Found) -> Findings:
+    """`ResultPath` is a reference path: names and indices, without `..`, `*`, `@`, `?`, `,`, `:` or functions.
+
+    The result is put at one place, so the path has to name one.
+
+    Example: `"ResultPath": "$.items[*].price"`
+    """
+    if found.role == "result" and found.error and isinstance(found.compiled, Path) and found.compiled.root == "$":
+        yield found.fault()
+
+
+@rule("SFN-D04", on="path", types=("result!",))
+def result_path_is_not_context(found: Found) -> Findings:
+    """`ResultPath` does not begin with `$$`.
+
+    The context object cannot be written.
+
+    Example: `"ResultPath": "$$.Execution.Input"`
+    """
+    if found.role == "result" and found.error and _parses(found) and found.compiled.root == "$$":
+        yield found.fault()
+
+
+@rule("SFN-D05", on="path", types=("result!",))
+def result_path_is_no_variable(found: Found) -> Findings:
+    """`ResultPath` does not write a variable.
+
+    Assign does.
+
+    Example: `"ResultPath": "$total"`
+    """
+    if found.role == "result" and found.error and _parses(found) and found.compiled.root not in ("$", "$$"):
+        yield found.fault()
+
+
+@rule("SFN-D06", on="path", types=("whole!", "items!", "result!"))
+def functions_stand_in_templates(found: Found) -> Findings:
+    """Intrinsic functions are called in fields that end in `.$`, not in InputPath, OutputPath, ItemsPath or ResultPath.
+
+    (ErrorPath and CausePath take them too.) A Pass state with Parameters before it can evaluate one.
+
+    Example: `"InputPath": "States.StringToJson($.text)"`
+    """
+    if found.role in ("whole", "items", "result") and found.error and found.is_intrinsic:
+        message = _NOT_A_REFERENCE if found.role != "whole" else f"Invalid path '{found.text}'"
+        hint = "intrinsic functions are called in fields that end in .$, as in Parameters"
+        yield Finding(found.pointer, message, hint, offset=0, length=len(found.text))
+
+
+@rule("SFN-D07", on="path", types=("template!",))
+def template_values_are_expressions(found: Found) -> Findings:
+    """The value under a key that ends in `.$` is a string: a path, or a call of an intrinsic function.
+
+    The path may begin at the input (`$`), the context object (`$$`) or a variable (`$name`).
+
+    Example: `"Parameters": {"id.$": "order.id"}`
+    """
+    if _is_no_expression(found) and found.depth == 1 and found.field != "Assign":
+        yield in_template(found)
+
+
+def _is_no_expression(found: Found) -> bool:
+    return (
+        found.role == "template"
+        and found.error is not None
+        and not found.text.startswith("$")
+        and not found.is_intrinsic
+    )
+
+
+@rule("SFN-D08", on="path", types=("object",))
+def template_keys_are_unique(found: Found) -> Findings:
+    """`x` and `x.$` do not stand in the same object.
+
+    Both would become `x`.
+
+    Example: `"Parameters": {"id": 1, "id.$": "$.id"}`
+    """
+    if found.field != "Assign":
+        yield from twice(found)
+
+
+def twice(found: Found) -> Findings:
+    """Findings for names that stand in an object with `.$` and without."""
+    pointer, node = found.pointer, found.compiled
+    for key in node:
+        if key.endswith(".$") and key != ".$" and key[:-2] in node:
+            name = key[:-2]
+            hint = f"remove '{name}' or '{key}'"
+            yield Finding(
+                (*pointer, key), f"Duplicate field '{name}' after evaluation", hint, key=True, location=pointer
+            )
+
+
+@rule("SFN-D09", on="path", types=("literal",), severity="warning", code="NO_DOLLAR")
+def paths_stand_under_dollar_keys(found: Found) -> Findings:
+    """A value that looks like a path or a function stands under a key that ends in `.$`.
+
+    Without it the text itself is passed on.
+
+    Example: `"Parameters": {"id": "$.id"}`
+    """
+    if found.role == "literal" and found.depth and looks_like_path(found.text):
+        key = found.pointer[-1]
+        if isinstance(key, str):
+            message = f"The field '{key}' looks like a JSONPath but its name does not end with '.$'"
+            yield Finding(found.pointer, message, f"write '{key}.$', if it is to be evaluated", key=True)
+
+
+@rule("SFN-D10", on="accepted")
+def paths_of_jayway(_: object) -> Findings:
+    """Whatever AWS's parser takes is fine: filters, scripts, `$.[0]`, `$..a`, `[-1:]`, names in brackets, unions.
+
+    Example: `"InputPath": "$.items[?(@.price > 10)]"`
+    """
+    yield from ()
+
+
+@rule("SFN-D11", on="path", types=("object",), severity="warning", code="")
+def template_keys_have_names(found: Found) -> Findings:
+    """A key is not only `.$`.
+
+    Its value would stand under an empty name.
+
+    Example: `"Parameters": {".$": "$.id"}`
+    """
+    if ".$" in found.compiled:
+        yield Finding((*found.pointer, ".$"), "Key '.$' has an empty name", "give it a name: 'id.$'", key=True)
+
+
+@rule("SFN-D12", on="path", types=("template!",))
+def templates_are_walked(found: Found) -> Findings:
+    """What holds for the top of a template holds at any depth of it, in arrays too.
+
+    Example: `"Parameters": {"items": [{"id.$": "order.id"}]}`
+    """
+    if _is_no_expression(found) and found.depth > 1 and found.field != "Assign":
+        yield in_template(found)
+
+
+@rule("SFN-D15", on="path", types=("constant",), severity="warning", code="NO_PATH")
+def paths_stand_under_path_fields(found: Found) -> Findings:
+    """A path stands in a field whose name ends in Path.
+
+    In `Error`, `Cause` and the String comparisons of a Choice it is a text like any other. (Result: SFN-P01.)
+
+    Example: `{"Variable": "$.a", "StringEquals": "$.b", "Next": "B"}`
+    """
+    if found.field != "Result" and looks_like_path(found.text):
+        message = f"The field '{found.field}' looks like a JSONPath but its name does not end with 'Path'"
+        hint = "" if found.field == "StringMatches" else f"write '{found.field}Path', if it is to be evaluated"
+        yield Finding(found.pointer, message, hint, key=True)

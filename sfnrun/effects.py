@@ -1,0 +1,304 @@
+"""What a state asks of the world, and what the world can say: the only vocabulary between engine and drivers.
+
+A coroutine blocks on three things: Sleep (Wait, backoff), Call (a Task; `More` for its further answers) and Join (a
+Parallel branch or Map item that ends; the Loop sees to that itself). A Driver is three methods, and the only seam to
+fake: `begin(key, effect, at)` takes an effect on, `cancel(key)` ends it as well as it can, `next(settle) -> Answered`
+gives the next answer; it may block. Times are milliseconds since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Literal, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from sfnrun.errors import TaskFailed
+from sfnrun.payload import Json, Payload
+
+__all__ = [
+    "PENDING",
+    "Answer",
+    "Answered",
+    "Call",
+    "Driver",
+    "Failed",
+    "Join",
+    "Logged",
+    "More",
+    "Pause",
+    "Pending",
+    "Redriven",
+    "Reply",
+    "Request",
+    "Resource",
+    "Resumed",
+    "Sleep",
+    "Slept",
+    "Started",
+    "Stopped",
+    "Submitted",
+    "Succeeded",
+    "TaskHandler",
+    "TimedOut",
+]
+
+
+class Pending:
+    """What a task returns when its answer will come from elsewhere, or never: a token not yet sent back."""
+
+
+PENDING = Pending()
+
+
+def _unheard(line: str) -> None:
+    """What takes the lines of a request that no driver has in its hands."""
+
+
+class Reply(Struct, frozen=True):
+    """A task's answer with more to tell than a value; a task may return it in place of the value.
+
+    `output` is the result, a JSON value or a Payload, and `failure` the error in its place. `submitted` is what the
+    service answered at once when the result of a `.sync` or `.waitForTaskToken` came later. `duration_ms` is how long
+    the task takes under the virtual clock. `note` tells what a cache did, for the trace.
+    """
+
+    output: Json | Payload | Pending = PENDING
+    failure: TaskFailed | None = None
+    submitted: Json | Payload = None
+    worker_name: str | None = None
+    duration_ms: int = 0
+    note: Json = None
+
+
+class Resource(Struct, frozen=True):
+    """A Task's Resource, taken apart.
+
+    kind "lambda": a function ARN, `service` is "lambda", `name` the function's name. kind "activity": `name` is the
+    activity's. kind "service": `arn:aws:states:::SERVICE:ACTION[.PATTERN]`, with `service` "lambda" or "aws-sdk:s3",
+    `action` "invoke" and `pattern` one of "", "sync", "sync:2", "waitForTaskToken".
+    """
+
+    arn: str
+    kind: Literal["lambda", "activity", "service"]
+    service: str = ""
+    action: str = ""
+    pattern: str = ""
+    name: str = ""
+    region: str = ""
+    account: str = ""
+
+    @property
+    def type(self) -> str:
+        """What events call resourceType: "lambda", "aws-sdk:s3"."""
+        return self.service
+
+    @property
+    def label(self) -> str:
+        """What events call resource: "invoke", "sendMessage.waitForTaskToken"."""
+        return f"{self.action}.{self.pattern}" if self.pattern else self.action
+
+
+class Request(Struct):
+    """What a Task asks, as whoever answers it sees it.
+
+    `key` names the request within its execution ("1.0/2.7:3"), the same in every replay; `id` is a UUID made from it.
+    `attempt` counts retries from 0. `token` is the task token of `.waitForTaskToken` and activities, else None.
+    `context` is the context object. `timeout_seconds` and `heartbeat_seconds` are the state's own, if it has them.
+    `at` is the engine's time of asking. What is given to `log`, line by line, is shown in the trace; the driver sets
+    it, and changes nothing else.
+    """
+
+    key: str
+    id: str
+    state: str
+    resource: Resource
+    arguments: Payload
+    attempt: int
+    token: str | None
+    context: Json
+    timeout_seconds: int | None = None
+    heartbeat_seconds: int | None = None
+    credentials: Json = None
+    at: int = 0
+    log: Callable[[str], None] = _unheard
+
+    @property
+    def payload(self) -> Json:
+        """The Task's effective input (Parameters or Arguments) as a JSON value; not to be mutated."""
+        return self.arguments.value
+
+    @property
+    def text(self) -> str:
+        """The same as JSON text."""
+        return self.arguments.text
+
+    @property
+    def function_name(self) -> str | None:
+        """The name of the Lambda function that is asked for, by function ARN or `lambda:invoke`; else None."""
+        if self.resource.kind == "lambda":
+            return self.resource.name
+        if self.resource.service == "lambda" and isinstance(self.payload, dict):
+            name = self.payload.get("FunctionName")
+            return name if isinstance(name, str) else None
+        return None
+
+
+class TaskHandler(Protocol):
+    """Answers requests: returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed.
+
+    `time_limit` is in seconds of real time, from when the call begins; when it is over the driver gives the call up
+    and fails the Task with what `timed_out` returns. A handler whose clock starts later, as Lambda's does after the
+    import, also has `overtime(request)`: the seconds that the call has left then.
+    """
+
+    time_limit: float | None
+
+    def __call__(self, request: Request) -> Json | Payload | Reply | Pending: ...
+
+    def timed_out(self, request: Request) -> Failed: ...
+
+
+class Sleep(Struct, frozen=True):
+    """Wake me at this time."""
+
+    key: str
+    until: int
+
+    def __await__(self) -> Generator[Sleep, Slept, Slept]:
+        return (yield self)
+
+
+class Call(Struct, frozen=True):
+    """Answer this request; `timeout_ms` and `heartbeat_ms` are what the state allows for it."""
+
+    key: str
+    request: Request
+    timeout_ms: int | None = None
+    heartbeat_ms: int | None = None
+
+    def __await__(self) -> Generator[Call, Answer, Answer]:
+        return (yield self)
+
+
+class More(Struct, frozen=True):
+    """Give me the next answer to a Call that has had one (Started, Submitted) and is not over."""
+
+    key: str
+
+    def __await__(self) -> Generator[More, Answer, Answer]:
+        return (yield self)
+
+
+class Pause(Struct, frozen=True):
+    """A state is about to be run: ask the person who steps through the execution how to go on."""
+
+    key: str
+    state: str
+    type: str
+    fiber: str
+    input: Payload
+
+    def __await__(self) -> Generator[Pause, Resumed, Resumed]:
+        return (yield self)
+
+
+class Join(Struct, frozen=True):
+    """Wake me with the next of my child fibers that has ended."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+
+class Started(NamedTuple):
+    """A worker took the task."""
+
+    worker_name: str | None = None
+
+
+class Submitted(NamedTuple):
+    """The service accepted the job or message; its result comes later (.sync, .waitForTaskToken)."""
+
+    output: Payload
+
+
+class Succeeded(NamedTuple):
+    """The task's result. `note` tells what a cache did, for the trace."""
+
+    output: Payload
+    note: Json = None
+
+
+class Failed(NamedTuple):
+    """The task's error. `error` and `cause` None are absent, not empty."""
+
+    error: str | None = None
+    cause: str | None = None
+    note: Json = None
+
+
+class TimedOut(NamedTuple):
+    """The task outlived its TimeoutSeconds, or was silent for HeartbeatSeconds."""
+
+    heartbeat: bool = False
+
+
+class Slept(NamedTuple):
+    """A timer went off."""
+
+
+class Resumed(NamedTuple):
+    """How to go on after a Pause: "run" the state or "skip" it, with `input` in place of what it had, or "quit"."""
+
+    action: str = "run"
+    input: Payload | None = None
+
+
+class Logged(NamedTuple):
+    """A line that a handler printed; it wakes nobody."""
+
+    line: str
+
+
+class Stopped(NamedTuple):
+    """Somebody stopped the execution (StopExecution, Ctrl-C)."""
+
+    error: str | None = None
+    cause: str | None = None
+
+
+class Redriven(NamedTuple):
+    """Somebody redrove the execution after it had failed, been aborted or timed out.
+
+    AWS's redrive goes on from the states that were not left, with the definition that the execution had. Beyond that,
+    `state` is the one to go on from instead, with `input` and `variables`; `definition`, the text of a `file` with
+    its `substitutions`, is another one for what follows.
+    """
+
+    state: str | None = None
+    input: Payload | None = None
+    variables: Json = None
+    definition: str | None = None
+    file: str | None = None
+    substitutions: Json = None
+
+
+Answer = Started | Submitted | Succeeded | Failed | TimedOut | Slept | Resumed | Logged | Stopped | Redriven
+
+
+class Answered(NamedTuple):
+    """An answer with the time it came and the key of the effect it belongs to ("" for Stopped and Redriven)."""
+
+    at: int
+    key: str
+    answer: Answer
+
+
+class Driver(Protocol):
+    """Answers effects. Before it asks a task or waits, `next` calls `settle`, which makes safe what has happened."""
+
+    def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None: ...
+
+    def cancel(self, key: str) -> None: ...
+
+    def next(self, settle: Callable[[], None]) -> Answered: ...
