@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import sfnrun
+
 PACKAGE = Path(__file__).resolve().parents[1] / "sfnrun"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -25,14 +27,14 @@ MAY_IMPORT = {
     "asl": FLOOR | {"expr"},
     "config": FLOOR | {"asl"},
     "engine": FLOOR | {"expr", "asl.model"},
-    "history": FLOOR | {"replay.matching"},
-    "replay": FLOOR | {"asl.load", "asl.model", "asl.text", "engine", "history"},
+    "history": FLOOR | {"replayer.matching"},
+    "replayer": FLOOR | {"asl.load", "asl.model", "asl.text", "engine", "history"},
     "world": FLOOR | {"engine"},
     "tasks": FLOOR | {"asl.model", "asl.text", "config", "cache"},
     "cache": FLOOR | {"asl.model", "config"},
     "view": FLOOR | {"cache.outcome", "history"},
-    "api": FLOOR | {"asl", "cache", "config", "engine", "expr", "history", "replay", "tasks", "world"},
-    "explain": FLOOR | {"api.again", "api.recorded", "asl", "cache.outcome", "engine", "expr", "history", "replay"},
+    "api": FLOOR | {"asl", "cache", "config", "engine", "expr", "history", "replayer", "tasks", "world"},
+    "explain": FLOOR | {"api.again", "api.recorded", "asl", "cache.outcome", "engine", "expr", "history", "replayer"},
     "cli": FLOOR | {"", "api", "asl", "config", "explain", "history", "view"},
     "": FLOOR | {"api", "asl"},
     "__main__": {"cli"},
@@ -94,6 +96,11 @@ def is_allowed(module: str, allowed: set[str]) -> bool:
 
 def test_the_rooms_are_known() -> None:
     assert {file.parent.name for file in PACKAGE.glob("*/__init__.py")} == ROOMS
+
+
+def test_no_room_hides_a_public_name() -> None:
+    """Importing `sfnrun.x` sets the attribute `x` of the package, whatever `sfnrun.x` was before."""
+    assert ROOMS & set(sfnrun.__all__) == set()
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -15,8 +15,8 @@ from sfnrun.engine.loop import Ledger as Beside
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal, Told
 from sfnrun.record import Listener
-from sfnrun.replay.aws_events import Ledger, entries
-from sfnrun.replay.recorded import Exhausted, ReplayDriver
+from sfnrun.replayer.aws_events import Ledger, entries
+from sfnrun.replayer.recorded import Exhausted, ReplayDriver
 
 __all__ = ["happen", "happen_again", "ledger_of"]
 
@@ -57,6 +57,6 @@ def ledger_of(recording: Recording, machine: Machine) -> Ledger | None:
     """AWS's numbers and times, for an execution that AWS ran; ours have the same ones again by themselves."""
     if "imported" not in recording.start:
         return None
-    from sfnrun.replay.nondeterminism import states_using_chance
+    from sfnrun.replayer.nondeterminism import states_using_chance
 
     return Ledger(entries(recording), states_using_chance(machine))

@@ -28,10 +28,10 @@ from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Nowhere
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Event, Note
-from sfnrun.replay.aws_driver import Given, RetraceDriver
-from sfnrun.replay.aws_events import Entry, Ledger
-from sfnrun.replay.nondeterminism import states_using_chance
-from sfnrun.replay.recorded import Exhausted
+from sfnrun.replayer.aws_driver import Given, RetraceDriver
+from sfnrun.replayer.aws_events import Entry, Ledger
+from sfnrun.replayer.nondeterminism import states_using_chance
+from sfnrun.replayer.recorded import Exhausted
 
 __all__ = ["import_execution"]
 

@@ -18,9 +18,9 @@ from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Kept, Told, together
 from sfnrun.history.retold import Retold
 from sfnrun.record import Event, Listener
-from sfnrun.replay.aws_events import Ledger
-from sfnrun.replay.compare import Comparison
-from sfnrun.replay.recorded import Exhausted, ReplayDriver, Successor
+from sfnrun.replayer.aws_events import Ledger
+from sfnrun.replayer.compare import Comparison
+from sfnrun.replayer.recorded import Exhausted, ReplayDriver, Successor
 
 if TYPE_CHECKING:
     from sfnrun.api.what_if import OnMissing

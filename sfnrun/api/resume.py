@@ -23,8 +23,8 @@ from sfnrun.engine.interpret import Outcome, Redrive
 from sfnrun.errors import UsageError
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.record import Event, Listener, Note
-from sfnrun.replay.compare import Comparison
-from sfnrun.replay.recorded import Successor
+from sfnrun.replayer.compare import Comparison
+from sfnrun.replayer.recorded import Successor
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions

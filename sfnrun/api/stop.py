@@ -17,7 +17,7 @@ from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.lock import is_held
 from sfnrun.history.stop_request import request_stop, withdraw_stop
-from sfnrun.replay.stopping import StoppingDriver
+from sfnrun.replayer.stopping import StoppingDriver
 
 __all__ = ["stop"]
 

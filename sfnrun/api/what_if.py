@@ -23,10 +23,10 @@ from sfnrun.engine.interpret import Outcome
 from sfnrun.errors import Divergence, HandlerNotFound
 from sfnrun.history.file import Recording
 from sfnrun.record import Event, Listener
-from sfnrun.replay.by_state import Missing, PlaceDriver
-from sfnrun.replay.nondeterminism import states_using_chance
-from sfnrun.replay.recorded import Exhausted
-from sfnrun.replay.state_matcher import ByPlace, RecordedPlaces
+from sfnrun.replayer.by_state import Missing, PlaceDriver
+from sfnrun.replayer.nondeterminism import states_using_chance
+from sfnrun.replayer.recorded import Exhausted
+from sfnrun.replayer.state_matcher import ByPlace, RecordedPlaces
 from sfnrun.world.perform import HandlerFor
 from sfnrun.world.virtual import VirtualDriver
 

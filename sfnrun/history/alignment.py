@@ -15,7 +15,7 @@ from sfnrun.history.file import Recording
 from sfnrun.history.retold import events
 from sfnrun.payload import Payload
 from sfnrun.record import Event
-from sfnrun.replay.matching import same
+from sfnrun.replayer.matching import same
 
 __all__ = ["Row", "beside", "in_order"]
 

@@ -28,7 +28,7 @@ from sfnrun.effects import (
 )
 from sfnrun.errors import HistoryError
 from sfnrun.payload import Json, Payload
-from sfnrun.replay.recorded import Exhausted
+from sfnrun.replayer.recorded import Exhausted
 
 __all__ = ["Given", "RetraceDriver", "Told", "Track"]
 

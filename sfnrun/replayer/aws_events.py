@@ -17,7 +17,7 @@ import msgspec
 from sfnrun.errors import Divergence
 from sfnrun.history.file import ENDS, Recording
 from sfnrun.payload import Json, Payload
-from sfnrun.replay.matching import settled
+from sfnrun.replayer.matching import settled
 
 __all__ = ["Entry", "Ledger", "entries"]
 

@@ -14,9 +14,9 @@ from sfnrun.errors import Divergence
 from sfnrun.history.file import Recording
 from sfnrun.payload import Json
 from sfnrun.record import Event, Listener, Note
-from sfnrun.replay.compare import ENVELOPE, shown, told
-from sfnrun.replay.matching import settled
-from sfnrun.replay.places import Places, around, state_of
+from sfnrun.replayer.compare import ENVELOPE, shown, told
+from sfnrun.replayer.matching import settled
+from sfnrun.replayer.places import Places, around, state_of
 
 __all__ = ["ByPlace", "Known", "RecordedPlaces"]
 

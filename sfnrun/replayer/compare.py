@@ -16,8 +16,8 @@ from sfnrun.history.journal import Journal
 from sfnrun.history.lines import Answered, Lines
 from sfnrun.payload import Json, Payload, dumps
 from sfnrun.record import Event, Listener, Note
-from sfnrun.replay.matching import agreed
-from sfnrun.replay.told import Told
+from sfnrun.replayer.matching import agreed
+from sfnrun.replayer.told import Told
 
 __all__ = ["ENVELOPE", "Comparison", "shown", "told"]
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sfnrun.effects import Answered, Call, Driver, Pause, Redriven, Resumed, Sleep, Slept, Started, Submitted
 from sfnrun.payload import Json
-from sfnrun.replay.recorded import Exhausted, answered_from_line
+from sfnrun.replayer.recorded import Exhausted, answered_from_line
 
 __all__ = ["Missing", "PlaceDriver"]
 
