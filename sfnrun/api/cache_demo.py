@@ -148,6 +148,8 @@ def cache_demo(write: Callable[[str], None], backend: str | None = None) -> None
     root = _root()
     with tempfile.TemporaryDirectory() as folder, _price_table(Path(folder)):
         config = load_config(root / "statemachines/sfnrun.yaml", root / "statemachines")
+        # The search for functions may end in the working directory, whose functions are the user's own.
+        config = replace(config, functions=root / "functions")
         settings = CacheSettings(backend or "disk", Path(folder) / "cache")
         write(f"A slow database, and a cache in front of it: {backend or 'a folder'}. {_EXAMPLE} is run.")
         _lesson(write, root, replace(config, cache=settings))

@@ -2,6 +2,10 @@
 
 import json
 import os
+import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,7 @@ from sfnrun.errors import UsageError
 
 from .world import World
 
+ROOT = Path(__file__).resolve().parents[2]
 RULES = {
     "GetPrice": {"ttl": "60s", "key": ["sku"]},
     "PutPrice": {"writes": "GetPrice", "key": ["sku"]},
@@ -236,6 +241,38 @@ def test_the_demo_measures_what_it_says():
         assert told in text, text
     assert text.index("no. 1") < text.index("no. 2")
     assert "PRICE_TABLE" not in os.environ
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The package as a wheel lays it out, in a folder that no repository is above."""
+    site = tmp_path / "site-packages"
+    shutil.copytree(ROOT / "sfnrun", site / "sfnrun", ignore=shutil.ignore_patterns("__pycache__"))
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for source, destination in wheel["force-include"].items():
+        (site / destination).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / source, site / destination)
+    return site
+
+
+def test_the_installed_demo_runs_its_own_functions_in_any_folder(installed, tmp_path):
+    project = tmp_path / "project"
+    (project / "functions").mkdir(parents=True)
+    for name in ("get_price", "put_price", "change_price"):
+        (project / "functions" / f"{name}.py").write_text(
+            "open('called', 'w').close()\nhandler = lambda *given: 1 / 0\n"
+        )
+    done = subprocess.run(
+        [sys.executable, "-m", "sfnrun", "cache", "demo"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "price 18, from the database's call no. 4" in done.stdout + done.stderr
+    assert [path.name for path in project.iterdir()] == ["functions"]
 
 
 def test_the_example_runs_without_a_cache(tmp_path, monkeypatch):
