@@ -21,11 +21,11 @@ from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import NoKey, Policy, expiry, keep_seconds
 from sfnrun.cache.store import Store
 from sfnrun.config import Config
+from sfnrun.config.names import function_arn
 from sfnrun.effects import Pending, Reply, Request, Resource
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Json, Payload, loads
 from sfnrun.tasks.cached.behind import CodeBehind
-from sfnrun.tasks.lambdas.names import function_arn
 from sfnrun.tasks.resolve import Resolver
 
 __all__ = ["Warmed", "inventory", "now_ms", "place_of", "warm"]

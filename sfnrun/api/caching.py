@@ -23,12 +23,12 @@ from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import NoKey, Select
 from sfnrun.cache.store import Store
 from sfnrun.config import CacheRule, Config
+from sfnrun.config.names import same_function
 from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import CachedHandlers, Caching
 from sfnrun.tasks.cached.behind import CodeBehind
-from sfnrun.tasks.lambdas.names import same_function
 from sfnrun.world.perform import HandlerFor
 
 __all__ = ["CacheOptions", "RunCache", "check_refresh", "compile_key", "open_cache"]

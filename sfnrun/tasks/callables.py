@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sfnrun.config.names import function_name, same_function
 from sfnrun.effects import Failed, Pending, Reply, Request, Resource, TaskHandler
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Json, Payload, dumps, loads
 from sfnrun.tasks.answers import Fixed, Outcome
-from sfnrun.tasks.lambdas.names import function_name, same_function
 
 __all__ = ["Tasks", "TasksByName", "from_callables"]
 

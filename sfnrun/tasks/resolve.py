@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from sfnrun.asl.model import Machine, Map, Parallel, StateMachine, Task
 from sfnrun.config import Config, FunctionSettings, TaskRule
 from sfnrun.config import Reply as Said
+from sfnrun.config.names import function_name, same_function
 from sfnrun.effects import Failed, Request, Resource, TaskHandler
 from sfnrun.payload import Json, loads
 from sfnrun.tasks.answers import ByAttempt, Delayed, Failing, Fixed, Outcome, Silent
-from sfnrun.tasks.lambdas.names import function_name, same_function
 from sfnrun.tasks.unanswered import Unanswered
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from sfnrun.asl.model import Pointer
+from sfnrun.config.names import function_name
 from sfnrun.effects import Resource
 from sfnrun.errors import HandlerNotFound
 from sfnrun.payload import Json, dumps
-from sfnrun.tasks.lambdas.names import function_name
 
 __all__ = ["Unanswered", "complaint"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sfnrun.config.names import function_name, qualifier
 from sfnrun.errors import HandlerNotFound
 from sfnrun.tasks.lambdas.find import FunctionFolder
-from sfnrun.tasks.lambdas.names import function_name, qualifier
 
 # What a definition says, the file that it finds among FILES; None if it finds none.
 FILES = (

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from sfnrun.config.names import candidates, function_name, key
 from sfnrun.errors import HandlerNotFound
 from sfnrun.tasks.lambdas.lambda_runtime import Code
-from sfnrun.tasks.lambdas.names import candidates, function_name, key
 
 __all__ = ["FunctionFolder"]
 

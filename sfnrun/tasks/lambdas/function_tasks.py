@@ -7,6 +7,7 @@ import binascii
 import time
 from typing import Any
 
+from sfnrun.config.names import function_arn, function_name, qualifier
 from sfnrun.effects import PENDING, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload, dumps, loads
@@ -14,7 +15,6 @@ from sfnrun.tasks.lambdas.advice import NOT_JSON
 from sfnrun.tasks.lambdas.function_error import FunctionError
 from sfnrun.tasks.lambdas.lambda_context import LambdaContext
 from sfnrun.tasks.lambdas.lambda_runtime import Identity, LambdaFunction
-from sfnrun.tasks.lambdas.names import function_arn, function_name, qualifier
 
 __all__ = ["ByArn", "ByInvoke", "ByService", "Outcome", "answer_around", "context_for", "not_found", "outcome_of"]
 
