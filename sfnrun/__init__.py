@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from sfnrun.api.stop import stop
     from sfnrun.asl.load import load, validate
     from sfnrun.effects import PENDING, Pause, Reply, Request, Resumed
-    from sfnrun.errors import DefinitionError, Divergence, Problem, SfnrunError, TaskFailed
+    from sfnrun.errors import DefinitionError, DivergenceError, Problem, SfnrunError, TaskFailed
     from sfnrun.payload import Payload
 
 __all__ = [
     "PENDING",
     "DefinitionError",
-    "Divergence",
+    "DivergenceError",
     "Pause",
     "Payload",
     "Problem",
@@ -48,7 +48,7 @@ __all__ = [
 _HOMES = {
     "PENDING": "sfnrun.effects",
     "DefinitionError": "sfnrun.errors",
-    "Divergence": "sfnrun.errors",
+    "DivergenceError": "sfnrun.errors",
     "Pause": "sfnrun.effects",
     "Payload": "sfnrun.payload",
     "Problem": "sfnrun.errors",

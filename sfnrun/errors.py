@@ -1,46 +1,57 @@
-"""Two families of errors, told apart by who is to blame, and the place in a file that a Problem points at.
+"""Exceptions of two families (SfnrunError for users, StatesError for workflows), and source spans of Problems.
 
-SfnrunError                for the person at the keyboard; the command line prints it and exits with `exit_code`
-├── DefinitionError        a definition cannot be read or has errors; carries its Problems
-├── ConfigError            sfnrun.yaml or a mock file cannot be used; carries its Problems
-├── UsageError             an argument, an input or a file name that makes no sense
-├── HandlerNotFound        Tasks that nothing answers
-├── HistoryError           a history that is damaged, foreign or missing
-└── Divergence             a replay went another way than its recording
+SfnrunError                the user's call, file or environment is at fault; the CLI exits with `exit_code`
+├── DefinitionError        invalid definition, with its Problems                                          2
+├── ConfigError            invalid sfnrun.yaml or mock file, with its Problems                            2
+├── UsageError             invalid argument or input, or a name that matches nothing                      2
+├── UnansweredTaskError    Tasks without a handler or mock                                                2
+├── HistoryError           damaged, foreign or missing execution history                                  2
+├── UnavailableError       unreachable store, service or server, or an extra that is not installed        2
+├── WaitingError           virtual clock with nothing left to do but open task tokens                     2
+├── ApiError               AWS rejects the request: `code` is the name of AWS's exception                 1
+├── ExecutionFailed        raised by Result.raise_for_status (api.result)                                 1
+└── DivergenceError        a replay that differs from its recording                                       3
 StatesError                a value of the language: raised by states, matched by Retry and Catch
-└── TaskFailed             the same, raised by whoever answers a Task
+└── TaskFailed             raised by a handler to fail its Task
 ExpressionError            an expression that does not compile; `asl` turns it into a Problem with a position
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 
 __all__ = [
+    "ApiError",
     "ConfigError",
     "DefinitionError",
-    "Divergence",
+    "DivergenceError",
     "ExpressionError",
     "Fix",
-    "HandlerNotFound",
     "HistoryError",
     "Problem",
+    "Severity",
     "SfnrunError",
     "Span",
     "StatesError",
     "TaskFailed",
+    "Token",
+    "UnansweredTaskError",
+    "UnavailableError",
     "UsageError",
+    "WaitingError",
     "caret",
+    "did_you_mean",
 ]
 
 Severity = Literal["error", "warning", "info"]
 
 
 class Span(Struct, frozen=True):
-    """A place in a text: lines and columns count from 1, the end is exclusive."""
+    """A range of a text: lines and columns count from 1, the end is exclusive."""
 
     line: int
     column: int
@@ -49,9 +60,9 @@ class Span(Struct, frozen=True):
 
 
 class Fix(Struct, frozen=True):
-    """A change that mends a Problem and nothing else: the member at `pointer` is renamed to `name`, removed, or added.
+    """A change that fixes a Problem and nothing else: rename the key at `pointer` to `name`, remove it, or add it.
 
-    What is added is true: `End` is all that ever lacks.
+    "add" always sets the key to `true`; only `End` is ever added.
     """
 
     kind: Literal["rename", "remove", "add"]
@@ -60,11 +71,11 @@ class Fix(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """One thing that is wrong with a definition or a configuration file.
+    """One finding in a definition or a configuration file.
 
-    `rule` is our stable id ("SFN-G02"), `code` AWS's diagnostic code ("MISSING_TRANSITION_TARGET"), `location` AWS's
-    pointer ("/States/A/Catch[0]/Next"). `source_line` is the text of `span.line`, for the caret. `fix` is what mends
-    it, if that is safe to do unseen.
+    `rule` is sfnrun's stable id ("SFN-G02"), `code` AWS's diagnostic code ("MISSING_TRANSITION_TARGET"), `location`
+    AWS's pointer ("/States/A/Catch[0]/Next"). `source_line` is the text of `span.line`, for the caret. `fix` is set if
+    the Problem has a safe fix.
     """
 
     rule: str
@@ -89,7 +100,8 @@ class Problem(Struct, frozen=True):
 def caret(source_line: str, span: Span, width: int = 100) -> str:
     """The source line with carets under the span, cut to `width` characters around it."""
     start = max(0, span.column - 1 - width // 2)
-    # A blank for each tab and control character: columns stay true, and a terminal obeys no file.
+    # Replace tabs and control characters with spaces: the caret stays aligned, and a file cannot send escape
+    # sequences to the terminal.
     shown = "".join(each if each.isprintable() else " " for each in source_line[start : start + width].rstrip("\r\n"))
     ends_here = span.end_line == span.line
     length = (span.end_column if ends_here else len(source_line) + 1) - span.column
@@ -98,8 +110,16 @@ def caret(source_line: str, span: Span, width: int = 100) -> str:
     return f"{gutter}{shown}\n{' ' * (len(gutter) - 2)}| {' ' * offset}{'^' * max(1, min(length, len(shown) - offset))}"
 
 
+def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
+    """Return the hint for an unknown name: the closest of the known `names`, or `otherwise` if none is close."""
+    from difflib import get_close_matches  # only used when something is wrong
+
+    close = get_close_matches(name, names, 1)
+    return f"did you mean '{close[0]}'?" if close else otherwise
+
+
 class SfnrunError(Exception):
-    """For the person at the keyboard: `message` says what happened, `hint` what to do about it."""
+    """Base class of user-facing errors: `message` states what happened, `hint` how to fix it."""
 
     exit_code = 2
 
@@ -116,44 +136,85 @@ class _WithProblems(SfnrunError):
 
 
 class DefinitionError(_WithProblems):
-    """A definition cannot be read, or has errors; all of them are in `problems`, in order of line."""
+    """A definition that cannot be read or has errors; `problems` has all of them, in order of line."""
 
 
 class ConfigError(_WithProblems):
-    """sfnrun.yaml or a mock configuration cannot be used."""
+    """Invalid settings in sfnrun.yaml or a mock configuration; `problems` has all of them."""
 
 
 class UsageError(SfnrunError):
-    """An argument, an input or a file name that makes no sense."""
+    """Invalid argument or input, or a name that matches nothing."""
 
 
-class HandlerNotFound(SfnrunError):
-    """Tasks that nothing answers; `message` lists them with the lines to paste into sfnrun.yaml."""
+class UnansweredTaskError(SfnrunError):
+    """Tasks without a handler or mock; `message` lists them, `hint` has the lines to paste into sfnrun.yaml."""
 
 
 class HistoryError(SfnrunError):
-    """A history file that is damaged, foreign, too new or missing."""
+    """Execution history that is damaged, foreign, too new or missing."""
 
 
-class Divergence(SfnrunError):
-    """A replay went another way than its recording; `recorded` and `now` are the two sides."""
+class UnavailableError(SfnrunError):
+    """Store, service or server that cannot be reached, or an extra that is not installed."""
+
+
+class Token(Struct, frozen=True):
+    """An open task token; `place` and `run` are addresses.
+
+    `timeout_at` and `heartbeat_at` are when the Task times out, None without TimeoutSeconds or HeartbeatSeconds.
+    """
+
+    token: str
+    place: str
+    run: str
+    since: datetime
+    timeout_at: datetime | None = None
+    heartbeat_at: datetime | None = None
+
+
+class WaitingError(SfnrunError):
+    """Nothing is left to do under a virtual clock, but executions wait for the task `tokens`."""
+
+    def __init__(self, message: str, hint: str = "", *, tokens: Iterable[Token] = ()) -> None:
+        super().__init__(message, hint)
+        self.tokens = tuple(tokens)
+
+
+class ApiError(SfnrunError):
+    """Request that AWS rejects: `code` names AWS's exception ("ExecutionAlreadyExists"), `message` is AWS's text."""
+
+    exit_code = 1
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code
+
+
+class DivergenceError(SfnrunError):
+    """A replay that differs from its recording; `recorded` and `now` describe the two events.
+
+    `place` is where in the run they differ, `state` the name of that state; both are None for the execution itself.
+    """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, state: str | None, recorded: str, now: str, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, state: str | None, recorded: str, now: str, hint: str = "", place: str | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.state = state
+        self.place = state if place is None else place
         self.recorded = recorded
         self.now = now
 
 
 class StatesError(Exception):
-    """An error of the Amazon States Language: a name that Retry and Catch match, and a cause for people.
+    """An error of the Amazon States Language: a name that Retry and Catch match, and a human-readable cause.
 
-    `name` None is a Fail state without Error. `aliases` are further names it answers to: a missed heartbeat shows as
-    States.Timeout and may be caught as States.HeartbeatTimeout too. `location` is the field that a failed
-    evaluation stands in ("Output/result"), which AWS puts in its EvaluationFailed event. A `fatal` error is not
-    matched by any Retry or Catch, whatever its name.
+    `name` None is a Fail state without Error. `aliases` are further names that match: AWS shows a missed heartbeat as
+    States.Timeout, but Catch also accepts States.HeartbeatTimeout. `location` is the field of a failed evaluation
+    ("Output/result"), which AWS puts in its EvaluationFailed event. No Retry or Catch matches a `fatal` error.
     """
 
     def __init__(
@@ -174,11 +235,11 @@ class StatesError(Exception):
 
 
 class TaskFailed(StatesError):
-    """What a task callable raises to fail its Task: `TaskFailed("Lambda.TooManyRequestsException", "throttled")`."""
+    """Raise in a handler to fail its Task: `TaskFailed("Lambda.TooManyRequestsException", "throttled")`."""
 
 
 class ExpressionError(Exception):
-    """An expression that does not compile: where (`offset` and `length` count characters of `expression`) and why."""
+    """An expression that does not compile; `offset` and `length` count characters of `expression`."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import pytest
 from cases import definition_of
 
 import sfnrun
-from sfnrun import Divergence, Payload, Reply, Request, Result, SfnrunError, TaskFailed
+from sfnrun import DivergenceError, Payload, Reply, Request, Result, SfnrunError, TaskFailed
 from sfnrun.api.redrive import refusal
 from sfnrun.history.file import read
 
@@ -280,7 +280,7 @@ def test_what_cannot_be_redriven(tmp_path: Path) -> None:
         with pytest.raises(SfnrunError) as error:
             sfnrun.redrive(path, tasks=World(), **options)
         assert path.read_bytes() == before
-        assert not isinstance(error.value, Divergence)
+        assert not isinstance(error.value, DivergenceError)
         return error.value.message
 
     assert "is SUCCEEDED" in refused(failed(tmp_path / "1", CHAIN, World(), "SUCCEEDED"))

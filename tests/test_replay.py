@@ -1,4 +1,4 @@
-"""A recording replays as it was, without anybody's code; a definition that goes another way is a Divergence."""
+"""A recording replays as it was, without anybody's code; a definition that goes another way is a DivergenceError."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from cases import Case, definition_of, execute, load_table, tables
 
 import sfnrun
-from sfnrun import Divergence, Pause, Payload, Reply, Request, Result, Resumed, TaskFailed
+from sfnrun import DivergenceError, Pause, Payload, Reply, Request, Result, Resumed, TaskFailed
 from sfnrun.history.file import read
 from sfnrun.history.retold import retell
 from sfnrun.record import Event, Note
@@ -183,7 +183,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_definition_diverges_where_it_goes_another_way(change: str, recording: Path) -> None:
     states, message, recorded, now, state = CHANGES[change]
-    with pytest.raises(Divergence) as diverged:
+    with pytest.raises(DivergenceError) as diverged:
         sfnrun.replay(recording, definition=changed(states))
     error = diverged.value
     assert (error.message, error.recorded, error.now, error.state) == (
@@ -223,7 +223,8 @@ def test_an_answer_that_nobody_asked_for(recording: Path, tmp_path: Path) -> Non
     def edit(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**line, "key": ":77"} if line.get("answer") == "Slept" else line for line in lines]
 
-    with pytest.raises(Divergence, match="In state 'W': The recording has an answer that is not asked for") as diverged:
+    unasked = "In state 'W': The recording has an answer that is not asked for"
+    with pytest.raises(DivergenceError, match=unasked) as diverged:
         sfnrun.replay(edited(recording, tmp_path, edit))
     assert diverged.value.recorded == "Slept for :77"
     assert diverged.value.now.startswith("waiting for :2")
@@ -238,7 +239,7 @@ def test_an_answer_of_another_kind(recording: Path, tmp_path: Path) -> None:
             for line in lines
         ]
 
-    with pytest.raises(Divergence) as diverged:
+    with pytest.raises(DivergenceError) as diverged:
         sfnrun.replay(edited(recording, tmp_path, edit))
     assert (diverged.value.recorded, diverged.value.now) == ("LambdaFunctionSucceeded", "LambdaFunctionFailed")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sfnrun
-from sfnrun import Divergence, Reply, Request, TaskFailed
+from sfnrun import DivergenceError, Reply, Request, TaskFailed
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
 
@@ -200,7 +200,7 @@ def changed(where: list[str | int], what: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_is_found_at_its_state(change: str, recording: Path) -> None:
     where, what, state = CHANGES[change]
-    with pytest.raises(Divergence) as diverged:
+    with pytest.raises(DivergenceError) as diverged:
         sfnrun.replay(recording, definition=changed(where, what))
     assert diverged.value.state == state, diverged.value.message
     assert diverged.value.recorded != diverged.value.now

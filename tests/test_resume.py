@@ -14,7 +14,7 @@ import pytest
 from cases import definition_of
 
 import sfnrun
-from sfnrun import Divergence, Reply, Request, SfnrunError, TaskFailed
+from sfnrun import DivergenceError, Reply, Request, SfnrunError, TaskFailed
 from sfnrun.api.caching import CacheOptions
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.listing import glances
@@ -171,7 +171,7 @@ def test_tasks_that_nobody_answers_are_told_before_anything_is_written(tmp_path:
     before = path.read_bytes()
     with pytest.raises(sfnrun.SfnrunError, match="A") as refused:
         sfnrun.resume(path)
-    assert type(refused.value).__name__ == "HandlerNotFound"
+    assert type(refused.value).__name__ == "UnansweredTaskError"
     assert path.read_bytes() == before
     assert not is_held(path)
 
@@ -185,7 +185,7 @@ def test_one_that_has_ended_cannot_be_resumed(tmp_path: Path) -> None:
 def test_a_history_that_does_not_come_out_of_its_definition_diverges(tmp_path: Path) -> None:
     path = cut(recorded(tmp_path, TWO, World()), '"Succeeded"')
     path.write_text(path.read_text().replace('"TaskStateEntered"', '"PassStateEntered"'))
-    with pytest.raises(Divergence):
+    with pytest.raises(DivergenceError):
         sfnrun.resume(path, tasks=World())
 
 

@@ -10,7 +10,7 @@ import pytest
 from test_replay_changes import CHANGES, DEFINITION, HARMLESS, INPUT, LAMBDA, changed, world
 
 import sfnrun
-from sfnrun import Divergence, Reply, SfnrunError, TaskFailed
+from sfnrun import DivergenceError, Reply, SfnrunError, TaskFailed
 from sfnrun.api.imported import import_execution
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import read
@@ -56,7 +56,7 @@ def never(request: sfnrun.Request) -> Any:
 
 
 def test_without_it_a_new_task_is_a_divergence(recording: Path) -> None:
-    with pytest.raises(Divergence) as diverged:
+    with pytest.raises(DivergenceError) as diverged:
         sfnrun.replay(recording, definition=audited())
     assert diverged.value.now == "TaskStateEntered of Audit"
 
@@ -89,11 +89,11 @@ def test_the_mock_is_that_of_the_settings_and_runs_no_code(
     (tmp_path / "audit.py").write_text("raise SystemExit('imported')\n")
     definition = audited(ResultPath="$.audit")
     (tmp_path / "sfnrun.yaml").write_text("tasks:\n  Audit:\n    result: {ok: 1}\n")
-    with pytest.raises(Divergence) as diverged:  # the next input has what the mock said
+    with pytest.raises(DivergenceError) as diverged:  # the next input has what the mock said
         sfnrun.replay(recording, definition=definition, on_missing="mock", config="sfnrun.yaml")
     assert '"audit":{"ok":1}' in diverged.value.now
     (tmp_path / "sfnrun.yaml").write_text("tasks:\n  Audit:\n    handler: audit.py:handler\n")
-    with pytest.raises(Divergence) as diverged:
+    with pytest.raises(DivergenceError) as diverged:
         sfnrun.replay(recording, definition=definition, on_missing="mock", config="sfnrun.yaml")
     assert '"audit":{}' in diverged.value.now
 
@@ -123,7 +123,7 @@ def test_what_it_changes_is_found(recording: Path) -> None:
     definition = audited(ResultPath="$.items")
     tasks = {"Audit": lambda request: ["tea", "cup", "pot"]}
     assert sfnrun.replay(recording, definition=definition, on_missing="run", tasks=tasks).output == DONE
-    with pytest.raises(Divergence) as diverged:
+    with pytest.raises(DivergenceError) as diverged:
         sfnrun.replay(recording, definition=definition, on_missing="run", tasks={"Audit": lambda request: ["tea"]})
     assert diverged.value.state == "Charge"
     assert '"items":["tea"]' in diverged.value.now
@@ -132,14 +132,14 @@ def test_what_it_changes_is_found(recording: Path) -> None:
 def test_one_that_nobody_answers_is_told(recording: Path) -> None:
     with pytest.raises(SfnrunError, match="Nothing answers the Task 'Audit'") as refused:
         sfnrun.replay(recording, definition=audited(), on_missing="run", tasks={"Other": 1})
-    assert not isinstance(refused.value, Divergence)
+    assert not isinstance(refused.value, DivergenceError)
 
 
 def test_a_task_that_is_asked_no_more_is_found(recording: Path) -> None:
     definition = copy.deepcopy(DEFINITION)
     definition["States"]["Rest"] |= {"Next": "Pack"}
     del definition["States"]["Tell"]
-    with pytest.raises(Divergence):
+    with pytest.raises(DivergenceError):
         sfnrun.replay(recording, definition=definition, on_missing="mock")
 
 
@@ -159,7 +159,7 @@ def test_a_change_is_found_here_too_but_for_times_and_order(change: str, recordi
     if change in TIMES:
         assert sfnrun.replay(recording, definition=definition, on_missing="stop").status == "SUCCEEDED"
         return
-    with pytest.raises(Divergence):
+    with pytest.raises(DivergenceError):
         sfnrun.replay(recording, definition=definition, on_missing="mock")
 
 
@@ -211,7 +211,7 @@ def test_a_new_task_in_what_aws_ran(definition: dict[str, Any], of_aws: Path) ->
 def test_a_new_state_that_asks_nobody_is_passed(of_aws: Path) -> None:
     definition = audited()
     definition["States"]["Audit"] = {"Type": "Pass", "Result": 1, "ResultPath": "$.audit", "Next": "Charge"}
-    with pytest.raises(Divergence) as diverged:
+    with pytest.raises(DivergenceError) as diverged:
         sfnrun.replay(of_aws, definition=definition, on_missing="stop")
     assert diverged.value.state == "Charge"
     definition["States"]["Audit"] = {"Type": "Wait", "Seconds": 5, "Next": "Charge"}
@@ -225,7 +225,7 @@ def test_a_change_of_what_aws_ran_is_found_but_for_times_and_order(change: str, 
     if change in TIMES:
         assert sfnrun.replay(of_aws, definition=definition, on_missing="stop").status == "SUCCEEDED"
         return
-    with pytest.raises(Divergence):
+    with pytest.raises(DivergenceError):
         sfnrun.replay(of_aws, definition=definition, on_missing="mock")
 
 

@@ -23,7 +23,7 @@ from sfnrun.cache.store import Store
 from sfnrun.config import Config
 from sfnrun.config.names import function_arn
 from sfnrun.effects import Pending, Reply, Request, Resource
-from sfnrun.errors import TaskFailed, UsageError
+from sfnrun.errors import TaskFailed, UnavailableError, UsageError
 from sfnrun.payload import Json, Payload, loads
 from sfnrun.tasks.cached.behind import CodeBehind
 from sfnrun.tasks.resolve import Resolver
@@ -43,7 +43,7 @@ def place_of(config: Config) -> str:
 
 @contextmanager
 def inventory(config: Config) -> Iterator[Inventory]:
-    """The cache that the settings name, for looking into it. Raises UsageError where it is out of reach."""
+    """The cache that the settings name, for looking into it. Raises UnavailableError if it cannot be reached."""
     with _store(config) as store:
         yield Inventory(store)
 
@@ -54,7 +54,7 @@ def _store(config: Config) -> Iterator[Store]:
     try:
         yield store
     except Unavailable as error:
-        raise UsageError(f"the cache is out of reach: {error}", "`cache:` in sfnrun.yaml says where it is") from error
+        raise UnavailableError(f"cannot reach the cache: {error}", "check `cache:` in sfnrun.yaml") from error
     finally:
         store.close()
 

@@ -2,7 +2,7 @@
 
 AWS tells what a Task answered, but not in which branch, nor under which key the engine asks. So the definition is run
 once beside the events (history.ledger): each event that happens is looked up among AWS's, each answer is what AWS's
-next event says, and what happens otherwise than on AWS is a Divergence. What comes out is recorded like any execution.
+next event says, and what happens otherwise than on AWS is a DivergenceError. The result is an ordinary recording.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sfnrun.asl.load import Definition, as_source, load
 from sfnrun.asl.model import Machine
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.engine.interpret import Outcome, Redrive, interpret
-from sfnrun.errors import Divergence, HistoryError
+from sfnrun.errors import DivergenceError, HistoryError
 from sfnrun.history.aws import AwsHistory, read_aws
 from sfnrun.history.aws_time import milliseconds
 from sfnrun.history.exports.aws import verbatim
@@ -54,14 +54,15 @@ def import_execution(
 
         pages = boto3.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
         history = sfnrun.import_execution(pages, "order.asl.yaml", "histories")
-        sfnrun.replay(history, definition="changed.asl.yaml")  # Divergence: the first state that goes another way
+        sfnrun.replay(history, definition="changed.asl.yaml")  # DivergenceError: the first state that goes another way
 
     `definition` is the one that ran, with `substitutions` for its `${Name}`s; None takes it from the documents. `input`
     counts where the events lack it. `execution`, an ARN or a name, chooses one of several in a log. `name` is the
     recording's, else the execution's own. Executions that were redriven are imported with all their attempts.
 
-    Raises Divergence where the definition does not lead to these events; HistoryError for events that are missing, cut
-    where a Task's answer is needed, or of several executions, and for a name that is taken; DefinitionError.
+    Raises DivergenceError where the definition does not lead to these events; HistoryError for events that are
+    missing, cut where a Task's answer is needed, or of several executions, and for a name that is taken;
+    DefinitionError.
     """
     documents = [documents] if isinstance(documents, Mapping) else documents
     history = read_aws(documents, execution)
@@ -85,7 +86,7 @@ def import_execution(
         with suppress(Exhausted):
             interpret(machine, told, driver, notes, LIMITS, stepping=True, ledger=ledger, redrives=redrives)
         ledger.end()
-    except Divergence as divergence:
+    except DivergenceError as divergence:
         raise _not_of_this_definition(divergence) from None
     with closing(HistoryFile(path, _start(machine, told, history))) as file:
         _write(file, history, ledger, driver.given, notes.notes)
@@ -175,8 +176,8 @@ class _Notes(Nowhere):
         self.notes.append((max(below, default=0), note))
 
 
-def _not_of_this_definition(divergence: Divergence) -> Divergence:
-    return Divergence(
+def _not_of_this_definition(divergence: DivergenceError) -> DivergenceError:
+    return DivergenceError(
         divergence.message,
         state=divergence.state,
         recorded=divergence.recorded,

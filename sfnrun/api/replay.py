@@ -40,7 +40,7 @@ def replay(
     config: Config | str | Path | None = None,
     functions: str | Path | None = None,
 ) -> Result:
-    """Replay a recording with its own definition, or another. Raises Divergence where the two part.
+    """Replay a recording with its own definition, or another. Raises DivergenceError where the two part.
 
     A Task that the recording does not know is such a place, unless `on_missing` says what happens to it: "run" asks
     the handlers, which are found as for `sfnrun.run`, "mock" takes the fixed answers of sfnrun.yaml, or `{}`, and

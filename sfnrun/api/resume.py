@@ -65,7 +65,7 @@ def resume(
     the last answer. The listener hears what happened before, too.
 
     Raises UsageError for an execution that has ended, HistoryError if another process runs it or the history is
-    damaged, Divergence if the history does not come out of its definition.
+    damaged, DivergenceError if the history does not come out of its definition.
     """
     from sfnrun.version import __version__
 
@@ -97,7 +97,7 @@ def resume(
 
 
 def live_driver(recording: Recording, machine: Machine, answering: Answering) -> AbstractContextManager[LiveDriver]:
-    """A driver with the recorded clock and handlers for the machine's Tasks. Raises HandlerNotFound."""
+    """A driver with the recorded clock and handlers for the machine's Tasks. Raises UnansweredTaskError."""
     start = recording.start
     answering = answering.or_recorded(start)
     return answering.driver(machine, answering.settings(machine), start["state_machine_name"], clock_of(recording))

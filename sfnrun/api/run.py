@@ -88,7 +88,7 @@ def run(
     ARNs of those that exist; None: all that Tasks name. `cache` goes before what the settings say of keeping answers,
     and `say` hears, once, of a cache that cannot be used.
 
-    A failed execution is a Result, not an exception; DefinitionError, HandlerNotFound and other SfnrunErrors are
+    A failed execution is a Result, not an exception; DefinitionError, UnansweredTaskError and other SfnrunErrors are
     raised before anything runs.
     """
     answering = Answering(

@@ -20,7 +20,7 @@ from sfnrun.config import Config
 from sfnrun.effects import Request, TaskHandler
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.interpret import Outcome
-from sfnrun.errors import Divergence, HandlerNotFound
+from sfnrun.errors import DivergenceError, UnansweredTaskError
 from sfnrun.history.file import Recording
 from sfnrun.record import Event, Listener
 from sfnrun.replayer.by_state import Missing, PlaceDriver
@@ -51,7 +51,7 @@ def replay_past_new_tasks(
 ) -> Result:
     """Replay, with answers from elsewhere for Tasks that the recording does not know.
 
-    The Result's status is RUNNING where the replay was stopped. Raises Divergence where anything else goes another way.
+    The Result's status is RUNNING where the replay was stopped. Raises DivergenceError at any other difference.
     """
     recorded = RecordedPlaces(recording)
     journal = ByPlace(recorded, listener, frozenset().union(*map(states_using_chance, machines)))
@@ -73,10 +73,10 @@ def replay_past_new_tasks(
     return result_of(execution, outcome, events, recording.path)
 
 
-def _waits_in_vain(events: list[Event]) -> Divergence:
+def _waits_in_vain(events: list[Event]) -> DivergenceError:
     state = next((event.details["name"] for event in reversed(events) if event.type.endswith("StateEntered")), None)
     what = "It waits for an answer that was not recorded."
-    return Divergence(f"In state '{state}': {what}", state=state, recorded="no answer", now="waiting")
+    return DivergenceError(f"In state '{state}': {what}", state=state, recorded="no answer", now="waiting")
 
 
 def _mocks_of(config: Config) -> Config:
@@ -101,7 +101,7 @@ def _answering(config: Config, tasks: Tasks, on_missing: OnMissing) -> HandlerFo
             return resolver.for_request(request)
         if on_missing == "mock":
             return Fixed({})
-        raise HandlerNotFound(
+        raise UnansweredTaskError(
             f"Nothing answers the Task '{request.state}', which the recording does not know.",
             "Give it a handler or an answer in sfnrun.yaml, or use --on-missing mock.",
         )

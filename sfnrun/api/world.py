@@ -74,7 +74,7 @@ class Answering(Struct, frozen=True, kw_only=True):
 
     @contextmanager
     def driver(self, machine: Machine, settings: Config, machine_name: str, clock: Clock) -> Iterator[LiveDriver]:
-        """A driver that asks them. Raises HandlerNotFound with all the Tasks that nobody answers."""
+        """A driver that asks them. Raises UnansweredTaskError with all the Tasks that nobody answers."""
         handler_for = handlers(machine, settings, self.tasks, self.mock_config, self.test_case, machine_name)
         with ExitStack() as opened:
             cache = self._cache(settings, machine)
@@ -127,7 +127,7 @@ def handlers(
     test_case: str | None = None,
     machine_name: str | None = None,
 ) -> HandlerFor:
-    """Who answers a request. Raises HandlerNotFound with all the Tasks that nobody answers.
+    """Who answers a request. Raises UnansweredTaskError with all the Tasks that nobody answers.
 
     `machine_name` is the name under which the mock file knows the machine.
     """

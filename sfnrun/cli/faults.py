@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from sfnrun.errors import Divergence, SfnrunError
+from sfnrun.errors import DivergenceError, SfnrunError
 
 __all__ = ["TERMINATED", "apology", "exit_code", "told"]
 
@@ -28,7 +28,7 @@ def told(error: SfnrunError) -> int:
 def _lines(error: SfnrunError) -> list[str]:
     # The Problems of a definition begin with their file and line, where editors look for them.
     lines = [error.message] if getattr(error, "problems", ()) else [f"error: {error.message}"]
-    if isinstance(error, Divergence):
+    if isinstance(error, DivergenceError):
         lines += [f"  recorded  {error.recorded}", f"  now       {error.now}"]
     if error.hint:
         lines.append(f"  help: {error.hint}")

@@ -9,7 +9,7 @@ import typer
 
 from sfnrun.cli.arguments import complete_execution
 from sfnrun.cli.recorded import Folder, folder_of
-from sfnrun.errors import Divergence, HistoryError, UsageError
+from sfnrun.errors import DivergenceError, HistoryError, UsageError
 
 if TYPE_CHECKING:
     from sfnrun.asl.text.source import Source
@@ -128,7 +128,7 @@ def _watch(
     try:
         with spared_stdout(), watch:
             result = replay(recording, definition=definition, listener=listener, on_missing=_value(on_missing))
-    except Divergence as divergence:
+    except DivergenceError as divergence:
         _tell(watch, divergence, recording, definition)
         raise typer.Exit(divergence.exit_code) from None
     watch.close(result, recorded_source(recording) if definition is None else None)
@@ -153,7 +153,7 @@ def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | N
             result = sfnrun.replay(recording, definition=definition, on_missing=_value(on_missing))
         except HistoryError as error:
             unreadable = told(error)
-        except Divergence as divergence:
+        except DivergenceError as divergence:
             diverged += 1
             watch.trace.say(Line("bad", text=f"✗ {path}"))
             _tell(watch, divergence, recording, definition)
@@ -162,10 +162,10 @@ def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | N
                 watch.trace.say(Line("good", text=f"✓ {path}  {result.status}, {counted(result.event_count, 'event')}"))
     summary = f"{counted(len(paths), 'history')} replayed, {diverged or 'none'} diverged"
     watch.trace.say(Line("bad" if diverged else "good", text=summary))
-    return Divergence.exit_code if diverged else unreadable
+    return DivergenceError.exit_code if diverged else unreadable
 
 
-def _tell(watch: "Watch", divergence: Divergence, recording: "Recording", definition: str | None) -> None:
+def _tell(watch: "Watch", divergence: DivergenceError, recording: "Recording", definition: str | None) -> None:
     from sfnrun.cli.watching import place_of
     from sfnrun.view.divergence import divergence_lines
 

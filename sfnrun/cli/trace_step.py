@@ -13,9 +13,9 @@ __all__ = ["step_through"]
 
 
 def step_through(recording: Recording, definition: str | None) -> None:
-    """Walk through the events of a replay, up to where it diverged. Raises that Divergence when the person is done."""
+    """Walk through the events of a replay, up to where it diverged, and raise the DivergenceError at the end."""
     import sfnrun
-    from sfnrun.errors import Divergence
+    from sfnrun.errors import DivergenceError
     from sfnrun.view.step import open_terminal
     from sfnrun.view.travel import Travel
 
@@ -24,7 +24,7 @@ def step_through(recording: Recording, definition: str | None) -> None:
     terminal = open_terminal()
     try:
         replay(recording, definition=definition, listener=heard)
-    except Divergence as divergence:
+    except DivergenceError as divergence:
         diverged = divergence
         ending = [divergence.message, f"recorded  {divergence.recorded}", f"now       {divergence.now}"]
 

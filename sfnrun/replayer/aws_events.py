@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sfnrun.errors import Divergence
+from sfnrun.errors import DivergenceError
 from sfnrun.history.file import ENDS, Recording
 from sfnrun.payload import Json, Payload
 from sfnrun.replayer.matching import settled
@@ -90,7 +90,7 @@ class Ledger:
     Of an execution that was redriven only the attempts are known that have begun: a Wait that was aborted and goes on
     after the redrive points to its entry then, too. `began` is the first event of the one that goes on, `last` the one
     of each fiber that its next one points to.
-    Raises Divergence for an event that was not recorded there, or was another.
+    Raises DivergenceError for an event that was not recorded there, or was another.
     """
 
     def __init__(self, entries: Iterable[Entry], by_chance: frozenset[str] = frozenset()) -> None:
@@ -195,11 +195,11 @@ class Ledger:
         return self._attempts[0][0] if self._attempts else None
 
     def end(self) -> None:
-        """Nothing more will happen. Raises Divergence if something was recorded that has not."""
+        """Nothing more will happen. Raises DivergenceError if something was recorded that has not."""
         left = next((entry for entry in self.entries if entry.fiber is None), None)
         if left is not None:
             state = self._state.get(left.known or "")
-            raise Divergence(
+            raise DivergenceError(
                 f"{self._where(left.known or '')}The recorded event {left.id} does not happen now.",
                 state=state,
                 recorded=_told(left.type, left.details),
@@ -239,21 +239,21 @@ class Ledger:
         if name is not None:
             message = self._where(fiber) + f"The {name} of {type} is another now."
             recorded, now = _shown(entry.details.get(name)), _shown(details.get(name))
-            raise Divergence(message, state=self._state.get(fiber), recorded=recorded, now=now)
+            raise DivergenceError(message, state=self._state.get(fiber), recorded=recorded, now=now)
 
-    def _divergence(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Divergence:
+    def _divergence(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> DivergenceError:
         waiting = list(_free(self.rest(), fiber))
         entry = next((entry for entry in waiting if entry.previous == previous), waiting[0] if waiting else None)
         return self._another(entry, fiber, type, details)
 
-    def _another(self, entry: Entry | None, fiber: str, type: str, details: dict[str, Any]) -> Divergence:
+    def _another(self, entry: Entry | None, fiber: str, type: str, details: dict[str, Any]) -> DivergenceError:
         now = _told(type, details)
         what = "Another event happens now."
         if entry is None:
             recorded, what = "nothing more", "The recording ends here, and the replay goes on."
         else:
             recorded = f"{_told(entry.type, entry.details)}, the event {entry.id}"
-        return Divergence(self._where(fiber) + what, state=self._state.get(fiber), recorded=recorded, now=now)
+        return DivergenceError(self._where(fiber) + what, state=self._state.get(fiber), recorded=recorded, now=now)
 
     def _where(self, fiber: str) -> str:
         state = self._state.get(fiber)

@@ -1,4 +1,4 @@
-"""A replay held against its recording, event by event: the first that differs is a Divergence.
+"""A replay held against its recording, event by event: the first that differs is a DivergenceError.
 
 What happens beyond the end of a recording that was cut off, by a crash or because it is still being written, goes to
 another journal: the file itself if the execution is being resumed, else nowhere.
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Any
 
-from sfnrun.errors import Divergence
+from sfnrun.errors import DivergenceError
 from sfnrun.history.file import BATCH, Recording
 from sfnrun.history.journal import Journal
 from sfnrun.history.lines import Answered, Lines
@@ -32,8 +32,8 @@ class Comparison:
     """A journal that compares what happens now with what was recorded, and tells a listener of it all the same.
 
     Times are not compared: they follow from the answers. Neither is the order of members in JSON, which means nothing.
-    `beyond` is for what comes after the recording, and `seam` is noted before it; without `beyond` that is a Divergence
-    if the recording is complete.
+    `beyond` is for what comes after the recording, and `seam` is noted before it; without `beyond` that is a
+    DivergenceError if the recording is complete.
     `states` are the names that the definition has now: where another state is entered it tells a renamed state from
     one that goes elsewhere.
     """
@@ -73,7 +73,7 @@ class Comparison:
             self.compare()
 
     def compare(self) -> None:
-        """Compare the events that were kept back, because that is faster for many at once. Raises Divergence."""
+        """Compare the events that were kept back, because that is faster for many at once. Raises DivergenceError."""
         events, self._kept_back = self._kept_back, []
         if events:
             self.last_at = events[-1].at
@@ -137,7 +137,7 @@ class Comparison:
             self._beyond.flush()
 
     def end(self) -> None:
-        """Nothing more happens now. Raises Divergence if the recording goes on."""
+        """Nothing more happens now. Raises DivergenceError if the recording goes on."""
         self.compare()
         line = self._next_event()
         if line is not None:
@@ -199,13 +199,13 @@ class Comparison:
         is_itself = "index" in details or (type.endswith("StateEntered") and (renamed or name == recorded))
         return name if is_itself else None
 
-    def _differs(self, name: str, type: str, fiber: str, recorded: Json, now: Json) -> Divergence:
+    def _differs(self, name: str, type: str, fiber: str, recorded: Json, now: Json) -> DivergenceError:
         return self._divergence(shown(recorded), shown(now), f"The {name} of {type} is another now.", fiber)
 
-    def _divergence(self, recorded: str, now: str, what: str, fiber: str, state: str | None = None) -> Divergence:
+    def _divergence(self, recorded: str, now: str, what: str, fiber: str, state: str | None = None) -> DivergenceError:
         state = state or self.state_of(fiber)
         where = f"In state '{state}': " if state else ""
-        return Divergence(where + what, state=state, recorded=recorded, now=now)
+        return DivergenceError(where + what, state=state, recorded=recorded, now=now)
 
 
 def _plain(value: Any) -> Json:
@@ -217,12 +217,12 @@ def _plain(value: Any) -> Json:
 
 
 def told(type: str, details: Mapping[str, Any]) -> str:
-    """An event as a side of a Divergence."""
+    """An event as a side of a DivergenceError."""
     name = details.get("name")
     return f"{type} of {name}" if name else type
 
 
 def shown(value: Any) -> str:
-    """A value as a side of a Divergence."""
+    """A value as a side of a DivergenceError."""
     value = _plain(value)
     return "nothing" if value is None else value if isinstance(value, str) else dumps(value)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from sfnrun import effects
 from sfnrun.effects import Answer, Answered, Call, Driver, Pause, Redriven, Sleep, Started, Submitted
-from sfnrun.errors import Divergence, HistoryError
+from sfnrun.errors import DivergenceError, HistoryError
 from sfnrun.payload import Json, Payload
 
 __all__ = ["Exhausted", "ReplayDriver", "Successor", "answered_from_line"]
@@ -70,9 +70,9 @@ class Open(NamedTuple):
 class ReplayDriver:
     """Gives recorded answers, then hands the open effects to `then`, which gives all that follow.
 
-    Raises Divergence for an answer that nobody asked for, or that came before it was asked for; `state_of` tells the
-    state of a fiber for that. `punctual`: a sleep ends at its time and no later, as under the virtual clock; None: the
-    times are those of another interpreter. Raises Exhausted where there are no more answers, and nobody goes on.
+    Raises DivergenceError for an answer that nobody asked for, or that came before it was asked for; `state_of` tells
+    the state of a fiber for that. `punctual`: a sleep ends at its time and no later, as under the virtual clock; None:
+    the times are those of another interpreter. Raises Exhausted where there are no more answers, and nobody goes on.
     """
 
     def __init__(
@@ -155,10 +155,10 @@ class ReplayDriver:
             )
             raise self._divergence(sleep.key, "It sleeps for another time now.", recorded, now)
 
-    def _divergence(self, key: str, what: str, recorded: str, now: str) -> Divergence:
+    def _divergence(self, key: str, what: str, recorded: str, now: str) -> DivergenceError:
         state = self._state_of(key.rpartition(":")[0])
         where = f"In state '{state}': " if state else ""
-        return Divergence(where + what, state=state, recorded=recorded, now=now)
+        return DivergenceError(where + what, state=state, recorded=recorded, now=now)
 
     def _hand_over(self, then: Successor) -> None:
         self._handed_over = True

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sfnrun.errors import Divergence
+from sfnrun.errors import DivergenceError
 from sfnrun.history.file import Recording
 from sfnrun.payload import Json
 from sfnrun.record import Event, Listener, Note
@@ -134,7 +134,7 @@ class ByPlace:
         """Nothing is written."""
 
     def end(self) -> None:
-        """Nothing more happens now. Raises Divergence if the recording goes on somewhere."""
+        """Nothing more happens now. Raises DivergenceError if the recording goes on somewhere."""
         left = [(place, events[0]) for place, events in self._recorded.events.items() if events]
         if left:
             place, known = min(left, key=lambda one: one[0] == "")
@@ -169,7 +169,7 @@ class ByPlace:
         return maker
 
 
-def _divergence(place: str, what: str, recorded: str, now: str) -> Divergence:
+def _divergence(place: str, what: str, recorded: str, now: str) -> DivergenceError:
     state = state_of(place) or None
     where = f"In state '{state}': " if state else ""
-    return Divergence(where + what, state=state, recorded=recorded, now=now)
+    return DivergenceError(where + what, state=state, recorded=recorded, now=now)

@@ -46,7 +46,7 @@ class Resolver:
     def handler_for(self, state: Task) -> TaskHandler | None:
         """Who answers a Task, as far as can be known before it runs; None if nobody does.
 
-        Raises HandlerNotFound where several files are equally good.
+        Raises UnansweredTaskError where several files are equally good.
         """
         function = named_function(state)
         found = self.find(state.name, function, state.resource)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from sfnrun.asl.model import Pointer
 from sfnrun.config.names import function_name
 from sfnrun.effects import Resource
-from sfnrun.errors import HandlerNotFound
+from sfnrun.errors import UnansweredTaskError
 from sfnrun.payload import Json, dumps
 
 __all__ = ["Unanswered", "complaint"]
@@ -67,7 +67,7 @@ class Unanswered(Struct, frozen=True):
         return str(path) if relative.startswith(os.pardir) else relative
 
 
-def complaint(tasks: Sequence[Unanswered], where: Callable[[Pointer], str] | None = None) -> HandlerNotFound:
+def complaint(tasks: Sequence[Unanswered], where: Callable[[Pointer], str] | None = None) -> UnansweredTaskError:
     """The error that lists the tasks; `where` gives "order.asl.yaml:12:5" for a pointer."""
     count = "A Task has" if len(tasks) == 1 else f"{len(tasks)} Tasks have"
     lines = [f"{count} nobody to answer:"]
@@ -75,7 +75,7 @@ def complaint(tasks: Sequence[Unanswered], where: Callable[[Pointer], str] | Non
         place = f" ({where(task.pointer)})" if where else ""
         meant = f"; sfnrun.yaml answers '{task.meant}': is it that?" if task.meant else ""
         lines.append(f"  {task.state}{place} asks for {task.asks}{meant}")
-    return HandlerNotFound("\n".join(lines), _help(tasks))
+    return UnansweredTaskError("\n".join(lines), _help(tasks))
 
 
 def _help(tasks: Sequence[Unanswered]) -> str:

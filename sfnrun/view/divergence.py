@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sfnrun.errors import Divergence, caret
+from sfnrun.errors import DivergenceError, caret
 from sfnrun.payload import Json, loads
 from sfnrun.view.changes import summary
 from sfnrun.view.closing import Place
@@ -17,7 +17,7 @@ _SIDE_COLUMNS = 2_000
 _SIDE_COLUMNS_WITH_CHANGES = 160
 
 
-def divergence_lines(divergence: Divergence, place: Place | None = None) -> Iterator[Line]:
+def divergence_lines(divergence: DivergenceError, place: Place | None = None) -> Iterator[Line]:
     """The lines of a divergence; `place` is that of its state in the definition that was replayed."""
     yield Line("bad", text=clean(divergence.message))
     if place is not None:

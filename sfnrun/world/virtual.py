@@ -26,7 +26,7 @@ from sfnrun.effects import (
     TaskHandler,
     TimedOut,
 )
-from sfnrun.errors import SfnrunError
+from sfnrun.errors import WaitingError
 from sfnrun.payload import Payload
 from sfnrun.world.perform import HandlerFor, Performed, Step, at_hand, overtime, perform, run_on
 from sfnrun.world.pool import Pool
@@ -114,7 +114,7 @@ class VirtualDriver:
                 at, pause = self._pauses.popleft()
                 return Answered(at, pause.key, self.step(pause))
             if not self._heap:
-                raise SfnrunError(
+                raise WaitingError(
                     "The execution waits for an answer that nothing will give.",
                     "Give the Task a TimeoutSeconds, or an answer in sfnrun.yaml.",
                 )

@@ -19,7 +19,7 @@ from sfnrun.api.caching import CacheOptions
 from sfnrun.cache.inventory import Inventory
 from sfnrun.cli.cache import app
 from sfnrun.config import CacheSettings, load_config
-from sfnrun.errors import UsageError
+from sfnrun.errors import UnavailableError, UsageError
 
 from .world import World
 
@@ -215,8 +215,8 @@ def test_clear_wants_to_know_what(project):
 def test_a_cache_out_of_reach_is_told(project):
     (project / "sfnrun.yaml").write_text("cache: {backend: 'redis://127.0.0.1:1'}\n")
     failed = sfn_cache("stats").exception
-    assert isinstance(failed, UsageError)
-    assert failed.message.startswith("the cache is out of reach: redis 127.0.0.1:1")
+    assert isinstance(failed, UnavailableError)
+    assert failed.message.startswith("cannot reach the cache: redis 127.0.0.1:1")
 
 
 # -- the example -----------------------------------------------------------------------------------------------------

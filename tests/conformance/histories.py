@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import sfnrun
 from sfnrun.api.imported import import_execution
-from sfnrun.errors import Divergence, SfnrunError
+from sfnrun.errors import DivergenceError, SfnrunError
 from sfnrun.history.exports.aws import aws_document
 from sfnrun.history.file import read
 
@@ -153,7 +153,7 @@ def run_case(case: Case, folder: Path) -> Outcome:
         stage = "a new Task"
         sfnrun.replay(path, definition=with_a_task_more(case["definition"]), on_missing="mock")
         stage = "export"
-    except Divergence as error:
+    except DivergenceError as error:
         return Outcome(case["id"], stage, f"{error.message} recorded {error.recorded}; now {error.now}")
     except SfnrunError as error:
         return Outcome(case["id"], stage, error.message)

@@ -11,7 +11,7 @@ from driving import CALLBACK, FOREVER, Handler, answered_by, drive, task
 from sfnrun import PENDING, Reply, TaskFailed
 from sfnrun.effects import Stopped
 from sfnrun.engine.execution import timestamp
-from sfnrun.errors import HandlerNotFound
+from sfnrun.errors import UnansweredTaskError
 from sfnrun.world.real import RealDriver
 
 
@@ -190,7 +190,7 @@ CATCH_ALL = [{"ErrorEquals": ["States.ALL"], "Next": "H"}]
 
 def test_a_handler_that_is_not_found():
     def nobody(request):
-        raise HandlerNotFound("nobody answers")
+        raise UnansweredTaskError("nobody answers")
 
-    with pytest.raises(HandlerNotFound):
+    with pytest.raises(UnansweredTaskError):
         drive(RealDriver(nobody), {"T": task()})

@@ -251,7 +251,7 @@ CHANGES = [
 def test_a_definition_that_did_not_run_is_found_out(states: dict, state: str | None, recorded: str, tmp_path: Path):
     if "Next" in states.get("A", {}):
         states["A"].pop("End")
-    with pytest.raises(sfnrun.Divergence) as found:
+    with pytest.raises(sfnrun.DivergenceError) as found:
         import_execution([{"events": EVENTS}], {"StartAt": next(iter(states)), "States": states}, tmp_path)
     assert found.value.state == state
     assert recorded in found.value.recorded or recorded in found.value.now
@@ -261,7 +261,7 @@ def test_a_definition_that_did_not_run_is_found_out(states: dict, state: str | N
 @pytest.mark.parametrize(("states", "state", "recorded"), CHANGES)
 def test_and_so_is_a_changed_one_in_a_replay(states: dict, state: str | None, recorded: str, tmp_path: Path):
     recording = imported(TASK, tmp_path)
-    with pytest.raises(sfnrun.Divergence) as found:
+    with pytest.raises(sfnrun.DivergenceError) as found:
         sfnrun.replay(recording, definition={"StartAt": next(iter(states)), "States": states})
     assert found.value.state == state
 

@@ -95,7 +95,7 @@ RUNTIME = [
     Row(
         "no handler",
         "def main(event, context): pass",
-        "Runtime.HandlerNotFound",
+        "Runtime.UnansweredTaskError",
         "Handler 'handler' missing on module 'f'",
         request_id="",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sfnrun.config.names import function_name, qualifier
-from sfnrun.errors import HandlerNotFound
+from sfnrun.errors import UnansweredTaskError
 from sfnrun.tasks.lambdas.find import FunctionFolder
 
 # What a definition says, the file that it finds among FILES; None if it finds none.
@@ -107,7 +107,7 @@ def test_several_that_are_as_good_are_an_error(tmp_path) -> None:
     (tmp_path / "functions" / "charge-card" / "app.py").write_text("")
     (tmp_path / "functions" / "charge_card.py").write_text("")
     folder = FunctionFolder(tmp_path / "functions")
-    with pytest.raises(HandlerNotFound) as caught:
+    with pytest.raises(UnansweredTaskError) as caught:
         folder.find("ChargeCard")
     shown = "functions/charge-card and functions/charge_card.py"
     assert caught.value.message == f"The function ChargeCard could be any of {shown}."

@@ -16,7 +16,7 @@ from asking import ARN, INVOKE
 
 import sfnrun
 from sfnrun.config import Config, FunctionSettings
-from sfnrun.errors import HandlerNotFound
+from sfnrun.errors import UnansweredTaskError
 from sfnrun.record import Event, Note
 
 CLOCKS = ["virtual", "real"]
@@ -147,7 +147,7 @@ def test_items_run_side_by_side_in_one_function(tmp_path: Path, door) -> None:
 
 def test_a_machine_that_nobody_answers_does_not_start(tmp_path: Path) -> None:
     definition = {"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": f"{ARN}:f", "End": True}}}
-    with pytest.raises(HandlerNotFound) as caught:
+    with pytest.raises(UnansweredTaskError) as caught:
         sfnrun.run(definition, config=Config(functions=tmp_path), history=tmp_path / "history")
     assert caught.value.message == "A Task has nobody to answer:\n  S (<definition>:1:26) asks for the function f"
     assert not (tmp_path / "history").exists()

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from sfnrun.cache.backend import Backend
 from sfnrun.config import CacheSettings, milliseconds
-from sfnrun.errors import UsageError
+from sfnrun.errors import UnavailableError, UsageError
 
 __all__ = ["open_backend"]
 
@@ -33,7 +33,9 @@ def open_backend(settings: CacheSettings) -> Backend:
         return _SCHEMES[url.scheme](url, dict(parse_qsl(url.query)), settings)
     except ImportError as error:
         name = "redis" if url.scheme == "rediss" else url.scheme
-        raise UsageError(f"{url.scheme}:// needs the library {error.name}.", f"pip install 'sfnrun[{name}]'") from error
+        raise UnavailableError(
+            f"{url.scheme}:// requires the package {error.name}", f"pip install 'sfnrun[{name}]'"
+        ) from error
     except (ValueError, TypeError) as error:
         raise UsageError(f"The cache address {_without_password(url)} cannot be used: {error}", _SHOWN) from error
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from sfnrun.errors import ExpressionError, SfnrunError
+from sfnrun.errors import ExpressionError, UnavailableError
 from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, Thrown
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, dumps, loads
@@ -93,7 +93,7 @@ def _library() -> Any:
     try:
         import jlens  # 11 ms that only JSONata machines pay
     except ImportError as error:
-        raise SfnrunError(
+        raise UnavailableError(
             f"JSONata needs the Python package jlens, which cannot be imported here: {error}",
             "pip install 'jlens>=0.25,<0.26'; it has wheels for Linux, macOS and 64-bit Windows, and builds "
             "elsewhere where a Rust compiler is installed",

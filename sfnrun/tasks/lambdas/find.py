@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from sfnrun.config.names import candidates, function_name, key
-from sfnrun.errors import HandlerNotFound
+from sfnrun.errors import UnansweredTaskError
 from sfnrun.tasks.lambdas.lambda_runtime import Code
 
 __all__ = ["FunctionFolder"]
@@ -28,7 +28,7 @@ class FunctionFolder(Struct, frozen=True, dict=True):
     def find(self, name: str) -> Code | None:
         """The code of the function that `name` (a name, an ARN, a placeholder) means; None if there is none.
 
-        Raises HandlerNotFound if several are equally good.
+        Raises UnansweredTaskError if several are equally good.
         """
         bare = function_name(name)
         for places in (self._by_name, self._by_short_name):
@@ -95,7 +95,7 @@ class FunctionFolder(Struct, frozen=True, dict=True):
             return found[0]
         shown = " and ".join(str(path.relative_to(self.path.parent)) for path in found)
         hint = f"say which in sfnrun.yaml: function_settings: {{{function_name(name)}: {{handler: file.py:function}}}}"
-        raise HandlerNotFound(f"The function {name} could be any of {shown}.", hint)
+        raise UnansweredTaskError(f"The function {name} could be any of {shown}.", hint)
 
 
 def _file_in(folder: Path) -> str:
