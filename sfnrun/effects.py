@@ -1,9 +1,9 @@
-"""What a state asks of the world, and what the world can say: the only vocabulary between engine and drivers.
+"""Effects and answers: the messages between the engine and whatever runs it. Times are milliseconds since 1970.
 
 A coroutine blocks on three things: Sleep (Wait, backoff), Call (a Task; `More` for its further answers) and Join (a
-Parallel branch or Map item that ends; the Loop sees to that itself). A Driver is three methods, and the only seam to
-fake: `begin(key, effect, at)` takes an effect on, `cancel(key)` ends it as well as it can, `next(settle) -> Answered`
-gives the next answer; it may block. Times are milliseconds since 1970.
+Parallel branch or Map item that ends; the Loop answers that itself). Effects go to a Sink: `begin(key, effect, at)`
+starts one, `cancel(key)` ends it as far as possible. Answers come back as Answered, by the same key. A Driver is a Sink
+that can be asked for the next answer, as a recording can.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = [
     "Request",
     "Resource",
     "Resumed",
+    "Sink",
     "Sleep",
     "Slept",
     "Started",
@@ -160,10 +161,11 @@ class TaskHandler(Protocol):
 
 
 class Sleep(Struct, frozen=True):
-    """Wake me at this time."""
+    """Wake me at this time. A virtual clock does not advance for a `daemon` alone."""
 
     key: str
     until: int
+    daemon: bool = False
 
     def __await__(self) -> Generator[Sleep, Slept, Slept]:
         return (yield self)
@@ -294,11 +296,18 @@ class Answered(NamedTuple):
     answer: Answer
 
 
-class Driver(Protocol):
-    """Answers effects. Before it asks a task or waits, `next` calls `settle`, which makes safe what has happened."""
+class Sink(Protocol):
+    """Takes the effects of one execution."""
 
-    def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None: ...
+    def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
+        """Start an effect; `at` is the engine's time."""
 
-    def cancel(self, key: str) -> None: ...
+    def cancel(self, key: str) -> None:
+        """End an effect, if it is open. Its answer has no effect any more."""
 
-    def next(self, settle: Callable[[], None]) -> Answered: ...
+
+class Driver(Sink, Protocol):
+    """A Sink that gives the answers itself; the seam to fake in tests."""
+
+    def next(self, flush: Callable[[], None]) -> Answered:
+        """Return the next answer; may block. Before a handler is called or anything is waited for, `flush` is."""

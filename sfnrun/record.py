@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-__all__ = ["Event", "Listener", "Note"]
+from sfnrun.effects import Answered
+
+__all__ = ["Event", "Journal", "Listener", "Note"]
 
 
 class Event(Struct, frozen=True):
@@ -49,3 +51,15 @@ class Listener(Protocol):
     def event(self, event: Event) -> None: ...
 
     def note(self, note: Note) -> None: ...
+
+
+class Journal(Protocol):
+    """Records what happens, in order; all of it is on disk when `flush` returns."""
+
+    def event(self, event: Event) -> None: ...
+
+    def note(self, note: Note) -> None: ...
+
+    def answer(self, answered: Answered) -> None: ...
+
+    def flush(self) -> None: ...

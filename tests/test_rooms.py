@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "digest": set(),
     "errors": set(),
     "payload": {"errors"},
-    "record": {"payload"},
+    "record": {"effects"},
     "effects": {"errors", "payload"},
     "version": set(),
     "expr": FLOOR,

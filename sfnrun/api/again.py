@@ -10,8 +10,8 @@ from sfnrun.api.conduct import conduct
 from sfnrun.api.recorded import Redriving, execution_of, redrives_of
 from sfnrun.asl.model import Machine
 from sfnrun.effects import Driver
-from sfnrun.engine.interpret import Outcome
-from sfnrun.engine.loop import Ledger as Beside
+from sfnrun.engine.loop import ForeignHistory
+from sfnrun.engine.run import Outcome
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal, Told
 from sfnrun.record import Listener
@@ -30,7 +30,7 @@ def happen(
     machines: Sequence[Machine],
     driver: RecordedDriver,
     journal: Journal,
-    ledger: Beside | None = None,
+    ledger: ForeignHistory | None = None,
 ) -> Outcome:
     """Run the machines over what the driver knows of a recording."""
     start = recording.start

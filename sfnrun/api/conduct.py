@@ -13,9 +13,10 @@ from typing import Literal
 from sfnrun.asl.model import Machine
 from sfnrun.effects import Driver, Pause, Resumed, Stopped
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, Redrives, interpret, never
-from sfnrun.engine.loop import Journal, Ledger
+from sfnrun.engine.loop import ForeignHistory
+from sfnrun.engine.run import Outcome, Redrives, interpret, no_redrives
 from sfnrun.history.stop_request import requested_stop, withdraw_stop
+from sfnrun.record import Journal
 from sfnrun.world.perform import HandlerFor, run_on
 from sfnrun.world.real import RealDriver
 from sfnrun.world.virtual import VirtualDriver
@@ -52,8 +53,8 @@ def conduct(
     live: LiveDriver | None = None,
     history: Path | None = None,
     interruptible: bool = False,
-    redrives: Redrives = never,
-    ledger: Ledger | None = None,
+    redrives: Redrives = no_redrives,
+    ledger: ForeignHistory | None = None,
 ) -> Outcome:
     """Run an execution to its end.
 

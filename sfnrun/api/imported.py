@@ -19,7 +19,7 @@ from sfnrun.api.recorded import start_line
 from sfnrun.asl.load import Definition, as_source, load
 from sfnrun.asl.model import Machine
 from sfnrun.engine.execution import LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, Redrive, interpret
+from sfnrun.engine.run import Outcome, Redrive, interpret
 from sfnrun.errors import DivergenceError, HistoryError
 from sfnrun.history.aws import AwsHistory, read_aws
 from sfnrun.history.aws_time import milliseconds
@@ -84,7 +84,7 @@ def import_execution(
 
     try:
         with suppress(Exhausted):
-            interpret(machine, told, driver, notes, LIMITS, stepping=True, ledger=ledger, redrives=redrives)
+            interpret(machine, told, driver, notes, LIMITS, stepping=True, foreign=ledger, redrives=redrives)
         ledger.end()
     except DivergenceError as divergence:
         raise _not_of_this_definition(divergence) from None

@@ -12,7 +12,7 @@ from sfnrun.asl.model import Machine
 from sfnrun.asl.text.source import from_text
 from sfnrun.effects import Answered
 from sfnrun.engine.execution import Execution
-from sfnrun.engine.interpret import Outcome, Redrive, Redrives
+from sfnrun.engine.run import Outcome, Redrive, Redrives
 from sfnrun.history.file import Recording
 from sfnrun.payload import Json, Payload
 

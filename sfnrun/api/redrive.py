@@ -23,7 +23,7 @@ from sfnrun.asl.model import Machine
 from sfnrun.config import Config
 from sfnrun.effects import Answered, Pause, Redriven, Resumed
 from sfnrun.engine.execution import DAY_MS, LIMITS
-from sfnrun.engine.interpret import STATUS_OF, Redrive
+from sfnrun.engine.run import STATUS_OF, Redrive
 from sfnrun.errors import UsageError
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.payload import Json, Payload

@@ -13,7 +13,7 @@ from sfnrun.api.result import Result, result_of
 from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
 from sfnrun.engine.execution import Execution
-from sfnrun.engine.interpret import Outcome
+from sfnrun.engine.run import Outcome
 from sfnrun.history.file import Recording, read
 from sfnrun.history.journal import Kept, Told, together
 from sfnrun.history.retold import Retold

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from sfnrun.engine.execution import Execution
-from sfnrun.engine.interpret import Outcome, Status
+from sfnrun.engine.run import Outcome, Status
 from sfnrun.history.project import aws_event
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Event

@@ -19,7 +19,7 @@ from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
 from sfnrun.effects import Pause, Resumed
-from sfnrun.engine.interpret import Outcome, Redrive
+from sfnrun.engine.run import Outcome, Redrive
 from sfnrun.errors import UsageError
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.record import Event, Listener, Note

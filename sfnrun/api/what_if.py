@@ -19,7 +19,7 @@ from sfnrun.asl.model import Machine
 from sfnrun.config import Config
 from sfnrun.effects import Request, TaskHandler
 from sfnrun.engine.execution import Execution
-from sfnrun.engine.interpret import Outcome
+from sfnrun.engine.run import Outcome
 from sfnrun.errors import DivergenceError, UnansweredTaskError
 from sfnrun.history.file import Recording
 from sfnrun.record import Event, Listener

@@ -12,7 +12,7 @@ from sfnrun.asl.model import Map, Parallel, StateMachine
 from sfnrun.effects import Join
 from sfnrun.engine import fields
 from sfnrun.engine.dataflow import FLOWS
-from sfnrun.engine.loop import Fiber, Halt
+from sfnrun.engine.loop import ExecutionEnded, Fiber
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
@@ -91,7 +91,7 @@ def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
     if child.error is None:
         return
     if child.error.fatal:
-        raise Halt("ExecutionFailed", child.error.name, child.error.cause)
+        raise ExecutionEnded("ExecutionFailed", child.error.name, child.error.cause)
     failed = fiber.previous = child.previous
     loop = fiber.loop
     if name is not None:

@@ -34,10 +34,10 @@ class Flow(Protocol):
     def output(self, visit: Visit, effective: Payload, result: Payload | None) -> Payload:
         """What the state gives on; `result` is None for a state that does no work of its own."""
 
-    def ruled(self, visit: Visit, effective: Payload, rule: ChoiceRule | None) -> Payload:
+    def choice_output(self, visit: Visit, effective: Payload, rule: ChoiceRule | None) -> Payload:
         """The output of a Choice whose `rule` matched (None: its Default)."""
 
-    def caught(self, visit: Visit, catcher: Catcher, error: Payload) -> Payload:
+    def catch_output(self, visit: Visit, catcher: Catcher, error: Payload) -> Payload:
         """The output of a state whose error a Catcher took."""
 
 
@@ -62,11 +62,11 @@ class JsonPathFlow:
             result = _placed(visit, state.result_path, "ResultPath" in state.discards, result)
         return _filtered(visit, "OutputPath", state.output_path, result)
 
-    def ruled(self, visit: Visit, effective: Payload, rule: ChoiceRule | None) -> Payload:
+    def choice_output(self, visit: Visit, effective: Payload, rule: ChoiceRule | None) -> Payload:
         _assign(visit, visit.state.assign if rule is None else rule.assign, effective)
         return _filtered(visit, "OutputPath", visit.state.output_path, effective)
 
-    def caught(self, visit: Visit, catcher: Catcher, error: Payload) -> Payload:
+    def catch_output(self, visit: Visit, catcher: Catcher, error: Payload) -> Payload:
         _assign(visit, catcher.assign, error)
         return _placed(visit, catcher.result_path, catcher.discards_error, error)
 
@@ -120,12 +120,12 @@ class JsonataFlow:
         state = visit.state
         return _concluded(visit, state.assign, state.output, states, effective if result is None else result)
 
-    def ruled(self, visit: Visit, effective: Payload, rule: ChoiceRule | None) -> Payload:
+    def choice_output(self, visit: Visit, effective: Payload, rule: ChoiceRule | None) -> Payload:
         source = visit.state if rule is None else rule
         output = source.output or visit.state.output
         return _concluded(visit, source.assign, output, {"input": effective.value}, effective)
 
-    def caught(self, visit: Visit, catcher: Catcher, error: Payload) -> Payload:
+    def catch_output(self, visit: Visit, catcher: Catcher, error: Payload) -> Payload:
         states = {"input": visit.input.value, "errorOutput": error.value}
         return _concluded(visit, catcher.assign, catcher.output, states, error)
 

@@ -14,20 +14,20 @@ from sfnrun.effects import Pause, Sleep
 from sfnrun.engine import fields
 from sfnrun.engine.children import run_branches, run_items
 from sfnrun.engine.dataflow import FLOWS
-from sfnrun.engine.loop import Fiber, Halt
+from sfnrun.engine.loop import ExecutionEnded, Fiber
 from sfnrun.engine.retry import Retries, find_catcher
 from sfnrun.engine.task import ask
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
 
-__all__ = ["walk", "walk_beside"]
+__all__ = ["walk", "walk_against_history"]
 
-# A walk that never blocks looks up from its work once in so many states: for the deadline, and for Ctrl-C.
-STATES_BETWEEN_BREATHS = 1000
+# Yield every 1,000 states, so that a machine that never blocks still sees its deadline and Ctrl-C.
+STATES_PER_YIELD = 1000
 
 
-class Left(NamedTuple):
+class Transition(NamedTuple):
     """How a state was left: its output, and the next state's name or None."""
 
     output: Payload
@@ -36,30 +36,30 @@ class Left(NamedTuple):
 
 async def walk(fiber: Fiber, graph: StateMachine) -> Payload:
     """Run a graph of states from the fiber's place to one of its ends; return the last output."""
-    assert fiber.place is not None
-    name, payload = fiber.place
+    assert fiber.resume_point is not None
+    name, payload = fiber.resume_point
     stepping = fiber.loop.stepping
     count = 0
     while name is not None:
         state = graph.states[name]
         if stepping:
-            fiber.place = (name, payload)
+            fiber.resume_point = (name, payload)
             resumed = await Pause(fiber.next_key(), state.name, state.type, fiber.path, payload)
             payload = resumed.input or payload
             if resumed.action == "quit":
-                raise Halt("ExecutionAborted")
+                raise ExecutionEnded("ExecutionAborted")
             if resumed.action == "skip":
                 name = state.next
                 continue
         payload, name = await VISITS[type(state)](fiber, state, payload)
         count += 1
-        if count % STATES_BETWEEN_BREATHS == 0:
-            fiber.place = (name, payload)
+        if count % STATES_PER_YIELD == 0:
+            fiber.resume_point = (name, payload)
             await Sleep(fiber.next_key(), fiber.loop.now)
     return payload
 
 
-async def walk_beside(fiber: Fiber, graph: StateMachine) -> Payload:
+async def walk_against_history(fiber: Fiber, graph: StateMachine) -> Payload:
     """Walk beside the history of another interpreter.
 
     AWS runs branches at once: when one fails the others go on until that is known, and their events are told. So a
@@ -74,14 +74,14 @@ async def walk_beside(fiber: Fiber, graph: StateMachine) -> Payload:
 
 
 def _enter(fiber: Fiber, state: State, payload: Payload) -> Visit:
-    visit = fiber.open
-    if visit is not None and visit.state.type == state.type:  # only a redrive comes to a state that is open
-        return visit.redriven(state)
+    open = fiber.open
+    if isinstance(open, Visit) and open.state.type == state.type:  # only a redrive finds its state open
+        return open.redriven(state)
     visit = fiber.open = Visit(fiber, state, payload)
     return visit
 
 
-def _exit(visit: Visit, output: Payload, next: str | None) -> Left:
+def _exit(visit: Visit, output: Payload, next: str | None) -> Transition:
     fiber = visit.fiber
     limit = fiber.loop.limits.data_bytes
     if limit is not None and output.exceeds(limit):
@@ -98,7 +98,7 @@ def _exit(visit: Visit, output: Payload, next: str | None) -> Left:
         # What was told counts, here and for the output: a ledger may have set it right.
         told = {name: payload.value for name, payload in details["assignedVariables"].items()}
         fiber.variables = {**fiber.variables, **told}
-    return Left(details["output"], next)
+    return Transition(details["output"], next)
 
 
 def _too_large(name: str) -> StatesError:
@@ -110,7 +110,7 @@ def _too_large(name: str) -> StatesError:
     )
 
 
-async def _pass(fiber: Fiber, state: Pass, payload: Payload) -> Left:
+async def _pass(fiber: Fiber, state: Pass, payload: Payload) -> Transition:
     visit = _enter(fiber, state, payload)
     flow = FLOWS[state.query_language]
     effective = flow.effective_input(visit)
@@ -123,19 +123,19 @@ async def _pass(fiber: Fiber, state: Pass, payload: Payload) -> Left:
     return _exit(visit, flow.output(visit, effective, result), state.next)
 
 
-async def _succeed(fiber: Fiber, state: Succeed, payload: Payload) -> Left:
+async def _succeed(fiber: Fiber, state: Succeed, payload: Payload) -> Transition:
     visit = _enter(fiber, state, payload)
     flow = FLOWS[state.query_language]
     return _exit(visit, flow.output(visit, flow.effective_input(visit), None), None)
 
 
-async def _fail(fiber: Fiber, state: Fail, payload: Payload) -> Left:
+async def _fail(fiber: Fiber, state: Fail, payload: Payload) -> Transition:
     visit = _enter(fiber, state, payload)
     error = fields.text(visit, state.error, visit.input)
     raise StatesError(error, fields.text(visit, state.cause, visit.input))
 
 
-async def _choice(fiber: Fiber, state: Choice, payload: Payload) -> Left:
+async def _choice(fiber: Fiber, state: Choice, payload: Payload) -> Transition:
     visit = _enter(fiber, state, payload)
     flow = FLOWS[state.query_language]
     effective = flow.effective_input(visit)
@@ -146,14 +146,14 @@ async def _choice(fiber: Fiber, state: Choice, payload: Payload) -> Left:
         except StatesError as error:
             raise visit.failure(error) from None
         if matched:
-            return _exit(visit, flow.ruled(visit, effective, rule), rule.next)
+            return _exit(visit, flow.choice_output(visit, effective, rule), rule.next)
     if state.default is None:
         # The specification names States.NoChoiceMatched; the service says this.
         raise visit.runtime_error("Failed to transition out of the state. The state does not point to a next state.")
-    return _exit(visit, flow.ruled(visit, effective, None), state.default)
+    return _exit(visit, flow.choice_output(visit, effective, None), state.default)
 
 
-async def _wait(fiber: Fiber, state: Wait, payload: Payload) -> Left:
+async def _wait(fiber: Fiber, state: Wait, payload: Payload) -> Transition:
     visit = _enter(fiber, state, payload)
     flow = FLOWS[state.query_language]
     effective = flow.effective_input(visit)
@@ -168,19 +168,19 @@ async def _wait(fiber: Fiber, state: Wait, payload: Payload) -> Left:
     return _exit(visit, flow.output(visit, effective, None), state.next)
 
 
-async def _task(fiber: Fiber, state: Task, payload: Payload) -> Left:
+async def _task(fiber: Fiber, state: Task, payload: Payload) -> Transition:
     return await _persistent(_enter(fiber, state, payload), ask)
 
 
-async def _parallel(fiber: Fiber, state: Parallel, payload: Payload) -> Left:
+async def _parallel(fiber: Fiber, state: Parallel, payload: Payload) -> Transition:
     return await _persistent(_enter(fiber, state, payload), run_branches)
 
 
-async def _map(fiber: Fiber, state: Map, payload: Payload) -> Left:
+async def _map(fiber: Fiber, state: Map, payload: Payload) -> Transition:
     return await _persistent(_enter(fiber, state, payload), run_items)
 
 
-async def _persistent(visit: Visit, attempt: Callable[[Visit, Payload], Awaitable[Payload]]) -> Left:
+async def _persistent(visit: Visit, attempt: Callable[[Visit, Payload], Awaitable[Payload]]) -> Transition:
     """Attempt a state's work until it succeeds, is caught, or fails for good."""
     state = visit.state
     flow = FLOWS[state.query_language]
@@ -212,7 +212,7 @@ async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier:
     visit.next_attempt()
 
 
-def _caught(visit: Visit, error: StatesError) -> Left:
+def _caught(visit: Visit, error: StatesError) -> Transition:
     """Leave the state by the Catcher that takes the error. Raises the error if none does."""
     state, fiber = visit.state, visit.fiber
     if state.type in ("Map", "Parallel") and not error.fatal:
@@ -226,10 +226,10 @@ def _caught(visit: Visit, error: StatesError) -> Left:
     # What was not given is null, but a timeout has the empty text for a cause (both recorded).
     cause = "" if error.cause is None and error.name == "States.Timeout" else error.cause
     output = Payload({"Error": error.name, "Cause": cause})
-    return _exit(visit, FLOWS[state.query_language].caught(visit, catcher, output), catcher.next)
+    return _exit(visit, FLOWS[state.query_language].catch_output(visit, catcher, output), catcher.next)
 
 
-VISITS: dict[type[State], Callable[[Fiber, Any, Payload], Awaitable[Left]]] = {
+VISITS: dict[type[State], Callable[[Fiber, Any, Payload], Awaitable[Transition]]] = {
     Pass: _pass,
     Task: _task,
     Choice: _choice,

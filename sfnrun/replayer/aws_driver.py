@@ -111,7 +111,7 @@ class RetraceDriver:
         event = self._track.redriven
         return None if event is None else self._give(event, "", Redriven())
 
-    def next(self, settle: Callable[[], None]) -> Answered:
+    def next(self, flush: Callable[[], None]) -> Answered:
         event, key = min(self._answers(), default=None, key=lambda one: one[0].id) or self._woken()
         answer = self._answer(event, key)
         self._expected.pop(key, None)

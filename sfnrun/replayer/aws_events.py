@@ -119,7 +119,7 @@ class Ledger:
             self._after[entry.previous].append(entry)
             self._begun = entry.id
 
-    def book(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
+    def match(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
         """The id and the time of an event that happens now; payloads in `details` become what they were there."""
         if type == _REDRIVEN:
             self._begin_attempt()

@@ -99,9 +99,9 @@ class PlaceDriver:
             return answered_from_line(orders.popleft()[1], self._start_time)
         return None
 
-    def next(self, settle: Callable[[], None]) -> Answered:
+    def next(self, flush: Callable[[], None]) -> Answered:
         if self._new and self._live is not None:
-            answered = self._live.next(settle)
+            answered = self._live.next(flush)
             if not isinstance(answered.answer, Started | Submitted):
                 self._new.discard(answered.key)
             return answered

@@ -111,17 +111,17 @@ class ReplayDriver:
             return answered_from_line(self._answers.popleft(), self._start_time)
         return None
 
-    def next(self, settle: Callable[[], None]) -> Answered:
+    def next(self, flush: Callable[[], None]) -> Answered:
         if self._answers:
             return self._recorded(self._answers.popleft())
         if self._then is None:
             raise Exhausted
         if not self._handed_over:
-            settle()
+            flush()
             self._hand_over(self._then)
-        answered = self._then.next(settle)
+        answered = self._then.next(flush)
         while type(answered.answer) in self._told.get(answered.key, ()):
-            answered = self._then.next(settle)  # that its task was started, or its job submitted, is known already
+            answered = self._then.next(flush)  # that its task was started, or its job submitted, is known already
         return answered
 
     def _recorded(self, line: Mapping[str, Json]) -> Answered:

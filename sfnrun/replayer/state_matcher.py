@@ -105,7 +105,7 @@ class ByPlace:
         self._now = 0
         self._last = recorded.count
 
-    def book(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
+    def match(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
         """The number and the time that an event had; one that is new has the time of the last answer."""
         self._is_booked = True
         known = self._held(type, fiber, details)

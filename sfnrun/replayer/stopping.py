@@ -27,5 +27,5 @@ class StoppingDriver:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def next(self, settle: Callable[[], None]) -> Answered:
+    def next(self, flush: Callable[[], None]) -> Answered:
         return self._answered

@@ -128,9 +128,9 @@ class RealDriver:
         if self._pool is not None:
             self._pool.close()
 
-    def next(self, settle: Callable[[], None]) -> Answered:
+    def next(self, flush: Callable[[], None]) -> Answered:
         while True:
-            answered = self._told.popleft() if self._told else self._wait(settle)
+            answered = self._told.popleft() if self._told else self._wait(flush)
             if answered is None or (answered.key and answered.key not in self._open):
                 continue
             at, key, answer = answered
@@ -144,10 +144,10 @@ class RealDriver:
                     self._open.discard(key)
                     return Answered(at, key, answer)
 
-    def _wait(self, settle: Callable[[], None]) -> Arrived | None:
+    def _wait(self, flush: Callable[[], None]) -> Arrived | None:
         """What comes in next, or the first timer that goes off before that."""
         if self._pauses or self._asked or self._inbox.empty():
-            settle()
+            flush()
         if self._pauses:
             pause = self._pauses.popleft()
             return Arrived(self.now(), pause.key, self.step(pause))

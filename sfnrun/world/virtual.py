@@ -104,13 +104,13 @@ class VirtualDriver:
         if self._pool is not None:
             self._pool.close()
 
-    def next(self, settle: Callable[[], None]) -> Answered:
+    def next(self, flush: Callable[[], None]) -> Answered:
         now = 0
         while self._stopped is None:
             if self._told:
                 return self._told.popleft()
             if self._pauses:
-                settle()
+                flush()
                 at, pause = self._pauses.popleft()
                 return Answered(at, pause.key, self.step(pause))
             if not self._heap:
@@ -122,7 +122,7 @@ class VirtualDriver:
             if key not in self._open:
                 continue
             if isinstance(what, Call):
-                settle()
+                flush()
                 self._run(now, key, what)
                 continue
             if not isinstance(what, Started | Submitted):

@@ -11,7 +11,7 @@ import sfnrun
 from sfnrun import Request
 from sfnrun.effects import Failed
 from sfnrun.engine.execution import LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, interpret
+from sfnrun.engine.run import Outcome, interpret
 from sfnrun.history.journal import Kept
 from sfnrun.payload import Payload
 from sfnrun.record import Event

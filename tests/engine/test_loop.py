@@ -10,7 +10,7 @@ from cases import definition_of
 import sfnrun
 from sfnrun.effects import Answered, Driver, Failed, Logged, Slept, Started, Stopped, Submitted, Succeeded
 from sfnrun.engine.execution import NO_LIMITS, Execution
-from sfnrun.engine.interpret import Outcome, interpret
+from sfnrun.engine.run import Outcome, interpret
 from sfnrun.payload import Payload
 from sfnrun.record import Event, Note
 
@@ -33,8 +33,8 @@ class Scripted(Driver):
     def cancel(self, key: str) -> None:
         self.cancelled.append(key)
 
-    def next(self, settle: Any) -> Answered:
-        settle()
+    def next(self, flush: Any) -> Answered:
+        flush()
         return self.script.popleft()
 
 
