@@ -8,24 +8,32 @@ that can be asked for the next answer, as a recording can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = [
     "PENDING",
     "Answer",
     "Answered",
+    "Answerer",
+    "CachedReplies",
     "Call",
     "Driver",
     "Failed",
+    "Fingerprint",
+    "Handler",
     "Join",
     "Logged",
     "More",
+    "Output",
     "Pause",
     "Pending",
     "Redriven",
@@ -40,7 +48,6 @@ __all__ = [
     "Stopped",
     "Submitted",
     "Succeeded",
-    "TaskHandler",
     "TimedOut",
 ]
 
@@ -145,19 +152,55 @@ class Request(Struct):
         return None
 
 
-class TaskHandler(Protocol):
-    """Answers requests: returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed.
+Output = Json | Payload | Reply | Pending
 
-    `time_limit` is in seconds of real time, from when the call begins; when it is over the driver gives the call up
-    and fails the Task with what `timed_out` returns. A handler whose clock starts later, as Lambda's does after the
-    import, also has `overtime(request)`: the seconds that the call has left then.
+# The source files of a handler's code with their hashes; None: its replies are never cached.
+Fingerprint = Mapping[str, str] | None
+
+
+def _states_timeout(request: Request) -> Failed:
+    return Failed("States.Timeout")
+
+
+def _no_overtime(request: Request) -> float:
+    return 0.0
+
+
+def _no_fingerprint(home: Path) -> Fingerprint:
+    return None
+
+
+class Handler(Struct, frozen=True):
+    """Handles the requests of one Task.
+
+    `call` returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed. `time_limit` is in seconds of real
+    time, counted from the start of the call. When it expires, the driver asks `overtime` for the seconds that the call
+    still has, because Lambda's timeout starts after the import of the function; if there are none, the driver gives the
+    call up and the Task fails with the result of `timed_out`. `fingerprint` identifies the code behind the handler for
+    the cache; file names in it are relative to the directory it gets.
     """
 
-    time_limit: float | None
+    call: Callable[[Request], Output]
+    time_limit: float | None = None
+    timed_out: Callable[[Request], Failed] = _states_timeout
+    overtime: Callable[[Request], float] = _no_overtime
+    fingerprint: Callable[[Path], Fingerprint] = _no_fingerprint
 
-    def __call__(self, request: Request) -> Json | Payload | Reply | Pending: ...
 
-    def timed_out(self, request: Request) -> Failed: ...
+CachedReplies = Callable[[Sequence[tuple[Request, Handler]]], Mapping[str, Reply]]
+
+
+class Answerer(Protocol):
+    """Finds the handler of a request.
+
+    `cached_replies` returns, by key, the replies that are known without a call. It gets requests that are made at the
+    same time, so one trip to a cache serves all of them. None: there is no cache.
+    """
+
+    def for_request(self, request: Request) -> Handler: ...
+
+    @property
+    def cached_replies(self) -> CachedReplies | None: ...
 
 
 class Sleep(Struct, frozen=True):

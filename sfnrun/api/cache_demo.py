@@ -22,7 +22,7 @@ from sfnrun.asl.load import load
 from sfnrun.cache.backend import Backend, Unavailable
 from sfnrun.cache.outcome import tell
 from sfnrun.config import CacheSettings, Config, load_config
-from sfnrun.effects import Request
+from sfnrun.effects import Answerer, CachedReplies, Handler, Output, Request
 from sfnrun.errors import UsageError
 from sfnrun.record import Event, Note
 
@@ -188,12 +188,12 @@ def _execute(root: Path, config: Config, trips: list[Trip], listener: Any, say: 
     cache.store.generation("")  # opens the place, which is no part of a lesson
     trips.clear()
     definition = root / _EXAMPLE
-    handler_for = cache.around(_timed_handlers(handlers(load(definition), config), trips))
+    answerer = cache.around(_TimedHandlers(handlers(load(definition), config), trips))
     try:
         result = run(
             definition,
             {"sku": "green-tea", "price": 18},
-            tasks=lambda request: handler_for(request)(request),
+            tasks=lambda request: answerer.for_request(request).call(request),
             listener=listener,
             seed=_SEED,
             keep_events=False,
@@ -203,25 +203,23 @@ def _execute(root: Path, config: Config, trips: list[Trip], listener: Any, say: 
     return result.status
 
 
-def _timed_handlers(handler_for: Any, trips: list[Trip]) -> Any:
-    """The same handlers, their time among the trips."""
+class _TimedHandlers:
+    """The same handlers, with their time among the trips."""
 
-    def timed_for(request: Request) -> Any:
-        return _TimedHandler(handler_for(request), trips)
+    cached_replies: CachedReplies | None = None
 
-    return timed_for
-
-
-class _TimedHandler:
-    def __init__(self, handler: Any, trips: list[Trip]) -> None:
-        self.handler = handler
-        self.time_limit = handler.time_limit
-        self.timed_out = handler.timed_out
+    def __init__(self, answerer: Answerer, trips: list[Trip]) -> None:
+        self._answerer = answerer
         self._trips = trips
 
-    def __call__(self, request: Request) -> Any:
-        with _timing(self._trips, "ask the database"):
-            return self.handler(request)
+    def for_request(self, request: Request) -> Handler:
+        handler = self._answerer.for_request(request)
+
+        def call(request: Request) -> Output:
+            with _timing(self._trips, "ask the database"):
+                return handler.call(request)
+
+        return replace(handler, call=call)
 
 
 def _root() -> Path:

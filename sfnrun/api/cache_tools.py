@@ -25,8 +25,8 @@ from sfnrun.config.names import function_arn
 from sfnrun.effects import Pending, Reply, Request, Resource
 from sfnrun.errors import TaskFailed, UnavailableError, UsageError
 from sfnrun.payload import Json, Payload, loads
-from sfnrun.tasks.cached.behind import CodeBehind
-from sfnrun.tasks.resolve import Resolver
+from sfnrun.tasks.cached.fingerprint import CodeFingerprints
+from sfnrun.tasks.resolve import Resolver, TaskNames
 
 __all__ = ["Warmed", "inventory", "now_ms", "place_of", "warm"]
 
@@ -90,7 +90,7 @@ class _Warmer:
         self._config = config
         self._policies = Policies(config, compile_key)
         self._resolver = Resolver(config)
-        self._code_behind = CodeBehind(config.path.parent if config.path else Path.cwd())
+        self._fingerprints = CodeFingerprints(config.path.parent if config.path else Path.cwd())
 
     def keep(self, store: Store, number: int, text: str) -> str:
         """Keep the answer that a line speaks of; "given", "asked" or "failed"."""
@@ -110,13 +110,13 @@ class _Warmer:
         name = policy.task
         region, account = self._config.region or "us-east-1", self._config.account or "123456789012"
         resource = Resource(function_arn(name, region, account), "lambda", "lambda", name=name)
-        handler = self._resolver.find(name, name, resource)
+        handler = self._resolver.find(TaskNames(name, name, resource))
         if handler is None:
             raise UsageError(f"nobody answers {name}", "give the line a value, or the task a handler")
         request = Request("warm", "warm", name, resource, payload, 0, None, {}, at=now_ms())
         began = time.perf_counter()
         try:
-            result = handler(request)
+            result = handler.call(request)
         except TaskFailed:
             return "failed"
         output = result.output if isinstance(result, Reply) else result
@@ -124,7 +124,7 @@ class _Warmer:
             return "failed"
         took = round((time.perf_counter() - began) * 1000)
         value = output if isinstance(output, Payload) else Payload.from_python(output)
-        self._store(store, policy, question, value.text, self._code_behind(handler, request), took)
+        self._store(store, policy, question, value.text, self._fingerprints.of(handler), took)
         return "asked"
 
     def _store(self, store: Store, policy: Policy, question: Json, text: str, code: object, took_ms: int) -> None:

@@ -1,7 +1,7 @@
 """The cache of a run: policies from the settings, a place to keep answers, and the code behind the handlers.
 
 cache = open_cache(config, CacheOptions(), say)  # None: nothing is to be kept
-handler_for = cache.around(handler_for)
+answerer = cache.around(answerer)
 cache.by_clock(driver.now)                       # under the real clock
 ...
 cache.close()
@@ -24,12 +24,12 @@ from sfnrun.cache.policy import NoKey, Select
 from sfnrun.cache.store import Store
 from sfnrun.config import CacheRule, Config
 from sfnrun.config.names import same_function
+from sfnrun.effects import Answerer
 from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import CachedHandlers, Caching
-from sfnrun.tasks.cached.behind import CodeBehind
-from sfnrun.world.perform import HandlerFor
+from sfnrun.tasks.cached.fingerprint import CodeFingerprints
 
 __all__ = ["CacheOptions", "RunCache", "check_refresh", "compile_key", "open_cache"]
 
@@ -58,14 +58,14 @@ class RunCache:
         self._caching = Caching(
             self.store,
             policies,
-            CodeBehind(home),
+            CodeFingerprints(home).of,
             refresh=options.refresh,
             bypass="--no-cache" if options.off else "",
         )
 
-    def around(self, handler_for: HandlerFor) -> HandlerFor:
+    def around(self, answerer: Answerer) -> Answerer:
         """The same handlers, those with a policy behind the cache."""
-        return CachedHandlers(handler_for, self._caching)
+        return CachedHandlers(answerer, self._caching)
 
     def by_clock(self, now: Callable[[], int]) -> None:
         """Judge by a real clock, and fetch ahead beside the execution; without it, time is that of each request."""

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from sfnrun.asl.model import Machine
-from sfnrun.effects import Driver, Pause, Resumed, Stopped
+from sfnrun.effects import Answerer, Driver, Pause, Resumed, Stopped
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.engine.loop import ForeignHistory
 from sfnrun.engine.run import Outcome, Redrives, interpret, no_redrives
 from sfnrun.history.stop_request import requested_stop, withdraw_stop
 from sfnrun.record import Journal
-from sfnrun.world.perform import HandlerFor, run_on
+from sfnrun.world.perform import run_on
 from sfnrun.world.real import RealDriver
 from sfnrun.world.virtual import VirtualDriver
 
@@ -33,13 +33,11 @@ UNHURRIED = 100_000
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
-def driver_for(
-    clock: Clock, handler_for: HandlerFor, step: Callable[[Pause], Resumed] | None, debug: bool
-) -> LiveDriver:
+def driver_for(clock: Clock, answerer: Answerer, step: Callable[[Pause], Resumed] | None, debug: bool) -> LiveDriver:
     """The driver of a clock; `debug` runs handlers on this thread."""
     if clock == "virtual":
-        return VirtualDriver(handler_for, step or run_on)
-    return RealDriver(handler_for, step or run_on, threads=not debug)
+        return VirtualDriver(answerer, step or run_on)
+    return RealDriver(answerer, step or run_on, threads=not debug)
 
 
 def conduct(

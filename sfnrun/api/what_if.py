@@ -17,7 +17,7 @@ from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import configured
 from sfnrun.asl.model import Machine
 from sfnrun.config import Config
-from sfnrun.effects import Request, TaskHandler
+from sfnrun.effects import Answerer, CachedReplies, Handler, Request
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.run import Outcome
 from sfnrun.errors import DivergenceError, UnansweredTaskError
@@ -27,11 +27,11 @@ from sfnrun.replayer.by_state import Missing, PlaceDriver
 from sfnrun.replayer.nondeterminism import states_using_chance
 from sfnrun.replayer.recorded import Exhausted
 from sfnrun.replayer.state_matcher import ByPlace, RecordedPlaces
-from sfnrun.world.perform import HandlerFor
 from sfnrun.world.virtual import VirtualDriver
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks
+    from sfnrun.tasks.resolve import Resolver
 
 __all__ = ["OnMissing", "replay_past_new_tasks"]
 
@@ -88,22 +88,33 @@ def _mocks_of(config: Config) -> Config:
     return replace(config, tasks=rules, functions=Path("/dev/null"), function_settings={})
 
 
-def _answering(config: Config, tasks: Tasks, on_missing: OnMissing) -> HandlerFor:
-    from sfnrun.tasks.answers import Fixed
+def _answering(config: Config, tasks: Tasks, on_missing: OnMissing) -> Answerer:
     from sfnrun.tasks.callables import from_callables
     from sfnrun.tasks.resolve import Resolver
 
-    resolver = Resolver(config, *([] if tasks is None else [from_callables(tasks)]))
+    return _Unrecorded(Resolver(config, *([] if tasks is None else [from_callables(tasks)])), on_missing)
 
-    def handler_for(request: Request) -> TaskHandler:
-        found = resolver.find(request.state, request.function_name, request.resource)
+
+class _Unrecorded:
+    """An Answerer for Tasks that the recording does not have: raises UnansweredTaskError, or mocks them with `{}`."""
+
+    cached_replies: CachedReplies | None = None
+
+    def __init__(self, resolver: Resolver, on_missing: OnMissing) -> None:
+        self._resolver = resolver
+        self._on_missing = on_missing
+
+    def for_request(self, request: Request) -> Handler:
+        from sfnrun.tasks.mocks import static_result
+        from sfnrun.tasks.resolve import TaskNames
+
+        task = TaskNames(request.state, request.function_name, request.resource, request.attempt)
+        found = self._resolver.find(task)
         if found is not None:
-            return resolver.for_request(request)
-        if on_missing == "mock":
-            return Fixed({})
+            return self._resolver.for_request(request)
+        if self._on_missing == "mock":
+            return static_result({})
         raise UnansweredTaskError(
             f"Nothing answers the Task '{request.state}', which the recording does not know.",
             "Give it a handler or an answer in sfnrun.yaml, or use --on-missing mock.",
         )
-
-    return handler_for

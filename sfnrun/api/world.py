@@ -19,16 +19,15 @@ from sfnrun.api.conduct import Clock, LiveDriver, driver_for
 from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Machine, Pointer, Task
 from sfnrun.config import Config, load_config
-from sfnrun.effects import Pause, Request, Resumed, TaskHandler
+from sfnrun.effects import Answerer, CachedReplies, Handler, Pause, Request, Resumed
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json
-from sfnrun.world.perform import HandlerFor
 from sfnrun.world.real import RealDriver
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions, RunCache
     from sfnrun.tasks.callables import Tasks
-    from sfnrun.tasks.resolve import Answers
+    from sfnrun.tasks.resolve import HandlerSource
 
 # A path that holds no functions, whatever the working directory does.
 NO_FUNCTIONS = Path(os.devnull)
@@ -75,13 +74,13 @@ class Answering(Struct, frozen=True, kw_only=True):
     @contextmanager
     def driver(self, machine: Machine, settings: Config, machine_name: str, clock: Clock) -> Iterator[LiveDriver]:
         """A driver that asks them. Raises UnansweredTaskError with all the Tasks that nobody answers."""
-        handler_for = handlers(machine, settings, self.tasks, self.mock_config, self.test_case, machine_name)
+        answerer = handlers(machine, settings, self.tasks, self.mock_config, self.test_case, machine_name)
         with ExitStack() as opened:
             cache = self._cache(settings, machine)
             if cache is not None:
                 opened.callback(cache.close)
-                handler_for = cache.around(handler_for)
-            driver = driver_for(clock, handler_for, self.step, self.debug)
+                answerer = cache.around(answerer)
+            driver = driver_for(clock, answerer, self.step, self.debug)
             opened.callback(driver.close)
             if cache is not None and isinstance(driver, RealDriver):
                 cache.by_clock(driver.now)
@@ -126,13 +125,13 @@ def handlers(
     mock_config: str | Path | None = None,
     test_case: str | None = None,
     machine_name: str | None = None,
-) -> HandlerFor:
+) -> Answerer:
     """Who answers a request. Raises UnansweredTaskError with all the Tasks that nobody answers.
 
     `machine_name` is the name under which the mock file knows the machine.
     """
     if not any(isinstance(state, Task) for state in every_state(machine.graph)):
-        return _nobody_asks
+        return _NoTasks()
     from sfnrun.tasks.resolve import Resolver
 
     resolver = Resolver(config, *_first(machine, tasks, mock_config, test_case, machine_name or machine.name))
@@ -144,17 +143,22 @@ def handlers(
         if config.functions == NO_FUNCTIONS:
             error.hint = "Answer each in `tasks`, by the name of its state, its function or its resource."
         raise error
-    return resolver.for_request
+    return resolver
 
 
-def _nobody_asks(request: Request) -> TaskHandler:
-    raise AssertionError("a machine without Tasks has asked for one")
+class _NoTasks:
+    """The Answerer of a machine without Tasks."""
+
+    cached_replies: CachedReplies | None = None
+
+    def for_request(self, request: Request) -> Handler:
+        raise AssertionError("a machine without Tasks has asked for one")
 
 
 def _first(
     machine: Machine, tasks: Tasks, mock_config: str | Path | None, test_case: str | None, machine_name: str
-) -> list[Answers]:
-    found: list[Answers] = []
+) -> list[HandlerSource]:
+    found: list[HandlerSource] = []
     if tasks is not None:
         from sfnrun.tasks.callables import from_callables
 
@@ -163,7 +167,7 @@ def _first(
         missing = "--test-case NAME" if test_case is None else "--mock-config FILE"
         raise UsageError("A mock configuration and a test case go together.", f"Add {missing}.")
     if mock_config is not None and test_case is not None:
-        from sfnrun.tasks.mocks import load_mock_config
+        from sfnrun.tasks.mock_config import load_mock_config
 
         case = load_mock_config(Path(mock_config)).test_case(machine_name, test_case)
         case.check(machine)

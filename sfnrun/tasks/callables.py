@@ -10,13 +10,19 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sfnrun.config.names import function_name, same_function
-from sfnrun.effects import Failed, Pending, Reply, Request, Resource, TaskHandler
+from sfnrun.effects import Fingerprint, Handler, Output, Pending, Reply, Request, Resource
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Json, Payload, dumps, loads
-from sfnrun.tasks.answers import Fixed, Outcome
+from sfnrun.tasks.mocks import static_result
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sfnrun.tasks.resolve import TaskNames
 
 __all__ = ["Tasks", "TasksByName", "from_callables"]
 
@@ -51,10 +57,11 @@ class TasksByName:
         self._everything = self._handlers["*"] if list(tasks) == ["*"] else None
         self._patterns = [(_pattern(name), handler) for name, handler in self._handlers.items() if "*" in name]
 
-    def find(self, state: str, function: str | None, resource: Resource) -> TaskHandler | None:
-        """Who answers the Task of this state, or None."""
+    def find(self, task: TaskNames) -> Handler | None:
+        """The handler of a Task; None if no name matches."""
         if self._everything is not None:
             return self._everything
+        state, function, resource, _ = task
         bare = function_name(function) if function else ""
         short = f"{resource.service}:{resource.label}" if resource.kind == "service" else resource.name
         for name in (state, function or "", bare, resource.arn, short):
@@ -70,15 +77,21 @@ def _pattern(text: str) -> Callable[[str], object]:
     return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL).fullmatch
 
 
-def _handler(name: str, answer: Any) -> TaskHandler:
+def _handler(name: str, answer: Any) -> Handler:
     if not callable(answer):
         try:
-            return Fixed(Payload.from_python(answer).value)
+            return static_result(Payload.from_python(answer).value)
         except (TypeError, ValueError) as error:
             raise UsageError(f"the answer of {name!r} is neither callable nor JSON: {error}") from None
     if inspect.iscoroutinefunction(answer):
         raise UsageError(f"the task {name!r} is async", "wrap it: lambda request: asyncio.run(task(request))")
-    return (_AsLambda if _takes_two(answer) else _Direct)(answer)
+
+    def fingerprint(home: Path) -> Fingerprint:
+        from sfnrun.tasks.cached.fingerprint import of_callable
+
+        return of_callable(answer, home)
+
+    return Handler(partial(_call_as_lambda if _takes_two(answer) else _call, answer), fingerprint=fingerprint)
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:
@@ -98,55 +111,33 @@ def _binds(signature: inspect.Signature, count: int) -> bool:
     return True
 
 
-class _Direct:
-    """Gives a callable the request."""
-
-    time_limit: float | None = None
-
-    def __init__(self, function: Callable[[Request], Any]) -> None:
-        self.function = function
-
-    def __call__(self, request: Request) -> Outcome:
-        try:
-            return self.function(request)
-        except TaskFailed:
-            raise
-        except Exception as error:
-            raise _failure(error, request) from None
-
-    def timed_out(self, request: Request) -> Failed:
-        return Failed("States.Timeout")
+def _call(function: Callable[[Request], Any], request: Request) -> Output:
+    """Call a callable with the request."""
+    try:
+        return function(request)
+    except TaskFailed:
+        raise
+    except Exception as error:
+        raise _failure(error, request) from None
 
 
-class _AsLambda:
-    """Gives a callable an event and a context, as the runtime of a function does."""
+def _call_as_lambda(function: Callable[[Any, Any], Any], request: Request) -> Output:
+    """Call a callable with an event and a context, as the runtime of a function does."""
+    from sfnrun.tasks.lambdas.invoke import context_for, invoke_response, output_of
 
-    time_limit: float | None = None
-
-    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
-        self.function = function
-
-    def __call__(self, request: Request) -> Outcome:
-        from sfnrun.tasks.lambdas.function_tasks import answer_around, context_for, outcome_of
-
-        try:
-            result = self.function(_event(request), context_for(request))
-        except TaskFailed:
-            raise
-        except Exception as error:
-            raise _failure(error, request) from None
-        outcome = (
-            result
-            if isinstance(result, Pending | Reply)
-            else outcome_of(_response(result, request, self.function), request)
-        )
-        # What comes back with a task token has no answer of Lambda's around it.
-        if not isinstance(outcome, Payload) or not _is_invoke(request.resource) or request.token is not None:
-            return outcome
-        return Payload(answer_around(outcome, request))
-
-    def timed_out(self, request: Request) -> Failed:
-        return Failed("States.Timeout")
+    try:
+        result = function(_event(request), context_for(request))
+    except TaskFailed:
+        raise
+    except Exception as error:
+        raise _failure(error, request) from None
+    if isinstance(result, Pending | Reply):
+        return result
+    output = output_of(_response(result, request, function), request)
+    # The result that comes back with a task token is not wrapped in Lambda's response.
+    if not isinstance(output, Payload) or not _is_invoke(request.resource) or request.token is not None:
+        return output
+    return Payload(invoke_response(output, request))
 
 
 def _event(request: Request) -> Json:

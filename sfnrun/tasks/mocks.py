@@ -1,120 +1,87 @@
-"""MockConfigFile.json, the mock file of Step Functions Local, with its semantics.
-
-A test case names states and the responses that they give; a response says for each invocation, counted by state from 0
-through all iterations and retries, what is returned or thrown. A number that is not there fails the execution with
-States.Runtime. States that the test case does not name run for real.
-Source: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-mock-cfg-file.html
-"""
+"""Handlers that need no code of the user's: a fixed result, an error, none at all; and the mocks of sfnrun.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from pathlib import Path
-from threading import Lock
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from sfnrun.asl.model import Machine
-from sfnrun.effects import Failed, Request, Resource, TaskHandler
-from sfnrun.errors import TaskFailed, UsageError
-from sfnrun.payload import Payload
-from sfnrun.tasks.answers import Outcome
-from sfnrun.tasks.mock_file import Response, read_mock_file
+from sfnrun.config import Config, TaskRule
+from sfnrun.config import Reply as Answer
+from sfnrun.config.names import function_name, same_function
+from sfnrun.effects import PENDING, Fingerprint, Handler, Output, Reply, Request
+from sfnrun.errors import TaskFailed
+from sfnrun.payload import Json, Payload
 
-__all__ = ["MockConfig", "TestCase", "load_mock_config"]
+if TYPE_CHECKING:
+    from pathlib import Path
 
+    from sfnrun.tasks.lambdas.functions import FunctionHandlers
+    from sfnrun.tasks.resolve import TaskNames
 
-class MockConfig(Struct, frozen=True):
-    """A mock file that was read: `cases` by state machine and test case, each a mapping of states to responses."""
+__all__ = ["PENDING_HANDLER", "ConfiguredMocks", "static_error", "static_result", "task_rule", "with_duration"]
 
-    path: Path
-    cases: Mapping[str, Mapping[str, Mapping[str, str]]]
-    responses: Mapping[str, Response]
-
-    def test_case(self, state_machine: str, name: str) -> TestCase:
-        """The handlers of a test case, for one execution: they count its invocations. Raises UsageError."""
-        if state_machine not in self.cases:
-            message = f"{self.path} has no state machine {state_machine!r}"
-            raise UsageError(message, _one_of(state_machine, self.cases, "--state-machine-name"))
-        cases = self.cases[state_machine]
-        if name not in cases:
-            message = f"{self.path} has no test case {name!r} for {state_machine}"
-            raise UsageError(message, _one_of(name, cases, "--test-case"))
-        return TestCase({state: (answer, self.responses[answer]) for state, answer in cases[name].items()})
+PENDING_HANDLER = Handler(lambda request: PENDING)
+"""Leaves the result to whoever sends the task token back, or to a timeout."""
 
 
-def _one_of(given: str, names: Iterable[str], option: str) -> str:
-    known = list(names)
-    close = get_close_matches(given, known, 1)
-    return f"did you mean {close[0]!r}?" if close else f"{option}: {', '.join(known) or 'there is none'}"
+def static_result(result: Json) -> Handler:
+    """A handler that returns a JSON value."""
+
+    def fingerprint(home: Path) -> Fingerprint:
+        from sfnrun.tasks.cached.fingerprint import of_result
+
+        return of_result(result)
+
+    return Handler(lambda request: Payload(result), fingerprint=fingerprint)
 
 
-class TestCase:
-    """Handlers for the states that a test case names; one execution long."""
-
-    __test__ = False  # pytest would take it for a class of tests
-
-    def __init__(self, states: Mapping[str, tuple[str, Response]]) -> None:
-        self._handlers = {state: _Mocked(state, name, response) for state, (name, response) in states.items()}
-
-    def find(self, state: str, function: str | None, resource: Resource) -> TaskHandler | None:
-        """Who answers the Task of this state; None if the test case leaves it to run for real."""
-        return self._handlers.get(state)
-
-    def check(self, machine: Machine) -> None:
-        """Raise UsageError if the test case names a state that the machine has no Task for."""
-        from sfnrun.tasks.resolve import tasks_of
-
-        names = [task.name for task in tasks_of(machine.graph)]
-        for state in self._handlers:
-            if state not in names:
-                message = f"the test case mocks the state {state!r}, which is no Task of {machine.name}"
-                raise UsageError(message, _one_of(state, names, "its Tasks"))
+def static_error(error: str, cause: str | None = None) -> Handler:
+    """A handler that fails with an error."""
+    return Handler(lambda request: Reply(failure=TaskFailed(error, cause)))
 
 
-class _Mocked:
-    """Answers the invocations of a state in turn."""
+def with_duration(handler: Handler, duration_ms: int | None) -> Handler:
+    """The same handler, whose calls take `duration_ms` of simulated time."""
+    if not duration_ms:
+        return handler
 
-    time_limit: float | None = None
+    def call(request: Request) -> Output:
+        try:
+            output = handler.call(request)
+        except TaskFailed as error:
+            return Reply(failure=error, duration_ms=duration_ms)
+        return replace(output if isinstance(output, Reply) else Reply(output), duration_ms=duration_ms)
 
-    def __init__(self, state: str, name: str, response: Response) -> None:
-        self._state = state
-        self._name = name
-        self._response = response
-        self._invocations = 0
-        self._counting = Lock()
-
-    def __call__(self, request: Request) -> Outcome:
-        with self._counting:
-            number = self._invocations
-            self._invocations += 1
-        if number not in self._response:
-            cause = (
-                f"The mocked response '{self._name}' of state '{self._state}' has no entry for invocation {number}; "
-                f"it has {_ranges(self._response)}."
-            )
-            raise TaskFailed("States.Runtime", cause)
-        answer = self._response[number]
-        if isinstance(answer, TaskFailed):
-            raise TaskFailed(answer.name, answer.cause)
-        return Payload(answer)
-
-    def timed_out(self, request: Request) -> Failed:
-        return Failed("States.Timeout")
+    return replace(handler, call=call)
 
 
-def _ranges(numbers: Iterable[int]) -> str:
-    """0, 1, 2, 5 -> "0-2, 5"."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
+def task_rule(config: Config, task: TaskNames) -> TaskRule | None:
+    """The rule of `tasks:` in sfnrun.yaml that a Task matches by its state, its function or its resource."""
+    name = None
+    if task.function is not None:
+        # A rule may spell the function otherwise: ChargeCard, charge-card, charge_card.
+        name = same_function(task.function, (rule.key for rule in config.tasks)) or function_name(task.function)
+    return config.task_rule(task.state, name, task.resource.arn)
+
+
+class ConfiguredMocks:
+    """The mocks of sfnrun.yaml: `result`, `error`, `pending` and `handler` under `tasks:`."""
+
+    def __init__(self, config: Config, functions: FunctionHandlers) -> None:
+        self._config = config
+        self._functions = functions
+
+    def find(self, task: TaskNames) -> Handler | None:
+        rule = task_rule(self._config, task)
+        answer = None if rule is None else rule.reply(task.attempt)
+        return None if rule is None or answer is None else self._handler(answer, rule, task)
+
+    def _handler(self, answer: Answer, rule: TaskRule, task: TaskNames) -> Handler:
+        if answer.kind == "handler":
+            handler = self._functions.configured(answer.handler, task, rule.timeout)
+        elif answer.kind == "error":
+            handler = static_error(answer.error, answer.cause)
         else:
-            runs.append([number, number])
-    return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
-
-
-def load_mock_config(path: Path | str) -> MockConfig:
-    """The mock file at `path`. Raises ConfigError with all that is wrong in it."""
-    return MockConfig(Path(path), *read_mock_file(Path(path)))
+            handler = static_result(answer.result) if answer.kind == "result" else PENDING_HANDLER
+        return with_duration(handler, rule.duration_ms if answer.duration_ms is None else answer.duration_ms)

@@ -1,194 +1,96 @@
-"""Who answers a Task is settled by looking: at what the caller gives, at sfnrun.yaml, at the files of functions.
+"""Finds the handler of each Task: callables, a mock file, sfnrun.yaml, functions, in this order.
 
-Nothing is imported and nothing runs here. A Task is named by its state, by its function if it invokes one, and by its
-resource; whoever comes first in that order of places and knows one of the names answers it.
+Finding only looks at names and files: nothing is imported and nothing runs. A Task is named by its state, by its
+function if it invokes one, and by its resource; the first source that knows one of the names handles it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 from sfnrun.asl.model import Machine, Map, Parallel, StateMachine, Task
-from sfnrun.config import Config, FunctionSettings, TaskRule
-from sfnrun.config import Reply as Said
-from sfnrun.config.names import function_name, same_function
-from sfnrun.effects import Failed, Request, Resource, TaskHandler
+from sfnrun.config import Config
+from sfnrun.effects import CachedReplies, Handler, Output, Request, Resource
 from sfnrun.payload import Json, loads
-from sfnrun.tasks.answers import ByAttempt, Delayed, Failing, Fixed, Outcome, Silent
+from sfnrun.tasks.lambdas.functions import FunctionHandlers
+from sfnrun.tasks.mocks import ConfiguredMocks
 from sfnrun.tasks.unanswered import Unanswered
 
-if TYPE_CHECKING:
-    from sfnrun.tasks.lambdas.find import FunctionFolder
-    from sfnrun.tasks.lambdas.lambda_runtime import Code, LambdaFunction
-
-__all__ = ["Answers", "Resolver", "named_function", "tasks_of"]
+__all__ = ["HandlerSource", "Resolver", "TaskNames", "named_function", "tasks_of"]
 
 
-class Answers(Protocol):
-    """A place where handlers come from: callables of the API, a test case of a mock file, a Resolver."""
+class TaskNames(NamedTuple):
+    """The names of a Task: its state, the name or ARN of its function (None: unknown or none), its resource.
 
-    def find(self, state: str, function: str | None, resource: Resource) -> TaskHandler | None:
-        """Who answers the Task of this state, or None. `function` is a name or ARN, None if none is known yet."""
+    `attempt` counts retries from 0; a mock can give each attempt another result.
+    """
+
+    state: str
+    function: str | None
+    resource: Resource
+    attempt: int = 0
+
+
+class HandlerSource(Protocol):
+    """Where handlers come from: the caller's callables, a mock file, sfnrun.yaml, functions."""
+
+    def find(self, task: TaskNames) -> Handler | None:
+        """The handler of a Task; None leaves it to the next source."""
 
 
 class Resolver:
-    """Finds handlers: asks `first` in their order, then sfnrun.yaml's `tasks:`, then the functions folder."""
+    """An Answerer that asks its sources in order: those it gets, then sfnrun.yaml, then the functions directory."""
 
-    def __init__(self, config: Config, *first: Answers) -> None:
+    cached_replies: CachedReplies | None = None
+
+    def __init__(self, config: Config, *first: HandlerSource) -> None:
         self.config = config
-        self._first = first
-        self._functions: dict[tuple[str, Code, float], LambdaFunction] = {}
-        self._known: dict[tuple[str, str | None, str], TaskHandler] = {}
+        functions = FunctionHandlers(config)
+        self._sources = (*first, ConfiguredMocks(config, functions), functions)
+        self._known: dict[tuple[str, str | None, str, int], Handler] = {}
 
-    def handler_for(self, state: Task) -> TaskHandler | None:
-        """Who answers a Task, as far as can be known before it runs; None if nobody does.
-
-        Raises UnansweredTaskError where several files are equally good.
-        """
-        function = named_function(state)
-        found = self.find(state.name, function, state.resource)
-        if found is None and function is None and state.resource.service == "lambda":
-            return _Later(self)  # which function, only the execution's data tell
-        return found
-
-    def for_request(self, request: Request) -> TaskHandler:
-        """Who answers a request. If nobody does, a handler that fails as AWS does where a function does not exist."""
+    def for_request(self, request: Request) -> Handler:
+        """The handler of a request. Without one, a handler that fails as AWS does for a missing function."""
         function = request.function_name
-        names = (request.state, function, request.resource.arn)
+        names = (request.state, function, request.resource.arn, request.attempt)
         handler = self._known.get(names)
         if handler is None:
-            handler = self._known[names] = self.find(request.state, function, request.resource) or _Nobody()
-        return handler.at(request.attempt) if isinstance(handler, ByAttempt) else handler
+            task = TaskNames(request.state, function, request.resource, request.attempt)
+            handler = self._known[names] = self.find(task) or _MISSING_FUNCTION
+        return handler
 
-    def find(self, state: str, function: str | None, resource: Resource) -> TaskHandler | None:
-        """Who answers the Task of this state with this function and resource; None if nobody does."""
-        for answers in self._first:
-            if (handler := answers.find(state, function, resource)) is not None:
-                return handler
-        rule = self._rule(state, function, resource) or TaskRule(state)
-        if rule.replies:
-            return ByAttempt([self._reply(said, rule, function or state, resource) for said in rule.replies])
-        return None if function is None else self._function_handler(function, resource, rule)
+    def find(self, task: TaskNames) -> Handler | None:
+        """The handler of a Task; None if no source knows it.
+
+        Raises UnansweredTaskError if several files match equally well.
+        """
+        found = (source.find(task) for source in self._sources)
+        return next((handler for handler in found if handler is not None), None)
 
     def unanswered(self, machine: Machine) -> list[Unanswered]:
-        """Every Task of the machine that nothing answers, in the order of the definition."""
+        """Every Task of the machine without a handler, in the order of the definition."""
         names = tuple(rule.key for rule in self.config.tasks)
         return [
             Unanswered(state.name, state.pointer, state.resource, named_function(state), self.config.functions, names)
             for state in tasks_of(machine.graph)
-            if self.handler_for(state) is None
+            if not self._has_handler(state)
         ]
 
-    def _rule(self, state: str, function: str | None, resource: Resource) -> TaskRule | None:
-        name = None
-        if function is not None:
-            # A rule may spell the function otherwise: ChargeCard, charge-card, charge_card.
-            name = same_function(function, (rule.key for rule in self.config.tasks)) or function_name(function)
-        return self.config.task_rule(state, name, resource.arn)
-
-    @cached_property
-    def _folder(self) -> FunctionFolder:
-        from sfnrun.tasks.lambdas.find import FunctionFolder
-
-        return FunctionFolder(self.config.functions.absolute())
-
-    @property
-    def _start(self) -> Path:
-        return (self.config.path.absolute().parent) if self.config.path else Path.cwd()
-
-    def _function_handler(self, function: str, resource: Resource, rule: TaskRule) -> TaskHandler | None:
-        """The handler of a function that stands in a file, or where sfnrun.yaml says."""
-        settings = self._settings(function)
-        if settings.handler:
-            code: Code | None = self._folder.configured(settings.handler, self._start)
-        else:
-            code = self._folder.find(function)
-        if code is None:
-            return None
-        handler = self._invoking(function, code, settings, rule.timeout, resource)
-        return _delayed(handler, rule.duration_ms)
-
-    def _reply(self, said: Said, rule: TaskRule, name: str, resource: Resource) -> TaskHandler:
-        """The handler of a reply in sfnrun.yaml."""
-        if said.kind == "handler":
-            code = self._folder.configured(said.handler, self._start)
-            handler = self._invoking(name, code, self._settings(name), rule.timeout, resource, is_final=True)
-        elif said.kind == "error":
-            handler = Failing(said.error, said.cause)
-        else:
-            handler = Fixed(said.result) if said.kind == "result" else Silent()
-        return _delayed(handler, rule.duration_ms if said.duration_ms is None else said.duration_ms)
-
-    def _invoking(
-        self,
-        name: str,
-        code: Code,
-        settings: FunctionSettings,
-        timeout: float | None,
-        resource: Resource,
-        *,
-        is_final: bool = False,
-    ) -> TaskHandler:
-        from sfnrun.tasks.lambdas import function_tasks
-
-        if resource.service != "lambda":
-            return function_tasks.ByService(self._function(name, code, settings, timeout or 900), timeout)
-        function = self._function(name, code, settings, timeout or settings.timeout)
-        if resource.kind == "service":
-            return function_tasks.ByInvoke(function, is_final=is_final)
-        return function_tasks.ByArn(function)
-
-    def _function(self, name: str, code: Code, settings: FunctionSettings, timeout: float) -> LambdaFunction:
-        from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
-
-        bare = function_name(name)
-        bare = code.module.rpartition(".")[2] if "${" in bare else bare
-        known = self._functions.get((bare, code, timeout))
-        if known is None:
-            variables = {**self.config.environment, **settings.environment}
-            known = LambdaFunction(bare, code, timeout=timeout, memory=settings.memory, variables=variables)
-            self._functions[bare, code, timeout] = known
-        return known
-
-    def _settings(self, function: str) -> FunctionSettings:
-        given = self.config.function_settings
-        bare = function_name(function)
-        return self.config.function(bare if bare in given else same_function(bare, given) or bare)
+    def _has_handler(self, state: Task) -> bool:
+        function = named_function(state)
+        # Only the data of the execution say which function a `lambda:invoke` without a literal name invokes.
+        is_late_bound = function is None and state.resource.service == "lambda"
+        return is_late_bound or self.find(TaskNames(state.name, function, state.resource)) is not None
 
 
-class _Later:
-    """Answers `lambda:invoke` of a function that only the execution's data name."""
+def _missing_function(request: Request) -> Output:
+    from sfnrun.tasks.lambdas.invoke import not_found
 
-    time_limit: float | None = None
-
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-
-    def resolved(self, request: Request) -> TaskHandler:
-        return self._resolver.for_request(request)
-
-    def __call__(self, request: Request) -> Outcome:
-        return self.resolved(request)(request)
-
-    def timed_out(self, request: Request) -> Failed:
-        return self.resolved(request).timed_out(request)
+    raise not_found(request)
 
 
-class _Nobody:
-    """Answers for a function that does not exist."""
-
-    time_limit: float | None = None
-
-    def __call__(self, request: Request) -> Outcome:
-        from sfnrun.tasks.lambdas.function_tasks import not_found
-
-        raise not_found(request)
-
-    def timed_out(self, request: Request) -> Failed:
-        return Failed("States.Timeout")
+_MISSING_FUNCTION = Handler(_missing_function)
 
 
 def named_function(state: Task) -> str | None:
@@ -205,10 +107,6 @@ def named_function(state: Task) -> str | None:
         return None
     name = arguments.get("FunctionName") if isinstance(arguments, dict) else None
     return name if isinstance(name, str) and not name.startswith("{%") else None
-
-
-def _delayed(handler: TaskHandler, duration_ms: int | None) -> TaskHandler:
-    return Delayed(handler, duration_ms) if duration_ms else handler
 
 
 def tasks_of(graph: StateMachine) -> Iterator[Task]:

@@ -17,7 +17,9 @@ from typing import NamedTuple
 from sfnrun.effects import (
     Answer,
     Answered,
+    Answerer,
     Call,
+    Handler,
     Logged,
     Pause,
     Sleep,
@@ -25,10 +27,9 @@ from sfnrun.effects import (
     Started,
     Stopped,
     Submitted,
-    TaskHandler,
     TimedOut,
 )
-from sfnrun.world.perform import HandlerFor, Step, answers_of, at_hand, overtime, perform, run_on
+from sfnrun.world.perform import Step, answers_from, cached_outcomes, call_handler, run_on
 from sfnrun.world.pool import Pool, Ticket
 from sfnrun.world.waiting import wait_for
 
@@ -48,7 +49,7 @@ class Running(NamedTuple):
     """A handler at work, or waiting for a thread to work on."""
 
     call: Call
-    handler: TaskHandler
+    handler: Handler
     ticket: Ticket
 
 
@@ -70,14 +71,14 @@ class Arrived(NamedTuple):
 class RealDriver:
     """Answers effects in real time. `threads` False runs handlers one by one on the loop's thread, for a debugger."""
 
-    def __init__(self, handler_for: HandlerFor, step: Step = run_on, *, threads: bool = True) -> None:
-        self.handler_for = handler_for
+    def __init__(self, answerer: Answerer, step: Step = run_on, *, threads: bool = True) -> None:
+        self.answerer = answerer
         self.step = step
         self._pool = Pool() if threads else None
         self._inbox: SimpleQueue[Arrived | BaseException] = SimpleQueue()
         self._told: deque[Arrived] = deque()
         self._pauses: deque[Pause] = deque()
-        self._asked: deque[tuple[Call, TaskHandler]] = deque()
+        self._asked: deque[tuple[Call, Handler]] = deque()
         self._timers: list[Timer] = []
         self._count = 0
         self._open: set[str] = set()
@@ -101,7 +102,7 @@ class RealDriver:
             self._time(at + effect.timeout_ms, key, TimedOut())
         if effect.heartbeat_ms is not None:
             self._time(at + effect.heartbeat_ms, key, TimedOut(heartbeat=True))
-        handler = self.handler_for(effect.request)
+        handler = self.answerer.for_request(effect.request)
         if effect.request.resource.kind != "activity":
             self._told.append(Arrived(self.now(), key, Started()))
         self._asked.append((effect, handler))
@@ -174,14 +175,15 @@ class RealDriver:
             for call, handler in asked[:1]:
                 self._run(call, handler)
             return
-        known = at_hand(self.handler_for, [(call.request, handler) for call, handler in asked]) if asked else {}
+        cached = cached_outcomes(self.answerer, [(call.request, handler) for call, handler in asked]) if asked else {}
         for call, handler in asked:
-            performed = known.get(call.key)
-            if performed is None:
+            outcome = cached.get(call.key)
+            if outcome is None:
                 ticket = self._pool.submit(partial(self._run, call, handler))
                 self._running[call.key] = Running(call, handler, ticket)
             else:
-                self._told += (Arrived(self.now(), call.key, answer) for answer in answers_of(call.request, performed))
+                answers = answers_from(call.request, outcome)
+                self._told += (Arrived(self.now(), call.key, answer) for _, answer in answers)
 
     def _limit(self, at: float, key: str) -> None:
         """From now on the handler's time limit counts."""
@@ -203,7 +205,7 @@ class RealDriver:
         running = self._running.get(key)
         if running is None:
             return None
-        more = overtime(running.handler, running.call.request)
+        more = running.handler.overtime(running.call.request)
         if more > 0:
             self._time(self.now() + more * 1000, key, None)
             return None
@@ -214,7 +216,7 @@ class RealDriver:
         if running is not None and self._pool is not None:
             self._pool.give_up(running.ticket)
 
-    def _run(self, call: Call, handler: TaskHandler) -> None:
+    def _run(self, call: Call, handler: Handler) -> None:
         """Perform a call's task, on whatever thread this is, and put its answers in the inbox."""
         key = call.key
 
@@ -224,11 +226,11 @@ class RealDriver:
         if handler.time_limit is not None and self._pool is not None:
             tell(BEGUN)
         try:
-            performed = perform(handler, call.request, lambda line: tell(Logged(line)))
+            outcome = call_handler(handler, call.request, lambda line: tell(Logged(line)))
         except BaseException as error:  # ours, not the task's: let it come up where somebody sees it
             self._inbox.put(error)
             return
-        for answer in answers_of(call.request, performed):
+        for _, answer in answers_from(call.request, outcome):
             tell(answer)
 
     def _time(self, at: float, key: str, answer: Answer | None) -> None:

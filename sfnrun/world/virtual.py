@@ -15,7 +15,9 @@ from typing import NamedTuple
 from sfnrun.effects import (
     Answer,
     Answered,
+    Answerer,
     Call,
+    Handler,
     Logged,
     Pause,
     Sleep,
@@ -23,12 +25,10 @@ from sfnrun.effects import (
     Started,
     Stopped,
     Submitted,
-    TaskHandler,
     TimedOut,
 )
 from sfnrun.errors import WaitingError
-from sfnrun.payload import Payload
-from sfnrun.world.perform import HandlerFor, Performed, Step, at_hand, overtime, perform, run_on
+from sfnrun.world.perform import Step, TaskOutcome, answers_from, cached_outcomes, call_handler, run_on
 from sfnrun.world.pool import Pool
 from sfnrun.world.waiting import wait_for
 
@@ -47,8 +47,8 @@ class Due(NamedTuple):
 class VirtualDriver:
     """Answers effects in virtual time. Handlers run one at a time, those with a time limit on a thread of their own."""
 
-    def __init__(self, handler_for: HandlerFor, step: Step = run_on) -> None:
-        self.handler_for = handler_for
+    def __init__(self, answerer: Answerer, step: Step = run_on) -> None:
+        self.answerer = answerer
         self.step = step
         self._heap: list[Due] = []
         self._told: deque[Answered] = deque()
@@ -58,8 +58,8 @@ class VirtualDriver:
         self._pool: Pool | None = None
         self._stopped: Stopped | None = None
         self._looked_for: set[str] = set()
-        self._known: dict[str, Performed] = {}
-        self._performed: SimpleQueue[Performed | BaseException | None] = SimpleQueue()
+        self._known: dict[str, TaskOutcome] = {}
+        self._performed: SimpleQueue[TaskOutcome | BaseException | None] = SimpleQueue()
 
     def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
         self._open.add(key)
@@ -131,29 +131,25 @@ class VirtualDriver:
         return Answered(now, "", self._stopped)
 
     def _run(self, at: int, key: str, call: Call) -> None:
-        handler = self.handler_for(call.request)
-        performed = self._known_of(at, call, handler)
-        if performed is None:
-            performed = self._limited(at, call, handler) if handler.time_limit else self._perform(at, call, handler)
-        if performed is None:
+        handler = self.answerer.for_request(call.request)
+        outcome = self._cached(at, call, handler)
+        if outcome is None:
+            outcome = self._limited(at, call, handler) if handler.time_limit else self._call(at, call, handler)
+        if outcome is None:
             return
-        resource = call.request.resource
-        if resource.kind == "activity":
-            self._push(at, key, Started(performed.worker_name))
-        if resource.pattern:
-            self._push(at, key, Submitted(performed.submitted or Payload({})))
-        if performed.answer is not None:
-            self._push(at + performed.duration_ms, key, performed.answer)
+        for delay, answer in answers_from(call.request, outcome):
+            if answer is not None:
+                self._push(at + delay, key, answer)
 
-    def _known_of(self, at: int, call: Call, handler: TaskHandler) -> Performed | None:
+    def _cached(self, at: int, call: Call, handler: Handler) -> TaskOutcome | None:
         """What is known of a call without asking; that of all that are due with it is looked for in one go."""
-        if not hasattr(self.handler_for, "at_hand"):
+        if self.answerer.cached_replies is None:
             return None
         if call.key not in self._looked_for:
             due = list(self._due(at))
             self._looked_for = {one.key for one in (call, *due)}
-            asked = [(call.request, handler), *((one.request, self.handler_for(one.request)) for one in due)]
-            self._known = at_hand(self.handler_for, asked)
+            asked = [(call.request, handler), *((one.request, self.answerer.for_request(one.request)) for one in due)]
+            self._known = cached_outcomes(self.answerer, asked)
         return self._known.pop(call.key, None)
 
     def _due(self, at: int) -> Iterator[Call]:
@@ -167,16 +163,16 @@ class VirtualDriver:
                 if isinstance(what, Call) and what.key in self._open:
                     yield what
 
-    def _perform(self, at: int, call: Call, handler: TaskHandler) -> Performed:
-        return perform(handler, call.request, lambda line: self._told.append(Answered(at, call.key, Logged(line))))
+    def _call(self, at: int, call: Call, handler: Handler) -> TaskOutcome:
+        return call_handler(handler, call.request, lambda line: self._told.append(Answered(at, call.key, Logged(line))))
 
-    def _limited(self, at: int, call: Call, handler: TaskHandler) -> Performed | None:
+    def _limited(self, at: int, call: Call, handler: Handler) -> TaskOutcome | None:
         """Perform a task on a thread for at most its time limit (of real time). None: stopped meanwhile."""
         done = self._performed = SimpleQueue()
 
         def job() -> None:
             try:
-                done.put(self._perform(at, call, handler))
+                done.put(self._call(at, call, handler))
             except BaseException as error:  # ours, not the task's: let it come up where somebody sees it
                 done.put(error)
 
@@ -188,13 +184,13 @@ class VirtualDriver:
             try:
                 performed = wait_for(done, seconds)
             except Empty:
-                seconds = overtime(handler, call.request)
+                seconds = handler.overtime(call.request)
                 continue
             if isinstance(performed, BaseException):
                 raise performed
             return performed
         self._pool.give_up(ticket)
-        return Performed(handler.timed_out(call.request))
+        return TaskOutcome(handler.timed_out(call.request))
 
     def _push_timeouts(self, call: Call, at: int) -> None:
         if call.timeout_ms is not None:

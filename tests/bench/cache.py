@@ -31,7 +31,7 @@ from sfnrun.cache.flight import Flights
 from sfnrun.cache.key import key_of
 from sfnrun.cache.policy import Policy
 from sfnrun.cache.store import Store
-from sfnrun.effects import Failed, Request, Resource
+from sfnrun.effects import Handler, Request, Resource
 from sfnrun.payload import Payload
 from sfnrun.tasks.cached import Cached, Caching
 from tests.cache.conftest import Server
@@ -41,16 +41,8 @@ Clock = Callable[[], float]
 POLICY = Policy("GetPrice", ttl_ms=60_000)
 
 
-class Handler:
-    """The fastest there is, so that only the cache is measured."""
-
-    time_limit = None
-
-    def __call__(self, request: Request) -> object:
-        return VALUE
-
-    def timed_out(self, request: Request) -> Failed:
-        return Failed("States.Timeout")
+# The fastest handler, so that only the cache is measured.
+HANDLER = Handler(lambda request: VALUE)
 
 
 def request(number: int) -> Request:
@@ -80,7 +72,7 @@ def show(name: str, figure: float, limit: float, unit: str = "us") -> None:
 def kept(backend: Backend, count: int) -> tuple[Callable[[int], object], Callable[[int], object]]:
     """A hit, and a Task of ten that misses; `count` answers are kept."""
     store = Store(backend, print)
-    cached = Cached(Handler(), POLICY, Caching(store, lambda request: POLICY))
+    cached = Cached(HANDLER, POLICY, Caching(store, lambda request: POLICY))
     requests = [request(number) for number in range(count)]
     for each in requests:
         cached(each)

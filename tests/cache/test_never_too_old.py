@@ -84,7 +84,7 @@ class Interleaved(World):
         self.background = AtOnce()
         super().rule(tasks, **options)
 
-    def __call__(self, request):
+    def call(self, request):
         sku = request.payload["sku"]
         during, fails, takes = self.scripts.pop() if self.scripts else ([], False, 0)
         written = self.history.write(sku) if request.state == "PutPrice" else self.history.current[sku]

@@ -23,10 +23,10 @@ from sfnrun.config import Config
 from sfnrun.effects import Request
 from sfnrun.errors import ConfigError, UsageError
 from sfnrun.payload import Payload, dumps
-from sfnrun.tasks.answers import Delayed, Fixed, Silent
-from sfnrun.tasks.cached.behind import CodeBehind
+from sfnrun.tasks.cached.fingerprint import CodeFingerprints
 from sfnrun.tasks.callables import from_callables
-from sfnrun.tasks.resolve import Resolver
+from sfnrun.tasks.mocks import PENDING_HANDLER, static_result, with_duration
+from sfnrun.tasks.resolve import Resolver, TaskNames
 
 from .world import config_of, lambda_of
 
@@ -224,25 +224,24 @@ def test_the_files_behind_a_handler(handler, files, sources):
         before = dict(after)
 
 
-def test_what_stands_behind_the_handlers_of_a_run(tmp_path, monkeypatch):
+def test_fingerprints_of_handlers(tmp_path):
     functions = tmp_path / "functions"
     functions.mkdir()
     (functions / "get_price.py").write_text("import pricing\ndef handler(event, context): ...")
     (functions / "pricing.py").write_text("")
     resolver = Resolver(config_of({"Slow": {"result": 1, "duration": "1s"}}, tmp_path))
-    behind = CodeBehind(tmp_path)
-    handler = resolver.find("GetPrice", "GetPrice", lambda_of("GetPrice"))
-    asked = request_of("GetPrice", "GetPrice")
-    code = behind(handler, asked)
-    assert list(code) == ["functions/get_price.py", "functions/pricing.py"]
-    assert behind(handler, asked) is code
-    assert list(behind(Delayed(Fixed(1), 5), asked)) == ["its fixed result"]
-    assert behind(Fixed(1), asked) != behind(Fixed(2), asked)
-    assert behind(Silent(), asked) is None
-    given = from_callables({"GetPrice": lambda request: 1, "Size": len})
-    mine = behind(given.find("GetPrice", None, lambda_of("GetPrice")), asked)
+    fingerprint_of = CodeFingerprints(tmp_path).of
+    handler = resolver.find(TaskNames("GetPrice", "GetPrice", lambda_of("GetPrice")))
+    fingerprint = fingerprint_of(handler)
+    assert list(fingerprint) == ["functions/get_price.py", "functions/pricing.py"]
+    assert fingerprint_of(handler) is fingerprint, "read once"
+    assert list(fingerprint_of(with_duration(static_result(1), 5))) == ["its fixed result"]
+    assert fingerprint_of(static_result(1)) != fingerprint_of(static_result(2))
+    assert fingerprint_of(PENDING_HANDLER) is None
+    callables = from_callables({"GetPrice": lambda request: 1, "Size": len})
+    mine = fingerprint_of(callables.find(TaskNames("GetPrice", None, lambda_of("GetPrice"))))
     assert any(name.endswith("tests/cache/test_parts.py") for name in mine)
-    assert behind(given.find("Size", None, lambda_of("Size")), asked) == {}
+    assert fingerprint_of(callables.find(TaskNames("Size", None, lambda_of("Size")))) == {}
 
 
 # -- the rest --------------------------------------------------------------------------------------------------------

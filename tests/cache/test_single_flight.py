@@ -14,6 +14,7 @@ from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memcached import MemcachedBackend
 from sfnrun.cache.backends.memory import MemoryBackend
 from sfnrun.cache.backends.redis import RedisBackend
+from sfnrun.effects import Handler
 
 from .conftest import Server
 from .world import World
@@ -30,10 +31,10 @@ class Slow(World):
         self.gate = threading.Event()
         self.entered = threading.Semaphore(0)
 
-    def __call__(self, request):
+    def call(self, request):
         self.entered.release()
         assert self.gate.wait(10)
-        return super().__call__(request)
+        return super().call(request)
 
 
 def test_fifty_items_call_once(place, tmp_path):
@@ -61,16 +62,15 @@ def test_those_who_wait_get_the_failure_too(tmp_path):
 def test_a_bug_in_a_handler_frees_those_who_wait(tmp_path):
     world = Slow(MemoryBackend(), tmp_path, {"GetPrice": "60s"}, "real", database={"a": 5})
     blown = iter([RuntimeError("a bug")])
-    answer = world.timed_out
 
     def explode(request):
         world.entered.release()
         assert world.gate.wait(10)
         for error in blown:
             raise error
-        return World.__call__(world, request)
+        return World.call(world, request)
 
-    handler = type("Handler", (), {"time_limit": None, "__call__": staticmethod(explode), "timed_out": answer})()
+    handler = Handler(explode)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(world.ask, "GetPrice", {"sku": "a"}, handler)
         assert world.entered.acquire(timeout=10)
@@ -103,9 +103,9 @@ def test_a_task_that_asks_itself_is_no_deadlock(tmp_path):
     def ask_again(request):
         if not inner:
             inner.append(world.ask("GetPrice", {"sku": "a"}))
-        return World.__call__(world, request)
+        return World.call(world, request)
 
-    handler = type("Handler", (), {"time_limit": 3.0, "__call__": staticmethod(ask_again), "timed_out": None})()
+    handler = Handler(ask_again, time_limit=3.0)
     assert world.ask("GetPrice", {"sku": "a"}, handler).note["outcome"] == "miss"
     assert inner[0].note["outcome"] == "bypass"
 

@@ -13,7 +13,7 @@ from sfnrun.cache.background import Background, at_once
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.store import Store
 from sfnrun.config import Config, load_config
-from sfnrun.effects import PENDING, Failed, Reply, Request, Resource
+from sfnrun.effects import PENDING, Handler, Reply, Request, Resource
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
 from sfnrun.tasks.cached import CachedHandlers, Caching
@@ -44,7 +44,6 @@ class World:
     environment: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     takes_ms: int = 0
-    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         self.store = Store(self.backend, self.said.append)
@@ -56,18 +55,20 @@ class World:
         self.caching = Caching(
             self.store,
             Policies(config_of({name: {"cache": rule} for name, rule in tasks.items()}, self.folder), compile_key),
-            code_of=lambda handler, request: dict(self.code),
+            fingerprint_of=lambda handler: dict(self.code),
             now=None if self.clock == "virtual" else lambda: self.now,
             background=at_once if self.clock == "virtual" else self.background,
             environment=self.environment,
             **options,
         )
 
-    def timed_out(self, request: Request) -> Failed:
-        return Failed("States.Timeout")
+    cached_replies = None
 
-    def __call__(self, request: Request):
-        """The handlers."""
+    def for_request(self, request: Request) -> Handler:
+        return Handler(self.call)
+
+    def call(self, request: Request):
+        """The handler of every Task."""
         task = request.state
         self.calls[task] = self.calls.get(task, 0) + 1
         if task in self.failing:
@@ -79,23 +80,34 @@ class World:
             self.database[sku] = request.payload["price"]
         return Reply({"sku": sku, "price": self.database.get(sku)}, duration_ms=self.takes_ms)
 
-    def ask(self, task: str, payload: Any, handler: Any = None, **more: Any) -> Reply:
+    def ask(self, task: str, payload: Any, handler: Handler | None = None, **more: Any) -> Reply:
         """One Task, cached or not, to its end and that of what it started."""
         request = Request(
             key="1", id="1", state=task, attempt=more.get("attempt", 0), token=more.get("token"), context={},
             resource=lambda_of(task), arguments=Payload.parse(json.dumps(payload)), at=self.now,
         )  # fmt: skip
-        handlers = CachedHandlers(lambda request: handler or self, self.caching)
-        answering = handlers(request)
-        # As drivers do, who ask for what is at hand first; and as what is not at hand is asked for.
-        known = handlers.at_hand([(request, answering)]) if self.clock == "real" else {}
-        reply = known.get(request.key) or answering(request)
+        handlers = CachedHandlers(self if handler is None else Only(handler), self.caching)
+        found = handlers.for_request(request)
+        # As drivers do, which look for cached replies first; and without, as if there were none.
+        cached = handlers.cached_replies([(request, found)]) if self.clock == "real" else {}
+        reply = cached.get(request.key) or found.call(request)
         self.background.close(5)
         return reply
 
     def price(self, sku: str = "a", task: str = "GetPrice") -> Any:
         output = self.ask(task, {"sku": sku}).output
         return (output.value if isinstance(output, Payload) else output)["price"]
+
+
+@dataclass
+class Only:
+    """An Answerer with one handler."""
+
+    handler: Handler
+    cached_replies = None
+
+    def for_request(self, request: Request) -> Handler:
+        return self.handler
 
 
 def lambda_of(task: str) -> Resource:

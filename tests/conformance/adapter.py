@@ -294,8 +294,8 @@ class StateAlone:
         states: dict[str, State] = {name: Succeed(name=name, pointer=()) for name in ends if name is not None}
         states |= {before.name: replace(before, next=self.name), self.name: self.state}
         machine = watched(Machine(StateMachine(before.name, states)), self.observer)
-        handler_for = handlers(machine, Config(), self.answers)
-        driver = driver_for("virtual", handler_for, self._step, False)
+        answerer = handlers(machine, Config(), self.answers)
+        driver = driver_for("virtual", answerer, self._step, False)
         listeners = (self.visits, self.observer, self)
         journal = together([Told(listener) for listener in listeners])
         return conduct(machine, self._execution(), driver, journal, limits=False, stepping=True)

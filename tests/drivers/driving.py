@@ -9,7 +9,7 @@ from cases import definition_of
 
 import sfnrun
 from sfnrun import Request
-from sfnrun.effects import Failed
+from sfnrun.effects import CachedReplies, Failed, Handler
 from sfnrun.engine.execution import LIMITS, Execution
 from sfnrun.engine.run import Outcome, interpret
 from sfnrun.history.journal import Kept
@@ -25,18 +25,9 @@ CALLBACK = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 FOREVER = 30.0
 
 
-class Handler:
-    """Answers with what `answer(request)` gives, within a time limit."""
-
-    def __init__(self, answer: Callable[[Request], Any], time_limit: float | None = None) -> None:
-        self.answer = answer
-        self.time_limit = time_limit
-
-    def __call__(self, request: Request) -> Any:
-        return self.answer(request)
-
-    def timed_out(self, request: Request) -> Failed:
-        return Failed("Late", request.state)
+def late(call: Callable[[Request], Any], time_limit: float | None = None, **members: Any) -> Handler:
+    """A handler with a time limit, whose timeout is the error "Late"."""
+    return Handler(call, time_limit, lambda request: Failed("Late", request.state), **members)
 
 
 class Driven(NamedTuple):
@@ -66,9 +57,16 @@ def drive(driver: RealDriver | VirtualDriver, states: Mapping[str, Any], given: 
         driver.close()
 
 
-def answered_by(handlers: Mapping[str, Handler]) -> Callable[[Request], Handler]:
-    """Who answers, by the name of the state."""
-    return lambda request: handlers[request.state]
+class AnsweredBy:
+    """An Answerer with a handler for each state."""
+
+    cached_replies: CachedReplies | None = None
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self.handlers = handlers
+
+    def for_request(self, request: Request) -> Handler:
+        return self.handlers[request.state]
 
 
 def task(name: str = "f", **fields: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a handler has at hand is given without a thread, and told as any other answer, by either clock."""
+"""Cached replies are given without a thread, and reported like any other answer, by either clock."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from driving import CALLBACK, Handler, drive, task
+from driving import CALLBACK, drive, late, task
 
 from sfnrun import Reply, Request, TaskFailed
-from sfnrun.effects import TaskHandler
+from sfnrun.effects import Handler
 from sfnrun.world.real import RealDriver
 from sfnrun.world.virtual import VirtualDriver
 
@@ -18,7 +18,7 @@ DRIVERS = pytest.mark.parametrize("driver", [RealDriver, VirtualDriver], ids=["r
 
 
 class Knowing:
-    """Handlers for any state, which are asked in vain for the payloads that are `known`."""
+    """An Answerer for any state, with cached replies for the payloads that are `known`."""
 
     def __init__(self, known: dict[Any, Reply]) -> None:
         self.known = known
@@ -26,21 +26,21 @@ class Knowing:
         self.looked_for: list[list[Any]] = []
         self.threads: set[int] = set()
 
-    def __call__(self, request: Request) -> Handler:
-        return Handler(self._ask, time_limit=30)
+    def for_request(self, request: Request) -> Handler:
+        return late(self._ask, time_limit=30)
 
     def _ask(self, request: Request) -> Any:
         self.asked.append(request.payload)
         return "asked"
 
-    def at_hand(self, asked: Sequence[tuple[Request, TaskHandler]]) -> dict[str, Reply]:
+    def cached_replies(self, asked: Sequence[tuple[Request, Handler]]) -> dict[str, Reply]:
         self.threads.add(threading.get_ident())
         self.looked_for.append([request.payload for request, _ in asked])
         return {request.key: self.known[request.payload] for request, _ in asked if request.payload in self.known}
 
 
 @DRIVERS
-def test_only_what_is_not_at_hand_is_asked(driver: Any) -> None:
+def test_cached_replies_are_given_without_a_call(driver: Any) -> None:
     handlers = Knowing({2: Reply("kept", note={"outcome": "hit"})})
     states = {"M": {"Type": "Map", "ItemProcessor": {"T": task()}}}
     outcome, events = drive(driver(handlers), states, [1, 2, 3])
@@ -53,17 +53,17 @@ def test_only_what_is_not_at_hand_is_asked(driver: Any) -> None:
 
 
 @DRIVERS
-def test_a_failure_may_be_at_hand(driver: Any) -> None:
+def test_a_cached_failure_is_given(driver: Any) -> None:
     handlers = Knowing({1: Reply(failure=TaskFailed("Kept", "why"))})
     outcome, _ = drive(driver(handlers), {"T": task()}, 1)
     assert (outcome.error, outcome.cause, handlers.asked) == ("Kept", "why", [])
 
 
 @DRIVERS
-def test_what_a_service_said_at_once_is_told_too(driver: Any) -> None:
+def test_a_cached_reply_reports_its_submission(driver: Any) -> None:
     service = {"Type": "Task", "Resource": CALLBACK, "Parameters": {"QueueUrl": "q", "MessageBody.$": "$$.Task.Token"}}
     handlers = Knowing({})
-    handlers.at_hand = lambda asked: {  # type: ignore[method-assign]
+    handlers.cached_replies = lambda asked: {  # type: ignore[method-assign]
         request.key: Reply("kept", submitted={"id": "job"}) for request, _ in asked
     }
     outcome, events = drive(driver(handlers), {"T": service}, 1)

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from driving import CALLBACK, FOREVER, Handler, answered_by, drive, task
+from driving import CALLBACK, FOREVER, AnsweredBy, drive, late, task
 
 from sfnrun import PENDING, Reply, TaskFailed
 from sfnrun.effects import Stopped
@@ -16,7 +16,7 @@ from sfnrun.world.real import RealDriver
 
 
 def real(handlers, **options) -> RealDriver:
-    return RealDriver(answered_by(handlers), **options)
+    return RealDriver(AnsweredBy(handlers), **options)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def hanging(released: threading.Event):
 def test_branches_overlap():
     """Each handler waits for the other: one after the other they would never end."""
     meet = threading.Barrier(2)
-    handler = Handler(lambda request: meet.wait(FOREVER) >= 0)
+    handler = late(lambda request: meet.wait(FOREVER) >= 0)
     states = {"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}}
     outcome, _ = drive(real({"A": handler, "B": handler}), states)
     assert outcome.output.value == [True, True]
@@ -42,14 +42,14 @@ def test_branches_overlap():
 
 def test_items_overlap_as_far_as_they_may():
     meet = threading.Barrier(4)
-    handler = Handler(lambda request: meet.wait(FOREVER) >= 0)
+    handler = late(lambda request: meet.wait(FOREVER) >= 0)
     states = {"M": {"Type": "Map", "MaxConcurrency": 4, "ItemProcessor": {"T": task()}}}
     outcome, _ = drive(real({"T": handler}), states, list(range(8)))
     assert outcome.output.value == [True] * 8
 
 
 def test_more_items_at_once_than_threads():
-    handler = Handler(lambda request: request.payload)
+    handler = late(lambda request: request.payload)
     inner = {"Type": "Map", "ItemProcessor": {"T": task()}}
     states = {"M": {"Type": "Map", "ItemProcessor": {"N": inner}}}
     items = [[n] * 10 for n in range(40)]
@@ -58,7 +58,7 @@ def test_more_items_at_once_than_threads():
 
 
 def test_a_handler_over_its_time_limit_is_given_up(released):
-    handler = Handler(hanging(released), time_limit=0.05)
+    handler = late(hanging(released), time_limit=0.05)
     outcome, events = drive(real({"T": handler}), {"T": task()})
     assert (outcome.error, outcome.cause) == ("Late", "T")
     assert [event.type for event in events][-2:] == ["LambdaFunctionFailed", "ExecutionFailed"]
@@ -67,8 +67,8 @@ def test_a_handler_over_its_time_limit_is_given_up(released):
 def test_a_time_limit_counts_from_when_the_handler_begins():
     """With one thread the second handler waits for the first, for longer than its own time limit."""
     states = {"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}}
-    longer = Handler(lambda request: threading.Event().wait(0.1))
-    driver = real({"A": longer, "B": Handler(lambda request: "in time", time_limit=0.05)})
+    longer = late(lambda request: threading.Event().wait(0.1))
+    driver = real({"A": longer, "B": late(lambda request: "in time", time_limit=0.05)})
     driver._pool.most = 1
     outcome, _ = drive(driver, states)
     assert outcome.output.value == [False, "in time"]
@@ -77,17 +77,16 @@ def test_a_time_limit_counts_from_when_the_handler_begins():
 def test_a_handler_may_ask_for_overtime(released):
     asked = []
 
-    class Importing(Handler):
-        def overtime(self, request):
-            asked.append(request.state)
-            return 0.01 if len(asked) < 3 else 0.0
+    def overtime(request):
+        asked.append(request.state)
+        return 0.01 if len(asked) < 3 else 0.0
 
-    outcome, _ = drive(real({"T": Importing(hanging(released), time_limit=0.01)}), {"T": task()})
+    outcome, _ = drive(real({"T": late(hanging(released), 0.01, overtime=overtime)}), {"T": task()})
     assert (outcome.error, asked) == ("Late", ["T"] * 3)
 
 
 def test_the_states_own_timeout(released):
-    outcome, events = drive(real({"T": Handler(hanging(released))}), {"T": task(TimeoutSeconds=1)})
+    outcome, events = drive(real({"T": late(hanging(released))}), {"T": task(TimeoutSeconds=1)})
     assert outcome.error == "States.Timeout"
     assert [event.type for event in events][-2:] == ["LambdaFunctionTimedOut", "ExecutionFailed"]
     assert events[-1].at - events[0].at >= 1000
@@ -95,13 +94,13 @@ def test_the_states_own_timeout(released):
 
 def test_a_missed_heartbeat():
     states = {"T": {**task(), "Resource": CALLBACK, "Parameters": {}, "HeartbeatSeconds": 1, "TimeoutSeconds": 60}}
-    outcome, _ = drive(real({"T": Handler(lambda request: PENDING)}), states)
+    outcome, _ = drive(real({"T": late(lambda request: PENDING)}), states)
     assert outcome.error == "States.Timeout"
 
 
 def test_a_pending_handler_is_not_late_any_more():
     """It has returned in time; the task waits for its token, however long that takes."""
-    driver = real({"T": Handler(lambda request: PENDING, time_limit=0.05)})
+    driver = real({"T": late(lambda request: PENDING, time_limit=0.05)})
     driver.stop_at(driver.now() + 100)
     outcome, _ = drive(driver, {"T": {**task(), "Resource": CALLBACK, "Parameters": {}}})
     assert (outcome.status, outcome.error) == ("ABORTED", None)
@@ -109,7 +108,7 @@ def test_a_pending_handler_is_not_late_any_more():
 
 def test_what_is_submitted_comes_before_the_answer():
     states = {"T": {**task(), "Resource": CALLBACK, "Parameters": {}}}
-    handler = Handler(lambda request: Reply(5, submitted={"MessageId": "m"}))
+    handler = late(lambda request: Reply(5, submitted={"MessageId": "m"}))
     outcome, events = drive(real({"T": handler}), states)
     assert outcome.output.value == 5
     assert [event.type for event in events][2:6] == ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"]
@@ -117,7 +116,7 @@ def test_what_is_submitted_comes_before_the_answer():
 
 def test_an_activity_begins_when_its_worker_has_it():
     states = {"T": {**task(), "Resource": "arn:aws:states:us-east-1:123456789012:activity:a"}}
-    _, events = drive(real({"T": Handler(lambda request: Reply(5, worker_name="w"))}), states)
+    _, events = drive(real({"T": late(lambda request: Reply(5, worker_name="w"))}), states)
     assert [(event.type, event.details.get("workerName")) for event in events][3] == ("ActivityStarted", "w")
 
 
@@ -135,14 +134,14 @@ def test_an_aborted_sibling_is_waited_for_by_nobody(released):
         raise TaskFailed("E")
 
     states = {"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}}
-    handlers = {"A": Handler(hanging(released), time_limit=FOREVER), "B": Handler(fail)}
+    handlers = {"A": late(hanging(released), time_limit=FOREVER), "B": late(fail)}
     outcome, events = drive(real(handlers), states)
     assert outcome.error == "E"
     assert [event.type for event in events].count("TaskStateAborted") == 2
 
 
 def test_stopping_from_another_thread(released):
-    driver = real({"T": Handler(lambda request: driver.stop(Stopped("Why", "because")) or released.wait(FOREVER))})
+    driver = real({"T": late(lambda request: driver.stop(Stopped("Why", "because")) or released.wait(FOREVER))})
     outcome, events = drive(driver, {"T": task()})
     assert (outcome.status, outcome.error, outcome.cause) == ("ABORTED", "Why", "because")
     assert (events[-1].type, events[-1].previous) == ("ExecutionAborted", 0)
@@ -157,7 +156,7 @@ def test_stopping_at_a_time():
 
 def test_without_threads_handlers_run_here_one_by_one():
     here = []
-    handler = Handler(lambda request: here.append(threading.current_thread()) or request.payload, time_limit=0.000001)
+    handler = late(lambda request: here.append(threading.current_thread()) or request.payload, time_limit=0.000001)
     states = {"M": {"Type": "Map", "ItemProcessor": {"T": task()}}}
     outcome, _ = drive(real({"T": handler}, threads=False), states, [1, 2, 3])
     assert outcome.output.value == [1, 2, 3]
@@ -172,7 +171,7 @@ def test_without_threads_an_aborted_sibling_is_not_run_at_all():
         raise TaskFailed("E")
 
     states = {"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}}
-    drive(real({"A": Handler(fail), "B": Handler(fail)}, threads=False), states)
+    drive(real({"A": late(fail), "B": late(fail)}, threads=False), states)
     assert ran == ["A"]
 
 
@@ -182,15 +181,18 @@ def test_our_own_bug_comes_up_where_somebody_sees_it(threads):
         raise ZeroDivisionError("ours")
 
     with pytest.raises(ZeroDivisionError, match="ours"):
-        drive(real({"T": Handler(bug)}, threads=threads), {"T": task(Catch=CATCH_ALL), "H": {"Type": "Succeed"}})
+        drive(real({"T": late(bug)}, threads=threads), {"T": task(Catch=CATCH_ALL), "H": {"Type": "Succeed"}})
 
 
 CATCH_ALL = [{"ErrorEquals": ["States.ALL"], "Next": "H"}]
 
 
 def test_a_handler_that_is_not_found():
-    def nobody(request):
-        raise UnansweredTaskError("nobody answers")
+    class Nobody:
+        cached_replies = None
+
+        def for_request(self, request):
+            raise UnansweredTaskError("nobody answers")
 
     with pytest.raises(UnansweredTaskError):
-        drive(RealDriver(nobody), {"T": task()})
+        drive(RealDriver(Nobody()), {"T": task()})

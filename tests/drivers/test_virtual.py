@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from driving import CALLBACK, FOREVER, Handler, answered_by, drive, task
+from driving import CALLBACK, FOREVER, AnsweredBy, drive, late, task
 
 import sfnrun
 from sfnrun import PENDING, Reply
@@ -18,7 +18,7 @@ YEAR_S = 365 * 86_400
 
 
 def virtual(handlers) -> VirtualDriver:
-    return VirtualDriver(answered_by(handlers))
+    return VirtualDriver(AnsweredBy(handlers))
 
 
 def test_most_of_a_year_costs_nothing():
@@ -30,7 +30,7 @@ def test_most_of_a_year_costs_nothing():
 
 
 def test_what_is_due_first_comes_first():
-    handler = Handler(lambda request: Reply(request.payload, duration_ms=request.payload))
+    handler = late(lambda request: Reply(request.payload, duration_ms=request.payload))
     states = {"M": {"Type": "Map", "ItemProcessor": {"T": task()}}}
     _, events = drive(virtual({"T": handler}), states, [30, 10, 20])
     ended = [(event.details["index"]) for event in events if event.type == "MapIterationSucceeded"]
@@ -38,21 +38,21 @@ def test_what_is_due_first_comes_first():
 
 
 def test_what_is_due_together_comes_in_the_order_of_asking():
-    handler = Handler(lambda request: Reply(request.payload, duration_ms=10))
+    handler = late(lambda request: Reply(request.payload, duration_ms=10))
     states = {"M": {"Type": "Map", "ItemProcessor": {"T": task()}}}
     _, events = drive(virtual({"T": handler}), states, [3, 1, 2])
     assert [event.details["index"] for event in events if event.type == "MapIterationSucceeded"] == [0, 1, 2]
 
 
 def test_a_task_and_its_timeout_at_the_same_moment_is_a_timeout():
-    handler = Handler(lambda request: Reply(1, duration_ms=5000))
+    handler = late(lambda request: Reply(1, duration_ms=5000))
     outcome, _ = drive(virtual({"T": handler}), {"T": task(TimeoutSeconds=5)})
     assert outcome.error == "States.Timeout"
 
 
 def test_a_handler_with_a_time_limit_is_given_up_after_it_in_real_time():
     released = threading.Event()
-    handler = Handler(lambda request: released.wait(FOREVER), time_limit=0.05)
+    handler = late(lambda request: released.wait(FOREVER), time_limit=0.05)
     outcome, _ = drive(virtual({"T": handler}), {"T": task()})
     released.set()
     assert (outcome.error, outcome.cause) == ("Late", "T")
@@ -61,18 +61,19 @@ def test_a_handler_with_a_time_limit_is_given_up_after_it_in_real_time():
 def test_overtime():
     released, asked = threading.Event(), []
 
-    class Importing(Handler):
-        def overtime(self, request):
-            asked.append(request.state)
-            return 0.01 if len(asked) < 3 else 0.0
+    def overtime(request):
+        asked.append(request.state)
+        return 0.01 if len(asked) < 3 else 0.0
 
-    outcome, _ = drive(virtual({"T": Importing(lambda request: released.wait(FOREVER), 0.01)}), {"T": task()})
+    outcome, _ = drive(
+        virtual({"T": late(lambda request: released.wait(FOREVER), 0.01, overtime=overtime)}), {"T": task()}
+    )
     released.set()
     assert (outcome.error, asked) == ("Late", ["T"] * 3)
 
 
 def test_a_handler_within_its_time_limit():
-    outcome, _ = drive(virtual({"T": Handler(lambda request: 5, time_limit=FOREVER)}), {"T": task()})
+    outcome, _ = drive(virtual({"T": late(lambda request: 5, time_limit=FOREVER)}), {"T": task()})
     assert outcome.output.value == 5
 
 
@@ -87,14 +88,14 @@ def test_handlers_run_one_at_a_time():
         return threading.current_thread().name
 
     states = {"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}}
-    outcome, _ = drive(virtual({"A": Handler(handle), "B": Handler(handle, FOREVER)}), states)
+    outcome, _ = drive(virtual({"A": late(handle), "B": late(handle, FOREVER)}), states)
     assert most == 1
     assert outcome.output.value[0] == threading.current_thread().name
 
 
 def test_stopping_while_a_handler_runs():
     released = threading.Event()
-    driver = virtual({"T": Handler(lambda request: driver.stop(Stopped()) or released.wait(FOREVER), FOREVER)})
+    driver = virtual({"T": late(lambda request: driver.stop(Stopped()) or released.wait(FOREVER), FOREVER)})
     outcome, events = drive(driver, {"T": task()})
     released.set()
     assert outcome.status == "ABORTED"
@@ -108,7 +109,7 @@ def test_our_own_bug_comes_up_where_somebody_sees_it(time_limit):
 
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "H"}]
     with pytest.raises(ZeroDivisionError, match="ours"):
-        drive(virtual({"T": Handler(bug, time_limit)}), {"T": task(Catch=catch), "H": {"Type": "Succeed"}})
+        drive(virtual({"T": late(bug, time_limit)}), {"T": task(Catch=catch), "H": {"Type": "Succeed"}})
 
 
 def test_waiting_for_what_never_comes_is_said_where_nothing_limits_it():

@@ -10,7 +10,7 @@ from typing import Any
 from sfnrun.asl.resource import read_resource
 from sfnrun.effects import Request, Resource
 from sfnrun.payload import Payload
-from sfnrun.tasks.lambdas.function_tasks import ByArn, ByInvoke
+from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
 from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
 ID = "12345678-1234-4234-a234-123456789012"
@@ -51,10 +51,10 @@ class Invoked:
     lines: list[str] = field(default_factory=list)
 
     def by_arn(self, event: Any = None, **given: Any) -> Payload:
-        outcome = ByArn(self.function)(ask(f"{ARN}:{self.function.name}", event, self.lines.append, **given))
+        outcome = invoke_by_arn(self.function, ask(f"{ARN}:{self.function.name}", event, self.lines.append, **given))
         assert isinstance(outcome, Payload)
         return outcome
 
     def by_invoke(self, event: Any = None, **arguments: Any) -> Any:
         given = {"FunctionName": self.function.name, "Payload": event, **arguments}
-        return ByInvoke(self.function)(ask(INVOKE, given, self.lines.append))
+        return lambda_invoke(self.function, ask(INVOKE, given, self.lines.append))

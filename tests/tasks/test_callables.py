@@ -14,15 +14,15 @@ from sfnrun.effects import PENDING, Reply, Request
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Payload
 from sfnrun.tasks.callables import from_callables
-from sfnrun.tasks.resolve import Resolver
+from sfnrun.tasks.resolve import Resolver, TaskNames
 
 SNS = "arn:aws:states:::sns:publish"
 
 
 def answer(tasks: Any, request: Request) -> Any:
-    handler = from_callables(tasks).find(request.state, request.function_name, request.resource)
+    handler = from_callables(tasks).find(TaskNames(request.state, request.function_name, request.resource))
     assert handler is not None
-    given = handler(request)
+    given = handler.call(request)
     return given.value if isinstance(given, Payload) else given
 
 
@@ -54,16 +54,16 @@ def test_the_state_comes_before_the_function_before_the_resource_before_patterns
     tasks = {name: name for name in names}
     found = []
     while tasks:
-        handler = from_callables(tasks).find("S", "f", ask(f"{ARN}:f").resource)
+        handler = from_callables(tasks).find(TaskNames("S", "f", ask(f"{ARN}:f").resource))
         if handler is None:
             break
-        found.append(handler(ask()).value)
+        found.append(handler.call(ask()).value)
         del tasks[found[-1]]
     assert found == ["S", "f", f"{ARN}:f"]
 
 
 def test_none_answers_nothing() -> None:
-    assert from_callables(None).find("S", None, ask(SNS).resource) is None
+    assert from_callables(None).find(TaskNames("S", None, ask(SNS).resource)) is None
 
 
 def seven(request: Request) -> int:
@@ -193,6 +193,6 @@ def test_what_answers_nothing_is_refused(tasks: Any, message: str) -> None:
 def test_callables_come_before_sfnrun_yaml_and_functions(config: Config) -> None:
     resolver = Resolver(config, from_callables({"echo": "called"}))
     request = ask(f"{ARN}:echo", 1)
-    assert resolver.for_request(request)(request).value == "called"
+    assert resolver.for_request(request).call(request).value == "called"
     other = ask(f"{ARN}:charge-card")
-    assert resolver.for_request(other)(other).value == {"charged": 12}
+    assert resolver.for_request(other).call(other).value == {"charged": 12}

@@ -18,7 +18,7 @@ from asking import ARN, FUNCTIONS, ID, INVOKE, Invoked, ask
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
 from sfnrun.tasks.lambdas.find import FunctionFolder
-from sfnrun.tasks.lambdas.function_tasks import ByArn, ByInvoke
+from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
 from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
 
@@ -271,7 +271,7 @@ def test_a_handler_may_change_its_event(function) -> None:
     assert changing.by_arn(given).value == {"items": [1, 2]}
     assert given.value == {"items": [1]}
     asked = {"FunctionName": "f", "Payload": given.value}
-    ByInvoke(changing.function)(ask(INVOKE, asked))
+    lambda_invoke(changing.function, ask(INVOKE, asked))
     assert given.value == {"items": [1]}
 
 
@@ -335,7 +335,7 @@ def test_others_print_where_they_always_did(function, capsys) -> None:
         thread.join()
 
     invoked = function("def handler(event, context): print('hello')")
-    ByArn(invoked.function)(ask(log=log))
+    invoke_by_arn(invoked.function, ask(log=log))
     assert capsys.readouterr().out == "told: hello\nfrom another thread\n"
 
 

@@ -14,8 +14,8 @@ from asking import ARN, ask
 import sfnrun
 from sfnrun.config import Config
 from sfnrun.errors import ConfigError, TaskFailed, UsageError
-from sfnrun.tasks.mocks import MockConfig, load_mock_config
-from sfnrun.tasks.resolve import Resolver
+from sfnrun.tasks.mock_config import MockConfig, load_mock_config
+from sfnrun.tasks.resolve import Resolver, TaskNames
 
 # The example of the developer guide.
 FILE = {
@@ -55,7 +55,7 @@ def answers(case: Any, state: str, count: int) -> list[Any]:
     for _ in range(count):
         request = ask(state=state)
         try:
-            found.append(case.find(state, None, request.resource)(request).value)
+            found.append(case.find(TaskNames(state, None, request.resource)).call(request).value)
         except TaskFailed as error:
             found.append((error.name, error.cause))
     return found
@@ -102,9 +102,9 @@ def test_states_that_are_not_named_run_for_real(mocks: MockConfig, config: Confi
     case = mocks.test_case("LambdaSQSIntegration", "HybridPath")
     resolver = Resolver(config, case)
     real = ask(f"{ARN}:charge-card", state="SQSState")
-    assert resolver.for_request(real)(real).value == {"charged": 12}
+    assert resolver.for_request(real).call(real).value == {"charged": 12}
     mocked = ask(f"{ARN}:charge-card", state="LambdaState")
-    assert resolver.for_request(mocked)(mocked).value["StatusCode"] == 200
+    assert resolver.for_request(mocked).call(mocked).value["StatusCode"] == 200
 
 
 def test_a_yaml_file_is_read_too(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sfnrun.config import Config, load_config
 from sfnrun.effects import PENDING, Reply
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
-from sfnrun.tasks.resolve import Resolver, named_function, tasks_of
+from sfnrun.tasks.resolve import Resolver, TaskNames, named_function, tasks_of
 from sfnrun.tasks.unanswered import complaint
 
 
@@ -38,7 +38,7 @@ def written(folder: Path, text: str) -> Resolver:
 def outcome(resolver: Resolver, request: Any) -> Any:
     """What a request gives: a value, ("error", cause), or "pending"; and how long it takes, if it says so."""
     try:
-        given = resolver.for_request(request)(request)
+        given = resolver.for_request(request).call(request)
     except TaskFailed as error:
         return (error.name, error.cause)
     if isinstance(given, Reply):
@@ -94,7 +94,7 @@ def test_a_function_that_does_not_exist(config: Config) -> None:
 def test_with_a_token_the_function_runs_and_the_answer_comes_from_elsewhere(config: Config) -> None:
     lines: list[str] = []
     request = ask(f"{INVOKE}.waitForTaskToken", {"FunctionName": "echo", "Payload": 1}, lines.append, token="t")
-    reply = Resolver(config).for_request(request)(request)
+    reply = Resolver(config).for_request(request).call(request)
     assert isinstance(reply, Reply)
     assert reply.output is PENDING
     assert isinstance(reply.submitted, Payload)
@@ -108,7 +108,7 @@ def test_looking_imports_nothing(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("raise SystemExit('imported')")
     resolver = Resolver(Config(functions=tmp_path))
     assert resolver.unanswered(machine(A={"Resource": f"{ARN}:f"})) == []
-    assert resolver.handler_for(task(Resource=f"{ARN}:f")) is not None
+    assert resolver.find(TaskNames("S", "f", task(Resource=f"{ARN}:f").resource)) is not None
 
 
 # --- sfnrun.yaml ---
@@ -246,10 +246,10 @@ def test_the_function_that_a_state_names(fields: Any, name: str | None) -> None:
 
 
 def test_a_function_that_only_the_data_name_is_found_when_it_is_asked_for(config: Config) -> None:
-    handler = Resolver(config).handler_for(task(Resource=INVOKE, Parameters={"FunctionName.$": "$.f"}))
-    assert handler is not None
-    answer = handler(ask(INVOKE, {"FunctionName": "echo", "Payload": 5}))
-    assert value(answer)["Payload"] == 5
+    resolver = Resolver(config)
+    state = {"Resource": INVOKE, "Parameters": {"FunctionName.$": "$.f"}}
+    assert resolver.unanswered(machine(S=state)) == []
+    assert outcome(resolver, ask(INVOKE, {"FunctionName": "echo", "Payload": 5}))["Payload"] == 5
 
 
 # --- nobody ---

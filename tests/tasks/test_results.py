@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from asking import ID, INVOKE, ask
 
-from sfnrun.tasks.lambdas.function_tasks import ByInvoke
+from sfnrun.tasks.lambdas.invoke import lambda_invoke
 
 # What a handler returns, and the text that a function ARN gives: the runtime writes with blanks.
 RESULTS = [
@@ -83,4 +83,4 @@ def test_a_dry_run_does_not_run(function) -> None:
 def test_no_payload_is_an_empty_object(function) -> None:
     given = function("def handler(event, context): return event")
     assert given.by_invoke(None).value["Payload"] is None
-    assert ByInvoke(given.function)(ask(INVOKE, {"FunctionName": "f"})).value["Payload"] == {}
+    assert lambda_invoke(given.function, ask(INVOKE, {"FunctionName": "f"})).value["Payload"] == {}

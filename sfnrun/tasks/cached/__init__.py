@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sfnrun.cache.policy import NoKey, Policy
 from sfnrun.cache.store import Look
-from sfnrun.effects import Failed, Reply, Request, TaskHandler
-from sfnrun.tasks.answers import remaining
+from sfnrun.effects import Answerer, Handler, Reply, Request
 from sfnrun.tasks.cached.reading import Asked, Reader
-from sfnrun.tasks.cached.shared import Caching, HandlerFor
+from sfnrun.tasks.cached.shared import Caching
 from sfnrun.tasks.cached.writing import Writer
 
 __all__ = ["Cached", "CachedHandlers", "Caching"]
@@ -24,21 +24,26 @@ _A_LITTLE = 0.05
 
 
 class CachedHandlers:
-    """The same handlers, those with a policy behind the cache; what a mock file answers is never kept."""
+    """An Answerer that puts the cache before handlers with a policy. Replies of a mock file are never cached."""
 
-    def __init__(self, handler_for: HandlerFor, caching: Caching) -> None:
-        self._handler_for = handler_for
+    def __init__(self, answerer: Answerer, caching: Caching) -> None:
+        self._answerer = answerer
         self._caching = caching
 
-    def __call__(self, request: Request) -> TaskHandler:
-        handler, policy = self._handler_for(request), self._caching.policy_for(request)
-        if policy is None or self._caching.code_of(handler, request) is None:
+    def for_request(self, request: Request) -> Handler:
+        handler, policy = self._answerer.for_request(request), self._caching.policy_for(request)
+        if policy is None or self._caching.fingerprint_of(handler) is None:
             return handler
-        return Cached(handler, policy, self._caching)
+        cached = Cached(handler, policy, self._caching)
+        return replace(handler, call=cached, overtime=cached.overtime)
 
-    def at_hand(self, asked: Sequence[tuple[Request, TaskHandler]]) -> Mapping[str, Reply]:
-        """The kept answers to requests that are asked together, by their keys; one trip to the cache for all."""
-        wanted = [want for request, handler in asked if isinstance(handler, Cached) and (want := handler.want(request))]
+    def cached_replies(self, asked: Sequence[tuple[Request, Handler]]) -> Mapping[str, Reply]:
+        """The cached replies to requests that are made at the same time, by key; one trip to the cache for all."""
+        wanted = [
+            want
+            for request, handler in asked
+            if isinstance(handler.call, Cached) and (want := handler.call.want(request))
+        ]
         looks = self._caching.store.look([want.place for want in wanted]) if wanted else ()
         found = ((want, want.answer(look)) for want, look in zip(wanted, looks, strict=True) if look is not None)
         return {want.asked.request.key: reply for want, reply in found if reply is not None}
@@ -52,27 +57,23 @@ class Want(Struct, frozen=True):
     place: tuple[str, str, bool]
 
     def answer(self, look: Look) -> Reply | None:
-        return self.reader.at_hand(self.asked, look)
+        return self.reader.cached_reply(self.asked, look)
 
 
 class Cached:
-    """A TaskHandler that answers from the cache what it can. Its time limit is that of the handler."""
+    """Calls a handler only if the cache has no reply. Its time limit is that of the handler."""
 
-    __slots__ = ("_answer", "_caching", "_handler", "_policy", "time_limit")
+    __slots__ = ("_answer", "_caching", "_handler", "_policy")
 
-    def __init__(self, handler: TaskHandler, policy: Policy, caching: Caching) -> None:
+    def __init__(self, handler: Handler, policy: Policy, caching: Caching) -> None:
         self._handler = handler
         self._policy = policy
         self._caching = caching
         self._answer = Writer(handler, policy, caching) if policy.is_writer else Reader(handler, policy, caching)
-        self.time_limit = handler.time_limit
-
-    def timed_out(self, request: Request) -> Failed:
-        return self._handler.timed_out(request)
 
     def overtime(self, request: Request) -> float:
-        """Seconds that a call has left when its time limit is over: waiting for somebody else does not count."""
-        return _A_LITTLE if self._answer.waits else remaining(self._handler, request)
+        """Seconds that a call still has at its time limit; waiting for another call does not count."""
+        return _A_LITTLE if self._answer.waits else self._handler.overtime(request)
 
     def want(self, request: Request) -> Want | None:
         """What to look for; None if the cache alone cannot answer."""

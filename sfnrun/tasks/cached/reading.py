@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from time import monotonic
 
@@ -15,10 +16,10 @@ from sfnrun.cache.key import key_of, question_of, readable
 from sfnrun.cache.outcome import Outcome
 from sfnrun.cache.policy import Policy, Verdict, expiry, judge, keep_seconds
 from sfnrun.cache.store import Look
-from sfnrun.effects import Reply, Request, TaskHandler
+from sfnrun.effects import Handler, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
-from sfnrun.tasks.cached.shared import COUNTERS, KEY_SHOWN, Caching, Called, Code, about
+from sfnrun.tasks.cached.shared import COUNTERS, KEY_SHOWN, Caching, Called, about
 
 __all__ = ["Asked", "Reader"]
 
@@ -30,7 +31,7 @@ class Asked(Struct, frozen=True):
     key: str
     question: Json
     resource: str
-    code: Code
+    code: Mapping[str, str]
     forced: bool = False
 
 
@@ -46,7 +47,7 @@ class Reader:
 
     __slots__ = ("_caching", "_handler", "_policy", "_store", "waits")
 
-    def __init__(self, handler: TaskHandler, policy: Policy, caching: Caching) -> None:
+    def __init__(self, handler: Handler, policy: Policy, caching: Caching) -> None:
         self._handler = handler
         self._policy = policy
         self._caching = caching
@@ -65,7 +66,7 @@ class Reader:
             if outcome is not None:
                 return outcome
 
-    def at_hand(self, asked: Asked, look: Look) -> Reply | None:
+    def cached_reply(self, asked: Asked, look: Look) -> Reply | None:
         """What was found, if it answers; nothing is called."""
         found = self._judged(asked, look)
         return self._answer(asked, found) if found.verdict.answers and not found.verdict.refresh else None
@@ -79,7 +80,7 @@ class Reader:
         if function is not None and request.resource.kind == "service":
             resource = f"{resource} {function}"
         forced = request.state in caching.refresh and key not in caching.refreshed
-        return Asked(request, key, question, resource, caching.code_of(self._handler, request) or {}, forced)
+        return Asked(request, key, question, resource, caching.fingerprint_of(self._handler) or {}, forced)
 
     def _lead(self, asked: Asked, flight: Flight[Reply]) -> Found | Reply:
         """What the cache has, or else what the handler says."""

@@ -13,16 +13,13 @@ from sfnrun.cache.background import at_once
 from sfnrun.cache.flight import Flights
 from sfnrun.cache.policy import Policy
 from sfnrun.cache.store import Store
-from sfnrun.effects import Pending, Reply, Request, TaskHandler
+from sfnrun.effects import Fingerprint, Handler, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload, dumps
 
-__all__ = ["COUNTERS", "KEY_SHOWN", "Caching", "Called", "Code", "HandlerFor", "about"]
+__all__ = ["COUNTERS", "KEY_SHOWN", "Caching", "Called", "about"]
 
 T = TypeVar("T")
-
-HandlerFor = Callable[[Request], TaskHandler]
-Code = Mapping[str, str]
 
 COUNTERS = {"hit": "hits", "miss": "misses", "stale": "stale", "bypass": "bypassed"}
 
@@ -34,7 +31,7 @@ KEY_SHOWN = 12
 class Caching(Struct):
     """What all cached tasks of an execution share.
 
-    `code_of` gives the files behind a handler with their hashes, None if what it answers is not to be kept. `now` is
+    `fingerprint_of` gives the fingerprint of a handler, None if its replies are never cached. `now` is
     the engine's time in milliseconds; None if a call takes none of it (the virtual clock), then a request's own time
     counts. `background` runs what nobody waits for. `refresh` are the states to ask anew, once for each key. `bypass`
     is why nothing is looked up or kept at all, if so.
@@ -42,7 +39,7 @@ class Caching(Struct):
 
     store: Store
     policy_for: Callable[[Request], Policy | None]
-    code_of: Callable[[TaskHandler, Request], Code | None] = lambda handler, request: {}
+    fingerprint_of: Callable[[Handler], Fingerprint] = lambda handler: {}
     now: Callable[[], int] | None = None
     background: Callable[[str, Callable[[], None]], None] = at_once
     refresh: frozenset[str] = frozenset()
@@ -66,11 +63,11 @@ class Caching(Struct):
             pause = min(pause * 2, _LONGEST_PAUSE)
         return result
 
-    def call(self, handler: TaskHandler, request: Request) -> Called:
+    def call(self, handler: Handler, request: Request) -> Called:
         """Ask the handler. Its failure is in the Reply; this raises what only bugs raise."""
         asked_at, started = self.time(request), time.perf_counter()
         try:
-            result = handler(request)
+            result = handler.call(request)
         except TaskFailed as failure:
             result = Reply(failure=failure)
         took = round((time.perf_counter() - started) * 1000)

@@ -7,7 +7,7 @@ from sfnrun.cache.entry import Entry
 from sfnrun.cache.key import key_of, readable
 from sfnrun.cache.policy import Policy, Target, expiry, keep_seconds
 from sfnrun.cache.store import Look
-from sfnrun.effects import Reply, Request, TaskHandler
+from sfnrun.effects import Handler, Reply, Request
 from sfnrun.payload import Json
 from sfnrun.tasks.cached.shared import Caching, Called, about
 
@@ -19,7 +19,7 @@ class Writer:
 
     __slots__ = ("_caching", "_handler", "_policy", "_store", "waits")
 
-    def __init__(self, handler: TaskHandler, policy: Policy, caching: Caching) -> None:
+    def __init__(self, handler: Handler, policy: Policy, caching: Caching) -> None:
         self._handler = handler
         self._policy = policy
         self._caching = caching

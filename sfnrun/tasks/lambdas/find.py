@@ -12,12 +12,23 @@ from msgspec import Struct
 
 from sfnrun.config.names import candidates, function_name, key
 from sfnrun.errors import UnansweredTaskError
-from sfnrun.tasks.lambdas.lambda_runtime import Code
 
-__all__ = ["FunctionFolder"]
+__all__ = ["Code", "FunctionFolder"]
 
 _FILES = ("app", "lambda_function", "index", "__init__")
 _HANDLERS = ("handler", "lambda_handler")
+
+
+class Code(Struct, frozen=True):
+    """Where a handler stands: `module` in one of `folders`, under the first of `names` that the module has.
+
+    `handler` is how Lambda would name it ("app.lambda_handler"); if it is written without a dot, `module` is "".
+    """
+
+    folders: tuple[str, ...]
+    module: str
+    names: tuple[str, ...]
+    handler: str
 
 
 class FunctionFolder(Struct, frozen=True, dict=True):

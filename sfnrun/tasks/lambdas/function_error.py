@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FunctionError", "exited", "fault", "frames_of", "platform", "raised", "told"]
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# tasks/: the frames of what calls a handler are not the function's.
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IMPORTING = os.path.join("importlib", "__init__.py")
 
 

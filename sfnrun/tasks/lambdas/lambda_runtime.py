@@ -23,31 +23,20 @@ from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, loads
 from sfnrun.tasks.lambdas import advice
 from sfnrun.tasks.lambdas.environment import variables_of_runtime
+from sfnrun.tasks.lambdas.find import Code
 from sfnrun.tasks.lambdas.function_error import FunctionError, exited, fault, platform, raised, told
 from sfnrun.tasks.lambdas.lambda_context import LambdaContext
 from sfnrun.tasks.lambdas.loading import CodeSpace
 from sfnrun.tasks.lambdas.response import response_text
 from sfnrun.tasks.lambdas.stage import Invocation, Sandbox, enter, leave
 
-__all__ = ["Code", "Identity", "LambdaFunction"]
+__all__ = ["Identity", "LambdaFunction"]
 
 # How long Lambda lets the import take, which does not count as part of the function's timeout.
 INIT_LIMIT = 10.0
 _A_LITTLE = 0.05
 
 Handler = Callable[[Any, Any], Any]
-
-
-class Code(Struct, frozen=True):
-    """Where a handler stands: `module` in one of `folders`, under the first of `names` that the module has.
-
-    `handler` is how Lambda would name it ("app.lambda_handler"); if it is written without a dot, `module` is "".
-    """
-
-    folders: tuple[str, ...]
-    module: str
-    names: tuple[str, ...]
-    handler: str
 
 
 class Identity(Struct, frozen=True):

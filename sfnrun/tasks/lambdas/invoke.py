@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from sfnrun.config.names import function_arn, function_name, qualifier
-from sfnrun.effects import PENDING, Pending, Reply, Request
+from sfnrun.effects import PENDING, Output, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload, dumps, loads
 from sfnrun.tasks.lambdas.advice import NOT_JSON
@@ -16,93 +16,76 @@ from sfnrun.tasks.lambdas.function_error import FunctionError
 from sfnrun.tasks.lambdas.lambda_context import LambdaContext
 from sfnrun.tasks.lambdas.lambda_runtime import Identity, LambdaFunction
 
-__all__ = ["ByArn", "ByInvoke", "ByService", "Outcome", "answer_around", "context_for", "not_found", "outcome_of"]
-
-Outcome = Json | Payload | Reply | Pending
+__all__ = [
+    "call_as_service",
+    "context_for",
+    "invoke_by_arn",
+    "invoke_response",
+    "lambda_invoke",
+    "not_found",
+    "output_of",
+]
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 
 
-class _Invoking:
-    """What the ways to invoke a function have in common: the function and its time limit."""
-
-    def __init__(self, function: LambdaFunction) -> None:
-        self.function = function
-        self.time_limit: float | None = function.timeout
-        self.overtime = function.overtime
-        self.timed_out = function.timed_out
-
-
-class ByArn(_Invoking):
-    """Answers Tasks whose Resource is the ARN of a function: the event is the Task's input."""
-
-    def __call__(self, request: Request) -> Outcome:
-        identity = _identity(request, self.function.name, request.resource.arn, None)
-        try:
-            return outcome_of(self.function.invoke(request.text, request, identity), request)
-        except FunctionError as error:
-            raise error.as_task_failure(compact=False) from None
+def invoke_by_arn(function: LambdaFunction, request: Request) -> Output:
+    """Handle a Task whose Resource is the ARN of a function: the event is the Task's input."""
+    identity = _identity(request, function.name, request.resource.arn, None)
+    try:
+        return output_of(function.invoke(request.text, request, identity), request)
+    except FunctionError as error:
+        raise error.as_task_failure(compact=False) from None
 
 
-class ByInvoke(_Invoking):
-    """Answers `lambda:invoke`: the event is the member Payload of the arguments, FunctionName says as whom.
+def lambda_invoke(function: LambdaFunction, request: Request, *, is_final: bool = False) -> Output:
+    """Handle `lambda:invoke`: the event is the member Payload of the arguments, the ARN follows FunctionName.
 
-    With a task token the function's own answer says only that it ran; `is_final` makes it what comes back with the
-    token.
+    With a task token the function's own result only says that it ran; `is_final` makes it the result of the Task.
     """
-
-    def __init__(self, function: LambdaFunction, *, is_final: bool = False) -> None:
-        super().__init__(function)
-        self.is_final = is_final
-
-    def __call__(self, request: Request) -> Outcome:
-        arguments = request.payload if isinstance(request.payload, dict) else {}
-        identity = _identity(request, self.function.name, str(arguments.get("FunctionName", "")), arguments)
-        kind = arguments.get("InvocationType", "RequestResponse")
-        result: Outcome = None
-        if kind != "DryRun":
-            result = self._invoke(request, identity, arguments, is_event=kind == "Event")
-        has_token = request.resource.pattern == "waitForTaskToken"
-        if isinstance(result, Pending | Reply) or (has_token and self.is_final):
-            return result
-        answer = answer_around(result if kind == "RequestResponse" else None, request, identity.version)
-        if not has_token:
-            return Payload(answer)
-        request.log(
-            "waits for its task token to come back. To answer it here, in sfnrun.yaml: "
-            f"tasks: {{{request.state}: {{result: ...}}}}"
-        )
-        return Reply(PENDING, submitted=Payload(answer))
-
-    def _invoke(self, request: Request, identity: Identity, arguments: Any, *, is_event: bool) -> Outcome:
-        try:
-            return outcome_of(self.function.invoke(dumps(arguments.get("Payload", {})), request, identity), request)
-        except FunctionError as error:
-            if not is_event:
-                raise error.as_task_failure(compact=True) from None
-            # Nobody waits for what was invoked as an Event, so nobody hears how it failed.
-            request.log(f"{self.function.name} was invoked as an Event and failed: {error.text}")
-            return None
+    arguments = request.payload if isinstance(request.payload, dict) else {}
+    identity = _identity(request, function.name, str(arguments.get("FunctionName", "")), arguments)
+    kind = arguments.get("InvocationType", "RequestResponse")
+    result: Output = None
+    if kind != "DryRun":
+        result = _lambda_invoke(function, request, identity, arguments, is_event=kind == "Event")
+    has_token = request.resource.pattern == "waitForTaskToken"
+    if isinstance(result, Pending | Reply) or (has_token and is_final):
+        return result
+    response = invoke_response(result if kind == "RequestResponse" else None, request, identity.version)
+    if not has_token:
+        return Payload(response)
+    request.log(
+        "waits for its task token to come back. To answer it here, in sfnrun.yaml: "
+        f"tasks: {{{request.state}: {{result: ...}}}}"
+    )
+    return Reply(PENDING, submitted=Payload(response))
 
 
-class ByService(_Invoking):
-    """Answers any other resource with a handler(event, context): the event is what the Task gives the service.
-
-    The context object has also `task_token`, `state`, `resource` and `attempt`. `limit` is in seconds; None: no limit,
-    for only what Lambda runs has Lambda's timeout.
-    """
-
-    def __init__(self, function: LambdaFunction, limit: float | None = None) -> None:
-        super().__init__(function)
-        self.time_limit = limit
-
-    def __call__(self, request: Request) -> Outcome:
-        identity = _identity(request, self.function.name, "", None)
-        try:
-            return outcome_of(self.function.invoke(request.text, request, identity, _of_task(request)), request)
-        except FunctionError as error:
+def _lambda_invoke(
+    function: LambdaFunction, request: Request, identity: Identity, arguments: Any, *, is_event: bool
+) -> Output:
+    try:
+        return output_of(function.invoke(dumps(arguments.get("Payload", {})), request, identity), request)
+    except FunctionError as error:
+        if not is_event:
             raise error.as_task_failure(compact=True) from None
+        # The caller of an asynchronous invocation never sees its error.
+        request.log(f"{function.name} was invoked as an Event and failed: {error.text}")
+        return None
+
+
+def call_as_service(function: LambdaFunction, request: Request) -> Output:
+    """Handle any other resource with a handler(event, context): the event is what the Task passes to the service.
+
+    The context object has also `task_token`, `state`, `resource` and `attempt`.
+    """
+    identity = _identity(request, function.name, "", None)
+    try:
+        return output_of(function.invoke(request.text, request, identity, _of_task(request)), request)
+    except FunctionError as error:
+        raise error.as_task_failure(compact=True) from None
 
 
 def context_for(request: Request) -> LambdaContext:
@@ -131,7 +114,7 @@ def _of_task(request: Request) -> dict[str, Any]:
     }
 
 
-def answer_around(result: Json | Payload, request: Request, version: str = "$LATEST") -> Json:
+def invoke_response(result: Json | Payload, request: Request, version: str = "$LATEST") -> Json:
     """What `lambda:invoke` answers: the result as Payload, and what the SDK tells of the call. None: no result.
 
     Ids and times are made from the request. Source: recorded executions; InvocationType in the developer guide.
@@ -216,7 +199,7 @@ def _client_context(text: Json, request: Request) -> Json:
         raise TaskFailed("Lambda.InvalidRequestContentException", cause) from None
 
 
-def outcome_of(result: str | Pending | Reply, request: Request) -> Outcome:
+def output_of(result: str | Pending | Reply, request: Request) -> Output:
     """What a function returned, its JSON text as a payload. Raises TaskFailed if it is no JSON."""
     if not isinstance(result, str):
         return result
