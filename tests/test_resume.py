@@ -17,7 +17,7 @@ import sfnrun
 from sfnrun import DivergenceError, Reply, Request, SfnrunError, TaskFailed
 from sfnrun.api.caching import CacheOptions
 from sfnrun.history.file import HistoryFile, read
-from sfnrun.history.listing import glances
+from sfnrun.history.listing import summaries
 from sfnrun.history.lock import is_held
 from sfnrun.record import Note
 
@@ -195,7 +195,7 @@ def test_an_execution_has_one_owner(tmp_path: Path) -> None:
     def answer(request: Request) -> Any:
         path = tmp_path / "n.jsonl"
         seen["held"] = is_held(path)
-        seen["status"] = [glance.status for glance in glances(tmp_path)]
+        seen["status"] = [each.status for each in summaries(tmp_path)]
         with pytest.raises(SfnrunError, match="Another process runs"):
             sfnrun.resume(path, tasks=World())
         return {}
@@ -203,7 +203,7 @@ def test_an_execution_has_one_owner(tmp_path: Path) -> None:
     path = recorded(tmp_path, machine(A=task(End=True)), World(answer))
     assert seen == {"held": True, "status": ["RUNNING"]}
     assert not is_held(path)
-    assert [glance.status for glance in glances(tmp_path)] == ["SUCCEEDED"]
+    assert [each.status for each in summaries(tmp_path)] == ["SUCCEEDED"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
@@ -229,19 +229,19 @@ def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
 
 def test_a_crashed_one_is_listed_as_such(tmp_path: Path) -> None:
     path = recorded(tmp_path, TWO, World())
-    assert [glance.status for glance in glances(tmp_path)] == ["SUCCEEDED"]
+    assert [each.status for each in summaries(tmp_path)] == ["SUCCEEDED"]
     cut(path, '"Started"')
-    assert [glance.status for glance in glances(tmp_path)] == ["CRASHED"]
+    assert [each.status for each in summaries(tmp_path)] == ["CRASHED"]
     sfnrun.resume(path, tasks=World())
-    assert [glance.status for glance in glances(tmp_path)] == ["SUCCEEDED"]
+    assert [each.status for each in summaries(tmp_path)] == ["SUCCEEDED"]
 
 
 def test_an_index_that_is_damaged_is_made_anew(tmp_path: Path) -> None:
     recorded(tmp_path, TWO, World())
-    expected = glances(tmp_path)
+    expected = summaries(tmp_path)
     for damage in (b"", b"{", b'{"format":99,"files":{}}', b"\xff"):
         (tmp_path / ".index").write_bytes(damage)
-        assert glances(tmp_path) == expected
+        assert summaries(tmp_path) == expected
 
 
 def test_what_happened_before_is_told_too(tmp_path: Path) -> None:

@@ -73,11 +73,11 @@ def resume(
 
 def _chosen(name: str | None, folder: Path) -> list[Path]:
     from sfnrun.cli.arguments import execution_file
-    from sfnrun.history.listing import glances
+    from sfnrun.history.listing import summaries
 
     if name is not None and name != "last":
         return [execution_file(name, folder)]
-    crashed = [folder / f"{glance.name}.jsonl" for glance in glances(folder) if glance.status == "CRASHED"]
+    crashed = [folder / f"{each.name}.jsonl" for each in summaries(folder) if each.status == "CRASHED"]
     if name is None:
         return crashed[::-1]
     if not crashed:

@@ -10,7 +10,7 @@ from sfnrun.cli.recorded import Folder, folder_of
 from sfnrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from sfnrun.history.listing import Glance
+    from sfnrun.history.listing import Summary
 
 __all__ = ["EXAMPLE", "list_"]
 
@@ -41,11 +41,11 @@ def list_(
 ) -> None:
     """List recorded executions, the newest first."""
     from sfnrun.cli.output import write_text
-    from sfnrun.history.listing import glances
+    from sfnrun.history.listing import summaries
     from sfnrun.view.listing import listing
 
     folder = folder_of(history)
-    found = glances(folder)
+    found = summaries(folder)
     if not found:
         print(f"no executions are recorded in {folder}", file=sys.stderr)
         return
@@ -56,7 +56,7 @@ def list_(
         for one in found
         if (not statuses or one.status in statuses)
         and (machine is None or _matches(one, machine))
-        and (began is None or one.started >= began)
+        and (began is None or one.started.timestamp() * 1000 >= began)
         and (text is None or _has(folder / f"{one.name}.jsonl", text))
     ]
     if chosen:
@@ -72,10 +72,10 @@ def _statuses(given: list[str] | None) -> set[str]:
     return asked
 
 
-def _matches(glance: "Glance", pattern: str) -> bool:
+def _matches(summary: "Summary", pattern: str) -> bool:
     from fnmatch import fnmatchcase
 
-    return fnmatchcase(glance.machine, pattern)
+    return fnmatchcase(summary.machine, pattern)
 
 
 def _moment(since: str) -> int:

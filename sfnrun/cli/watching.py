@@ -119,11 +119,11 @@ class Watch:
 
 def ending_of(story: Story, recording: Recording) -> Ending:
     """How a recorded execution ended; it took what it took then."""
-    from sfnrun.history.listing import glance
+    from sfnrun.history.listing import summary_of
     from sfnrun.view.closing import Ending
 
     took = story.now - (story.began or story.now)
-    status = glance(recording.path).status if story.status == "RUNNING" else story.status
+    status = summary_of(recording.path).status if story.status == "RUNNING" else story.status
     return Ending(
         status=status,
         error=story.error,

@@ -8,7 +8,7 @@ import pytest
 
 import sfnrun
 from sfnrun.history.file import FORMAT, read
-from sfnrun.history.listing import glance
+from sfnrun.history.listing import summary_of
 from sfnrun.history.project import aws_event
 from sfnrun.history.retold import events
 
@@ -25,7 +25,7 @@ def test_a_format_is_read_and_replayed(file: Path) -> None:
     result = sfnrun.replay(recording)
     assert (result.status, result.event_count) == ("SUCCEEDED", 98)
     assert result.events == [aws_event(event) for event in events(recording)]
-    seen = glance(file)
+    seen = summary_of(file)
     assert (seen.status, seen.machine) == ("SUCCEEDED", "StateMachine")
     kinds = {line["answer"] for line in recording.of_kind("answer")}
     assert kinds == {"Failed", "Redriven", "Slept", "Started", "Submitted", "Succeeded"}
