@@ -17,6 +17,8 @@ from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memcached import MemcachedBackend
 from sfnrun.cache.backends.memory import MemoryBackend
 from sfnrun.cache.backends.redis import RedisBackend
+from sfnrun.cache.backends.redis import _Node as RedisNode
+from sfnrun.config import CacheSettings
 
 COMMANDS = {
     "redis": [
@@ -39,18 +41,24 @@ class Server:
     process: subprocess.Popen | None = None
 
     def start(self) -> "Server":
-        self.port = self.port or free_port()
-        command = [*COMMANDS[self.kind], str(self.port), *AS_ROOT[self.kind], *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
-        until = time.monotonic() + 10
-        while not self._answers():
-            assert time.monotonic() < until, f"{command} does not answer"
-            assert self.process.poll() is None, f"{command} ended at once"
+        while not self._started(self.port or free_port()):
+            assert not self.port, f"{self.kind} ended at once"  # a new one's port may have been taken meanwhile
         return self
 
-    def _answers(self) -> bool:
+    def _started(self, port: int) -> bool:
+        command = [*COMMANDS[self.kind], str(port), *AS_ROOT[self.kind], *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
+        until = time.monotonic() + 60
+        while not self._answers(port):
+            assert time.monotonic() < until, f"{command} does not answer"
+            if self.process.poll() is not None:
+                return False
+        self.port = port
+        return True
+
+    def _answers(self, port: int) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
                 connection.sendall({"redis": b"PING\r\n", "memcached": b"version\r\n"}[self.kind])
                 return connection.recv(7) in (b"+PONG\r\n", b"VERSION", b"-NOAUTH")
         except OSError:
@@ -69,7 +77,7 @@ class Server:
         self.process.send_signal(signal.SIGCONT)
 
     def say(self, line: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENT) as connection:
             connection.sendall(line + b"\r\n")
             return connection.recv(100)
 
@@ -155,13 +163,36 @@ class ServerPlace(Place):
 
     def hang(self) -> None:
         self.server.hang()
+        self._limit(IMPATIENT)
 
-    def wake(self) -> None:
+    def wake(self, seconds: float = 60) -> None:
         self.server.wake()
-        super().up()
+        self._limit(PATIENT)
+        self.clock.seconds += seconds
+
+    def _limit(self, seconds: float) -> None:
+        """Give the connections another timeout: one that a hung server exceeds soon, or that a busy one never does."""
+        for node in nodes_of(self.backend):
+            if isinstance(node, RedisNode):
+                pool = node.calls.connection_pool
+                pool.connection_kwargs |= {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+                for connection in node._idle:
+                    connection.socket_timeout = seconds
+                    if connection._sock is not None:
+                        connection._sock.settimeout(seconds)
+            else:
+                node._timeout = seconds
+                for client in node._idle:
+                    client.timeout = client.connect_timeout = seconds
+                    if client.sock is not None:
+                        client.sock.settimeout(seconds)
 
     def flush(self) -> None:
         self.server.say({"redis": b"FLUSHALL", "memcached": b"flush_all"}[self.server.kind])
+
+
+def nodes_of(backend: Backend) -> list:
+    return [backend._primary] if isinstance(backend, RedisBackend) else list(backend._nodes.values())
 
 
 class DiskPlace(Place):
@@ -203,6 +234,22 @@ class MemoryPlace(Place):
 
 
 PLACES = ("memory", "disk", "redis", "memcached")
+PATIENT = 30.0  # seconds; a server that works answers sooner on any machine
+IMPATIENT = 0.2
+
+
+def redis_on(port: int, **options) -> RedisBackend:
+    """A backend on a server of ours, with a timeout that no load of the machine reaches."""
+    return RedisBackend(port=port, **{"timeout": PATIENT, **options})
+
+
+def memcached_on(*ports: int, **options) -> MemcachedBackend:
+    """The same for memcached; one node for each port."""
+    return MemcachedBackend([("127.0.0.1", port) for port in ports], **{"timeout": PATIENT, **options})
+
+
+def patient(address: str) -> CacheSettings:
+    return CacheSettings(address, timeout_ms=round(PATIENT * 1000))
 
 
 @pytest.fixture
@@ -215,13 +262,13 @@ def place_of(server, tmp_path):
         if kind == "memory":
             place = MemoryPlace(MemoryBackend(), clock)
         elif kind == "disk":
-            place = DiskPlace(DiskBackend(tmp_path / "cache", clock=clock), clock)
+            place = DiskPlace(DiskBackend(tmp_path / "cache", timeout=PATIENT, clock=clock), clock)
         elif kind == "redis":
             running = server("redis")
-            place = ServerPlace(RedisBackend(port=running.port, clock=clock), clock, running)
+            place = ServerPlace(redis_on(running.port, clock=clock), clock, running)
         else:
             running = server("memcached")
-            place = ServerPlace(MemcachedBackend([("127.0.0.1", running.port)], clock=clock), clock, running)
+            place = ServerPlace(memcached_on(running.port, clock=clock), clock, running)
         opened.append(place)
         return place
 

@@ -14,15 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from sfnrun.cache.backend import Backend
 from sfnrun.cache.backends.disk import DiskBackend
-from sfnrun.cache.backends.memcached import MemcachedBackend
-from sfnrun.cache.backends.redis import RedisBackend
 from sfnrun.cache.store import Store
 
+from .conftest import PATIENT, memcached_on, redis_on
 from .world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,10 +48,10 @@ class Result(NamedTuple):
 
 def backend_of(kind: str, where: str) -> Backend:
     if kind == "disk":
-        return DiskBackend(where, size_limit=2_000_000)
+        return DiskBackend(where, size_limit=2_000_000, timeout=PATIENT)
     if kind == "redis":
-        return RedisBackend(port=int(where), lease_seconds=0.3)
-    return MemcachedBackend([("127.0.0.1", int(where))], lease_seconds=1)
+        return redis_on(int(where), lease_seconds=1)
+    return memcached_on(int(where), lease_seconds=1)
 
 
 def work(kind: str, where: str, seed: int, operations: int) -> None:
@@ -82,20 +83,21 @@ def work(kind: str, where: str, seed: int, operations: int) -> None:
 def hammer(kind: str, where: str, operations: int, kills: int = 6, seed: int = 1) -> Result:
     """Run two workers side by side until they have done all; kill one of a third kind every now and then."""
     began = time.monotonic()
-    steady = [start(kind, where, seed + n, operations // 2) for n in range(2)]
     doubtful = 0
-    for n in range(kills):
-        victim = start(kind, where, seed + 100 + n, operations)
-        seen = random.Random(seed + n).randrange(20, 200)
-        for _ in range(seen):
-            assert victim.stdout.readline(), victim.stderr.read()
-        victim.kill()
-        unsaid = 1
-        doubtful += seen + len(victim.communicate()[0].splitlines()) + unsaid
-    for worker in steady:
-        said, complaints = worker.communicate()
-        assert said.endswith("ok\n"), (said[-100:], complaints)
-        assert not complaints, complaints
+    with ExitStack() as running:
+        steady = [running.enter_context(worker(kind, where, seed + n, operations // 2)) for n in range(2)]
+        for n in range(kills):
+            with worker(kind, where, seed + 100 + n, operations) as victim:
+                seen = random.Random(seed + n).randrange(20, 200)
+                for _ in range(seen):
+                    assert victim.stdout.readline(), victim.stderr.read()
+                victim.kill()
+                unsaid = 1
+                doubtful += seen + len(victim.communicate()[0].splitlines()) + unsaid
+        for process in steady:
+            said, complaints = process.communicate()
+            assert said.endswith("ok\n"), (said[-100:], complaints)
+            assert not complaints, complaints
     store = Store(backend_of(kind, where))
     counts = store.backend.counts()
     for stored in store.scan():
@@ -106,9 +108,16 @@ def hammer(kind: str, where: str, operations: int, kills: int = 6, seed: int = 1
     return Result(operations // 2 * 2, doubtful, counted, kills, time.monotonic() - began)
 
 
-def start(kind: str, where: str, seed: int, operations: int) -> subprocess.Popen:
+@contextmanager
+def worker(kind: str, where: str, seed: int, operations: int) -> Iterator[subprocess.Popen]:
+    """A worker's process, ended with the block, whatever happens."""
     command = [sys.executable, "-m", "tests.cache.hammer", "work", kind, where, str(seed), str(operations)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def main(arguments: list[str]) -> None:

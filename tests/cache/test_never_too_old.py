@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sfnrun.cache.backend import Unavailable
@@ -141,20 +141,36 @@ class Interleaved(World):
         return output and output["version"]
 
 
-OPERATIONS = st.deferred(
-    lambda: st.lists(
-        st.one_of(
-            st.tuples(st.just("wait"), st.sampled_from([1, 500, 999, 1000, 1001, 2500])),
-            st.tuples(st.just("write_directly"), st.sampled_from(SKUS)),
-            st.tuples(st.just("faults"), st.lists(st.sampled_from(["works", "before", "after"]), max_size=5)),
-            st.tuples(st.just("flush")),
-            st.tuples(st.just("read"), st.sampled_from(SKUS), OPERATIONS, st.booleans(), st.sampled_from([0, 700])),
-            st.tuples(st.just("write"), st.sampled_from(SKUS), OPERATIONS, st.booleans(), st.sampled_from([0, 700])),
-        ),
-        max_size=6,
-    )
-)
-ENOUGH = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+HAPPENINGS = [
+    st.tuples(st.just("wait"), st.sampled_from([1, 500, 999, 1000, 1001, 2500])),
+    st.tuples(st.just("write_directly"), st.sampled_from(SKUS)),
+    st.tuples(st.just("faults"), st.lists(st.sampled_from(["works", "before", "after"]), max_size=5)),
+    st.tuples(st.just("flush")),
+]
+
+
+def operations(most: int, *within: int) -> st.SearchStrategy[list[Any]]:
+    """Up to so many operations, and within each call of a handler up to so many more."""
+    during = operations(*within) if within else st.just([])
+    calls = [
+        st.tuples(st.just(name), st.sampled_from(SKUS), during, st.booleans(), st.sampled_from([0, 700]))
+        for name in ("read", "write")
+    ]
+    return st.lists(st.one_of(*HAPPENINGS, *calls), max_size=most)
+
+
+OPERATIONS = operations(6, 3, 2)
+ENOUGH = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+# A write that does not reach the cache, and a read after it.
+LOST_WRITE = [
+    ("read", "a", [], False, 0),
+    ("faults", ["works", "before"]),
+    ("write", "a", [], False, 0),
+    ("read", "a", [], False, 0),
+]
+# All are made stale, which does not reach the cache either.
+LOST_INVALIDATION = [("read", "a", [], False, 0), ("faults", ["before"]), *LOST_WRITE[2:]]
 
 
 def run(world: Interleaved, operations: list[Any], lazy: bool) -> None:
@@ -215,6 +231,8 @@ def span(operation: Any) -> int:
 def test_write_through_is_never_older_than_the_last_completed_write(rule, writes, tmp_path):
     @ENOUGH
     @given(OPERATIONS)
+    @example(LOST_WRITE)
+    @example(LOST_INVALIDATION)
     def check(operations):
         tasks = {"GetPrice": {**rule, "key": ["sku"]}, "PutPrice": {"key": ["sku"], **writes}}
         world = Interleaved(FaultyBackend(), tmp_path, tasks, "real")
@@ -231,6 +249,7 @@ def test_write_through_is_never_older_than_the_last_completed_write(rule, writes
 def test_invalidating_all_is_never_older_than_the_last_completed_write(tmp_path):
     @ENOUGH
     @given(OPERATIONS)
+    @example(LOST_INVALIDATION)
     def check(operations):
         tasks = {"GetPrice": {"key": ["sku"]}, "PutPrice": {"invalidates": ["GetPrice"]}}
         world = Interleaved(FaultyBackend(), tmp_path, tasks, "real")

@@ -10,14 +10,11 @@ import pytest
 
 from sfnrun.cache.backend import Answer, TooLarge
 from sfnrun.cache.backends import open_backend, redis
-from sfnrun.cache.backends.memcached import MemcachedBackend
-from sfnrun.cache.backends.redis import RedisBackend
 from sfnrun.cache.entry import Entry, Unreadable, decode, encode, head
 from sfnrun.cache.store import Store
-from sfnrun.config import CacheSettings
 from sfnrun.payload import dumps
 
-from .conftest import Clock
+from .conftest import Clock, memcached_on, patient, redis_on
 from .world import World
 
 KEY, OTHER = "a" * 40, "b" * 40
@@ -29,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_redis_that_is_full_keeps_what_it_has(server, tmp_path):
     running = server("redis", 4, ("--maxmemory", "3mb", "--maxmemory-policy", "noeviction"))
-    world = World(RedisBackend(port=running.port), tmp_path, {"GetPrice": "60s"})
+    world = World(redis_on(running.port), tmp_path, {"GetPrice": "60s"})
     world.database |= {"a": 5} | {str(n): "x" * 200_000 for n in range(20)}
     world.price("a")
     kept = [world.ask("GetPrice", {"sku": str(n)}).note["kept"] for n in range(20)]
@@ -63,7 +60,7 @@ def test_a_hit_is_one_trip_and_a_miss_two(rules, server, tmp_path, monkeypatch):
         return outcome, len(trips)
 
     monkeypatch.setattr(redis, "_answer", counted)
-    world = World(RedisBackend(port=server("redis").port), tmp_path, rules)
+    world = World(redis_on(server("redis").port), tmp_path, rules)
     world.price("first")  # which also brings the scripts there, and the mark of the task
     assert [trips_of("a"), trips_of("b"), trips_of("a")] == [("miss", 2), ("miss", 2), ("hit", 1)]
     world.now += 60_000
@@ -76,7 +73,7 @@ def test_a_hit_is_one_trip_and_a_miss_two(rules, server, tmp_path, monkeypatch):
 
 def test_redis_evicts_as_it_is_told(server, tmp_path):
     running = server("redis", 5, ("--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru"))
-    world = World(RedisBackend(port=running.port), tmp_path, {"GetPrice": "60s"})
+    world = World(redis_on(running.port), tmp_path, {"GetPrice": "60s"})
     world.database |= {str(n): "x" * 200_000 for n in range(20)}
     assert all(world.ask("GetPrice", {"sku": str(n)}).note["kept"] for n in range(20))
     assert world.backend.facts().evictions > 5
@@ -88,14 +85,14 @@ def test_a_replica_that_is_behind_is_a_stale_read(server, tmp_path):
     primary, replica = server("redis", 6), server("redis", 7)
     answered = replica.say(f"REPLICAOF 127.0.0.1 {primary.port}".encode())
     assert answered.startswith(b"+OK")
-    backend = open_backend(CacheSettings(f"redis://127.0.0.1:{primary.port}?replica=127.0.0.1:{replica.port}"))
+    backend = open_backend(patient(f"redis://127.0.0.1:{primary.port}?replica=127.0.0.1:{replica.port}"))
     tasks = {"GetPrice": {"ttl": "60s", "key": ["sku"]}, "PutPrice": {"writes": "GetPrice"}}
     world = World(backend, tmp_path, tasks, database={"a": 5})
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while b"master_link_status:up" not in replica_info(replica.port):
         assert time.monotonic() < until
     world.price("a")
-    copied = Store(RedisBackend(port=replica.port))
+    copied = Store(redis_on(replica.port))
     while not list(copied.scan()):  # asynchronous, that is the point
         assert time.monotonic() < until
     copied.close()
@@ -112,7 +109,7 @@ def test_a_replica_that_is_behind_is_a_stale_read(server, tmp_path):
 
 
 def replica_info(port: int) -> bytes:
-    backend = RedisBackend(port=port)
+    backend = redis_on(port)
     info = backend._primary.calls.info("replication")
     backend.close()
     return f"master_link_status:{info.get('master_link_status')}".encode()
@@ -122,7 +119,7 @@ def replica_info(port: int) -> bytes:
 
 
 def test_memcached_takes_large_values_that_can_be_compressed(server):
-    backend = MemcachedBackend([("127.0.0.1", server("memcached").port)])
+    backend = memcached_on(server("memcached").port)
     entry = Entry("value", "T", "S", 0, 0)
     value = encode(entry, dumps(["the same again"] * 200_000))
     assert len(value) > 3_000_000
@@ -138,9 +135,7 @@ def test_memcached_takes_large_values_that_can_be_compressed(server):
 
 
 def test_memcached_throws_out_the_least_recently_used(server, tmp_path):
-    world = World(
-        MemcachedBackend([("127.0.0.1", server("memcached", 4, ("-m", "8")).port)]), tmp_path, {"GetPrice": "60s"}
-    )
+    world = World(memcached_on(server("memcached", 4, ("-m", "8")).port), tmp_path, {"GetPrice": "60s"})
     world.database |= {str(n): os.urandom(200_000).hex() for n in range(40)}
     assert all(world.price(str(n)) == world.database[str(n)] for n in range(40))
     assert world.backend.facts().evictions > 5
@@ -150,7 +145,7 @@ def test_memcached_throws_out_the_least_recently_used(server, tmp_path):
 
 
 def test_an_answer_too_large_is_given_and_not_kept(server, tmp_path):
-    world = World(MemcachedBackend([("127.0.0.1", server("memcached").port)]), tmp_path, {"GetPrice": "60s"})
+    world = World(memcached_on(server("memcached").port), tmp_path, {"GetPrice": "60s"})
     world.database["a"] = os.urandom(1_100_000).hex()
     assert world.ask("GetPrice", {"sku": "a"}).note["kept"] is False
     assert world.price("a") == world.database["a"]
@@ -163,7 +158,7 @@ def test_an_answer_too_large_is_given_and_not_kept(server, tmp_path):
 def test_one_node_of_three_dies_and_its_keys_alone_are_misses(server, tmp_path):
     nodes = [server("memcached", n) for n in (1, 2, 3)]
     clock = Clock()
-    backend = MemcachedBackend([("127.0.0.1", node.port) for node in nodes], clock=clock)
+    backend = memcached_on(*(node.port for node in nodes), clock=clock)
     world = World(backend, tmp_path, {"GetPrice": "60s"}, database={str(n): n for n in range(60)})
     for n in range(60):
         world.price(str(n))

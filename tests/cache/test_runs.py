@@ -4,11 +4,14 @@ import itertools
 from pathlib import Path
 
 import pytest
+import yaml
 
 import sfnrun
 from sfnrun.api.caching import CacheOptions
 from sfnrun.cache.outcome import saved_ms
 from sfnrun.config import Config, load_config
+
+from .conftest import PATIENT
 
 PRICES = {
     "StartAt": "All",
@@ -50,7 +53,8 @@ class Watching:
 
 def settings(folder: Path, backend: str) -> Config:
     path = folder / "sfnrun.yaml"
-    path.write_text(f"cache: {{backend: '{backend}', dir: kept}}\ntasks: {{GetPrice: {{cache: {{ttl: 60s}}}}}}\n")
+    cache = {"backend": backend, "dir": "kept", "timeout": f"{PATIENT}s"}
+    path.write_text(yaml.safe_dump({"cache": cache, "tasks": {"GetPrice": {"cache": {"ttl": "60s"}}}}))
     return load_config(path, folder)
 
 

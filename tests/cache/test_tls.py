@@ -8,9 +8,8 @@ import trustme
 
 from sfnrun.cache.backend import Unavailable
 from sfnrun.cache.backends import open_backend
-from sfnrun.config import CacheSettings
 
-from .conftest import free_port
+from .conftest import free_port, patient
 from .world import World
 
 KEY = "a" * 40
@@ -49,7 +48,7 @@ def secure(server, certificates, port) -> Secure:
 
 def test_a_password_and_a_database_behind_tls(secure):
     address = f"rediss://:sesame%2F%25@localhost:{secure.port}/{{}}?ssl_ca_certs={secure.signer}"
-    third, first = (open_backend(CacheSettings(address.format(number))) for number in (3, 1))
+    third, first = (open_backend(patient(address.format(number))) for number in (3, 1))
     assert third.label == f"redis localhost:{secure.port}/3"
     third.put(KEY, b"3", None)
     assert third.take(KEY).value == b"3"
@@ -71,7 +70,7 @@ def test_a_password_and_a_database_behind_tls(secure):
     ids=["a stranger signed", "nobody known signed", "another name", "no such file", "a wrong password", "without TLS"],
 )
 def test_who_is_not_to_be_trusted_is_out_of_reach_and_no_error(secure, address, says, tmp_path):
-    backend = open_backend(CacheSettings(address.format(**secure._asdict())))
+    backend = open_backend(patient(address.format(**secure._asdict())))
     with pytest.raises(Unavailable, match=says):
         backend.take(KEY)
     world = World(backend, tmp_path, {"GetPrice": "60s"}, database={"a": 5})
