@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -109,7 +110,7 @@ def test_hostile_texts_are_refused_at_once(name: str) -> None:
     form, text, says = HOSTILE[name]
     began = time.process_time()
     problems = refused(text, form)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 5  # of the processor; quadratic work on these takes minutes
     assert says in problems[0].message
     assert len(problems) <= 100
     assert all(problem.span or problem.rule == "SFN-S13" for problem in problems)
@@ -173,10 +174,10 @@ def test_a_file_of_1_gb_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.json"
     with path.open("wb") as file:
         file.truncate(1 << 30)
-    began = time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DefinitionError, match="Definition has 1,073,741,824 bytes"):
         load(path)
-    assert time.process_time() - began < 0.1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")

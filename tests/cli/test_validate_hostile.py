@@ -29,10 +29,10 @@ def hostile(tmp_path_factory) -> Path:
 
 # A process of its own between pytest and sfnrun: a child begins with the size of its parent.
 MEASURED = """
-import resource, subprocess, sys, time
-began = time.monotonic()
+import resource, subprocess, sys
 done = subprocess.run([sys.executable, "-m", "sfnrun", "validate", sys.argv[1]], stderr=subprocess.STDOUT)
-print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, time.monotonic() - began)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(done.returncode, used.ru_maxrss, used.ru_utime + used.ru_stime)
 """
 
 
@@ -57,7 +57,7 @@ def test_hostile_files(hostile, name):
     assert "Traceback" not in out
     assert len(out) < 200_000
     assert kilobytes / 1024 < 200
-    assert seconds < 6  # one where nobody else is at work
+    assert seconds < 20  # of the processor: 2 on an idle machine, and minutes if the work is quadratic
 
 
 def test_a_pipe_that_never_ends(hostile):
@@ -68,7 +68,6 @@ def test_a_pipe_that_never_ends(hostile):
             stdin=endless,
             capture_output=True,
             text=True,
-            timeout=30,
             check=False,
         )
     assert done.returncode == 1
