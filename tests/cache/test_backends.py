@@ -13,7 +13,7 @@ from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memory import MemoryBackend
 from sfnrun.cache.entry import Entry, encode, head
 from sfnrun.config import CacheSettings
-from sfnrun.errors import UsageError
+from sfnrun.errors import UnavailableError, UsageError
 
 from .conftest import nodes_of, patient, redis_on
 
@@ -223,7 +223,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent(kind, place_of):
 def test_a_library_that_is_not_installed_is_named(address, library, extra, monkeypatch):
     monkeypatch.delitem(sys.modules, f"sfnrun.cache.backends.{extra}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(UsageError, match=library) as caught:
+    with pytest.raises(UnavailableError, match=library) as caught:
         open_backend(CacheSettings(address))
     assert caught.value.hint == f"pip install 'sfnrun[{extra}]'"
 
