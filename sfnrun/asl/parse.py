@@ -29,9 +29,9 @@ from sfnrun.asl.model import (
     Task,
     Wait,
 )
+from sfnrun.asl.resource import resource_or_function
 from sfnrun.asl.text.source import Source, location_text
 from sfnrun.digest import sha256_hex
-from sfnrun.effects import Resource
 from sfnrun.errors import DefinitionError, ExpressionError, Problem
 from sfnrun.expr.choice import compile_rule
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
@@ -43,7 +43,7 @@ from sfnrun.payload import dumps, room_to_nest
 if TYPE_CHECKING:
     from sfnrun.expr.jsonata import Jsonata
 
-__all__ = ["parse", "parse_resource"]
+__all__ = ["parse"]
 
 Node = Mapping[str, Any]
 T = TypeVar("T")
@@ -88,26 +88,6 @@ def _name_of(source: Source) -> str:
         return str(source.within[source.within.index("Properties") - 1 if "Properties" in source.within else 2])
     name = PurePath(source.name).name.split(".")[0]
     return name if name and not name.startswith(("-", "<")) else "StateMachine"
-
-
-def parse_resource(arn: str) -> Resource:
-    """Take a Task's Resource apart. A text that is no ARN is taken for the name of a Lambda function."""
-    parts = arn.split(":")
-    if len(parts) < 6:
-        return Resource(arn, "lambda", service="lambda", name=arn)
-    service, region, account = parts[2], parts[3], parts[4]
-    if service == "lambda":
-        return Resource(
-            arn, "lambda", service="lambda", name=parts[6] if len(parts) > 6 else arn, region=region, account=account
-        )
-    if service == "states" and parts[5] == "activity":
-        return Resource(arn, "activity", service="activity", name=":".join(parts[6:]), region=region, account=account)
-    integration = ":".join(parts[5:])
-    name, _, pattern = integration.partition(".")
-    kind_of_service, _, action = name.rpartition(":")
-    return Resource(
-        arn, "service", service=kind_of_service, action=action, pattern=pattern, region=region, account=account
-    )
 
 
 class _Parser:
@@ -301,7 +281,7 @@ def _pass_fields(state: _StateParser) -> dict[str, Any]:
 
 def _task_fields(state: _StateParser) -> dict[str, Any]:
     return {
-        "resource": parse_resource(state.node["Resource"]),
+        "resource": resource_or_function(state.node["Resource"]),
         "timeout_seconds": state.field("TimeoutSeconds"),
         "heartbeat_seconds": state.field("HeartbeatSeconds"),
         "credentials": state.template("Credentials"),

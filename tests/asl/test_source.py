@@ -94,6 +94,14 @@ HOSTILE = {
     "1,001 objects": ("json", '{"a":' * 1001 + "1" + "}" * 1001, "nested deeper than 1,000 levels"),
     "100,000 arrays in YAML": ("yaml", "a: " + "[" * 100_000, "nested deeper than 1,000 levels"),
     "100,000 block lists in YAML": ("yaml", "- " * 100_000, "nested deeper than 1,000 levels"),
+    "1,001 arrays in YAML": ("yaml", "a: " + "[" * 1000 + "]" * 1000, "nested deeper than 1,000 levels"),
+    "1,001 lists and arrays in YAML": ("yaml", "- " * 600 + "[" * 401 + "]" * 401, "nested deeper than 1,000 levels"),
+    "1,001 block lists in YAML": ("yaml", "- " * 1001 + "x", "nested deeper than 1,000 levels"),
+    "1,001 block mappings in YAML": (
+        "yaml",
+        "".join(f"{' ' * level}a:\n" for level in range(1001)),
+        "nested deeper than 1,000 levels",
+    ),
     "billion laughs": ("yaml", LAUGHS, "the aliases of this file stand for more than 500,000 values"),
     "5,000 digits": ("json", '{"a": ' + "1" * 5000 + "}", "too large a number"),
     "half a pair in the text": ("json", '{"a": "\udc80"}', "half of a surrogate pair"),
@@ -114,6 +122,24 @@ def test_hostile_texts_are_refused_at_once(name: str) -> None:
     assert says in problems[0].message
     assert len(problems) <= 100
     assert all(problem.span or problem.rule == "SFN-S13" for problem in problems)
+
+
+def test_brackets_in_quotes_are_not_levels() -> None:
+    text = "a: ['" + "[" * 2000 + "', \"" + "{" * 2000 + '"]'
+    assert len(from_text(text, format="yaml").value["a"]) == 2
+
+
+def test_no_words_of_the_yaml_parser_are_shown() -> None:
+    texts = """
+        %FOO bar | %YAML 3 | a: "\\q" | a: & | a: !<x | a: |0 | a: > x | a: - b | a: "\\xZZ" | a: ? b | [b: c: d]
+        a: !e!x y | {a: :b} | a: `b | %% | a: * | a: "\\ud800" | - a b: - c | a: !x!y!z b | a: |-+1x | a: [b] c
+    """
+    for text in (part.strip() for line in texts.strip().splitlines() for part in line.split(" | ")):
+        with pytest.raises(yaml.YAMLError) as parser:
+            list(yaml.parse(text, yaml.CSafeLoader))
+        (problem,) = refused(text, "yaml")
+        assert str(parser.value.problem) not in problem.message  # type: ignore[attr-defined]
+        assert problem.message != "this is not YAML", text
 
 
 def test_no_problem_moves_the_cursor() -> None:
@@ -192,7 +218,7 @@ def test_an_endless_file_ends() -> None:
         ("order.asl.jsn", "there is no such file\n  help: did you mean {}/order.asl.json?"),
         ("nowhere/order.asl.json", "there is no such file\n  help: nor is there a folder {}/nowhere"),
         (".", "is a folder\n  help: give a file in it: order.asl.json"),
-        ("a\0b", "cannot be read: embedded null byte"),
+        ("a\0b", "cannot be read: its name has a NUL character"),
     ],
 )
 def test_files_that_cannot_be_read(path: str, says: str, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfnrun.asl.resource import read_resource
-from sfnrun.effects import Request, Resource
+from sfnrun.asl.resource import resource_or_function
+from sfnrun.effects import Request
 from sfnrun.payload import Payload
 from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
 from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
@@ -17,12 +17,6 @@ ID = "12345678-1234-4234-a234-123456789012"
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function"
 INVOKE = "arn:aws:states:::lambda:invoke"
 FUNCTIONS = Path(__file__).parent / "functions"
-
-
-def resource_of(arn: str) -> Resource:
-    resource = read_resource(arn)
-    assert resource is not None
-    return resource
 
 
 def ask(
@@ -40,7 +34,7 @@ def ask(
         "at": 1_767_225_600_000,
         "log": log or (lambda line: None),
     }
-    return Request(resource=resource_of(arn), arguments=payload, **{**fields, **given})
+    return Request(resource=resource_or_function(arn), arguments=payload, **{**fields, **given})
 
 
 @dataclass

@@ -49,8 +49,10 @@ def _read_path(name: str, most: int) -> bytes:
             return file.read(most)
     except FileNotFoundError:
         raise _unreadable(name, "there is no such file", _similar(name)) from None
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise _unreadable(name, f"cannot be read: {error.strerror}") from None
+    except ValueError:  # open and os.stat refuse such a name, each Python in other words
+        raise _unreadable(name, "cannot be read: its name has a NUL character") from None
 
 
 def _unreadable(name: str, message: str, hint: str = "") -> DefinitionError:

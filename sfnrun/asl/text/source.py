@@ -254,6 +254,8 @@ def _where_jackson_stops(text: str) -> int | None:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
+        if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 points at the comma, earlier ones behind it
+            return min(len(text) - len(text[error.pos + 1 :].lstrip()) + 1, len(text))
         word = re.compile(r"\w+").match(text, error.pos) if error.msg == "Expecting value" else None
         return min(word.end() if word else error.pos + 1, len(text))
     except (ValueError, RecursionError):

@@ -34,6 +34,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _PROPERTIES = re.compile(r"(?:[!&]\S*\s+)*")
 _PLACEHOLDER = re.compile(r"\$\{[^{}\"\s]+\}")
+_BRACKET = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|[\[\]{}]", re.DOTALL)
 
 _CORE = "tag:yaml.org,2002:"
 _STRING_TAGS = frozenset({None, "!", _CORE + "str"})
@@ -67,13 +68,15 @@ def decode(text: str, *, any_keys: bool = False) -> tuple[Json, Place, str, list
     import yaml  # costs 15 ms, and most definitions are JSON
 
     reader = _Reader(text, any_keys)
+    read = 0
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             handle = _EVENTS.get(type(event).__name__)
             if handle:
                 handle(reader, event)
+            read = event.end_mark.index
     except yaml.YAMLError as error:
-        raise _syntax(text, error) from None
+        raise reader.too_deep(read, error) or _syntax(text, error) from None
     return reader.value, reader.place, reader.mark, reader.tags
 
 
@@ -126,6 +129,22 @@ class _Reader:
         self._anchors: dict[str, tuple[Json, Place, int]] = {}
         self._values = 0
 
+    def too_deep(self, read: int, error: Any) -> Fault | None:
+        """The Fault of a text whose nesting the parser gave up on; None if it gave up on something else.
+
+        libyaml has had a limit of its own since 0.2.6 (PyYAML 6.0.4): for brackets, which it looks at ahead of the
+        events, and for blocks, at one level less than ours. `read` is the end of the last event.
+        """
+        mark = getattr(error, "problem_mark", None)
+        if mark is None:
+            return None
+        depth = len(self._open)
+        for token in _BRACKET.finditer(self._text, read, mark.index + 1):
+            depth += 1 if token[0] in "{[" else -1 if token[0] in "}]" else 0
+            if depth > MAX_DEPTH:
+                return _too_deep(token.start())
+        return _too_deep(min(mark.index, len(self._text))) if len(self._open) >= MAX_DEPTH - 1 else None
+
     def document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
@@ -135,7 +154,7 @@ class _Reader:
         if self._wants_key():
             raise self._refused("a key is a string, not a mapping or sequence", event, "put it in quotes", 1)
         if len(self._open) == MAX_DEPTH:
-            raise self._refused(f"nested deeper than {MAX_DEPTH:,} levels", event, "AWS refuses this too", 1)
+            raise _too_deep(event.start_mark.index)
         start = self._start(event)
         place = Place(start, start)
         is_mapping = type(event).__name__ == "MappingStartEvent"
@@ -282,6 +301,10 @@ _EVENTS: dict[str, Callable[[_Reader, Any], None]] = {
 }
 
 
+def _too_deep(offset: int) -> Fault:
+    return Fault(f"nested deeper than {MAX_DEPTH:,} levels", offset, 1, "AWS refuses this too", "SFN-S14")
+
+
 def _long_form(tag: str | None, value: Json) -> Json:
     if tag is None:
         return value
@@ -297,28 +320,57 @@ def _is_text(name: str) -> bool:
         return False
 
 
-# What the parser says, for people: message and hint.
+# Our words for what libyaml finds; its own are never shown, since they differ from version to version.
 _INDENTATION = "look at the indentation of this line and of the one before"
+_QUOTES = "put the text in quotes"
+_ESCAPES = r'escapes in double quotes are those of JSON, \xHH and \UHHHHHHHH; write \\ for a backslash'
+_DIRECTIVE = "remove the line that begins with %"
+_TAG = "remove the tag, or put the value in quotes"
 _PLAINER = {
     "mapping values are not allowed in this context": (
         "a ':' cannot stand here",
         "put a text that holds ': ' in quotes, or look at the indentation",
     ),
+    "mapping keys are not allowed in this context": ("a '?' cannot stand here", _QUOTES),
+    "block sequence entries are not allowed in this context": (
+        "a list cannot begin on this line",
+        "begin it on a line of its own",
+    ),
     "did not find expected key": ("this line fits neither the mapping above nor a new one", _INDENTATION),
     "did not find expected '-' indicator": ("this line fits neither the list above nor a new one", _INDENTATION),
     "could not find expected ':'": ("expected ':' after a key", "write 'key: value'"),
     "found unexpected end of stream": ("this quote is never closed", "close it"),
-    "found character that cannot start any token": (
-        "a value cannot begin with this character",
-        "put the text in quotes",
-    ),
+    "found unexpected document indicator": ("this quote is not closed before the next document", "close it"),
+    "found character that cannot start any token": ("a value cannot begin with this character", _QUOTES),
+    "found unexpected ':'": ("a ':' cannot stand here", _QUOTES),
     "did not find expected node content": ("a value is missing here", "give one, or close what is open"),
     "did not find expected ',' or ']'": ("expected ',' or ']'", "a list in [brackets] is not closed, or lacks a comma"),
     "did not find expected ',' or '}'": (
         "expected ',' or '}'",
         "a mapping in {braces} is not closed, or lacks a comma",
     ),
+    "did not find expected <document start>": ("there is text after the end of the definition", "remove it"),
+    "found unknown escape character": ("this is no escape in YAML", _ESCAPES),
+    "did not find expected hexdecimal number": ("this escape lacks hexadecimal digits", _ESCAPES),
+    "found invalid Unicode character escape code": ("this escape is no character", _ESCAPES),
+    "did not find expected alphabetic or numeric character": (
+        "the name of an anchor or alias is missing or ends badly",
+        "put a text that begins with & or * in quotes",
+    ),
+    "found undefined tag handle": ("this tag has no JSON value", _TAG),
+    "did not find expected tag URI": ("this tag cannot be read", _TAG),
+    "did not find expected '!'": ("this tag cannot be read", _TAG),
+    "did not find the expected '>'": ("this tag cannot be read", _TAG),
+    "did not find expected whitespace or line break": ("a blank is missing after this", "add one"),
+    "did not find expected comment or line break": (
+        "nothing may stand behind this on its line",
+        "put the text on the next line, or in quotes",
+    ),
+    "found an indentation indicator equal to 0": ("the indentation of a block cannot be 0", "leave the number out"),
+    "found a tab character where an indentation space is expected": ("a tab cannot indent YAML", "indent with blanks"),
+    "found a tab character that violates indentation": ("a tab cannot indent YAML", "indent with blanks"),
 }
+_WHATEVER_ELSE = ("this is not YAML", _INDENTATION)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAB_INDENT = re.compile(r"[ ]*\t")
 
@@ -338,5 +390,7 @@ def _syntax(text: str, error: Any) -> Fault:
     tab = _TAB_INDENT.match(text, line_start)
     if tab and tab.end() > offset - 1:
         return Fault("a tab cannot indent YAML", tab.end() - 1, 1, "indent with blanks")
-    message, hint = _PLAINER.get(error.problem, (error.problem, ""))
+    if text[line_start : line_start + 1] == "%":
+        return Fault("a definition has no directives", line_start, 1, _DIRECTIVE)
+    message, hint = _PLAINER.get(error.problem, _WHATEVER_ELSE)
     return Fault(message, offset, 1, hint)

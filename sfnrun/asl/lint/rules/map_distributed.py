@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +9,11 @@ from sfnrun.asl.lint.outline import Outline, State, has_placeholder, is_placehol
 from sfnrun.asl.lint.rule import Finding, Findings, rule
 from sfnrun.asl.lint.rules.map import is_inline
 from sfnrun.asl.lint.shape import Violation, close_to
+from sfnrun.asl.resource import read_resource
 
 __all__: list[str] = []
 
 _READERS = ("getObject", "listObjectsV2")
-_RESOURCE = r"arn:[^:]*:states:[^:]*:[^:]*:(aws-sdk:)?s3:(\w+)"
 
 
 def _only_distributed(state: State, names: tuple[str, ...]) -> Iterator[Finding]:
@@ -39,10 +38,12 @@ def reader_needs_distributed(state: State) -> Findings:
 
 def _resource_action(value: object) -> str | None:
     """The S3 action of a reader's or writer's Resource; "" if it is something else, None if nobody can tell."""
-    if not isinstance(value, str) or has_placeholder(value.rpartition("s3:")[2] if "s3:" in value else value):
+    if not isinstance(value, str):
         return None
-    found = re.fullmatch(_RESOURCE, value)
-    return found[2] if found else ""
+    resource = read_resource(value)
+    if resource is None or resource.service not in ("s3", "aws-sdk:s3"):
+        return None if has_placeholder(value) else ""
+    return None if has_placeholder(resource.action) else resource.label
 
 
 @rule("SFN-M10", on="state", types=("Map",))
