@@ -10,7 +10,7 @@ import yaml
 
 import sfnrun
 from sfnrun.asl.resource import resource_or_function
-from sfnrun.errors import HandlerNotFound
+from sfnrun.errors import UnansweredTaskError
 
 TABLE: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "asl/tables/resources.yaml").read_text("utf-8"))
 EVENTS = {"lambda": "LambdaFunctionScheduled", "activity": "ActivityScheduled", "service": "TaskScheduled"}
@@ -87,7 +87,7 @@ def test_lambda_resources_are_answered_by_a_file(case: dict[str, Any], functions
 
 
 def test_resources_of_other_runners_are_not_answered_by_a_file(functions: str) -> None:
-    with pytest.raises(HandlerNotFound):
+    with pytest.raises(UnansweredTaskError):
         sfnrun.run(loaded("docker://charge"), {}, functions=functions)
 
 

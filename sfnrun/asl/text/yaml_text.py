@@ -323,7 +323,7 @@ def _is_text(name: str) -> bool:
 # Our words for what libyaml finds; its own are never shown, since they differ from version to version.
 _INDENTATION = "look at the indentation of this line and of the one before"
 _QUOTES = "put the text in quotes"
-_ESCAPES = r'escapes in double quotes are those of JSON, \xHH and \UHHHHHHHH; write \\ for a backslash'
+_ESCAPES = r"escapes in double quotes are those of JSON, \xHH and \UHHHHHHHH; write \\ for a backslash"
 _DIRECTIVE = "remove the line that begins with %"
 _TAG = "remove the tag, or put the value in quotes"
 _PLAINER = {
