@@ -74,7 +74,7 @@ def decode(text: str, *, any_keys: bool = False) -> tuple[Json, Place, str, list
             handle = _EVENTS.get(type(event).__name__)
             if handle:
                 handle(reader, event)
-            read = event.end_mark.index
+            read = event.end_mark.index if event.end_mark else read
     except yaml.YAMLError as error:
         raise reader.too_deep(read, error) or _syntax(text, error) from None
     return reader.value, reader.place, reader.mark, reader.tags
