@@ -13,10 +13,18 @@ from typing import NoReturn
 import msgspec
 
 from sfnrun.errors import ExpressionError, StatesError
-from sfnrun.expr.jsonata.engine import Bounds, EvaluationFailed, Program, Undefined, check_syntax
+from sfnrun.expr.jsonata.engine import (
+    Bounds,
+    EvaluationFailed,
+    Program,
+    Reads,
+    Undefined,
+    parse,
+    reads_of,
+    refuse_regexes,
+)
 from sfnrun.expr.jsonata.plain import UNSURE, plain_reference
-from sfnrun.expr.jsonata.references import BUILTINS, References, references
-from sfnrun.expr.jsonata.scopes import Mention
+from sfnrun.expr.jsonata.scan import BUILTINS, Mention, Mentions, scan
 from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.payload import Json, dumps, type_name
 
@@ -33,9 +41,9 @@ class Jsonata(msgspec.Struct, frozen=True):
 
     `evaluate(document, scope)` takes the `$states` object without its `context`, which is fetched from the scope if the
     expression reads it, and gives a JSON value or raises StatesError States.QueryEvaluationError.
-    `reads` are the workflow variables that it reads; `reads_states` the members of `$states` (all four where it takes
+    `reads` are the workflow variables that it reads; `reads_states` the members of `$states` (all four if it reads
     `$states` as a whole) and `reads_context` those of `$states.context`; `calls` the functions that it calls by name,
-    JSONata's and AWS's own (BUILTINS) among them. `places` has the offset and length of the first mention of each in
+    those of JSONata and AWS (BUILTINS) among them. `places` has the offset and length of the first mention of each in
     the text as it was given to the compiler, for a caret: `{"$n": (3, 2), "$states.input": (8, 13)}`.
     """
 
@@ -108,21 +116,25 @@ def compile_jsonata(
     inner = inner.strip()
     plain = plain_reference(inner)
     try:
-        if plain is None:
-            check_syntax(inner)
-        found = references(inner)
+        # A plain reference does not need the library, which takes 11 ms to import.
+        parsed = None if plain else parse(inner)
+        found = scan(inner)
+        refuse_regexes(inner, found.regexes)
         _refuse(inner, found, allowed)
     except ExpressionError as error:
         error.expression, error.offset = text, error.offset + lead
         raise
-    evaluation = _Evaluation(inner, field, found, bounds)
+    mentions = frozenset(mention.name for mention in found.variables)
+    reads = Reads() if parsed is None else reads_of(parsed, mentions)
+    states = _members(found.states, reads.states)
+    evaluation = _Evaluation(inner, field, found, bounds, reads_item=reads.item, reads_context="context" in states)
     return Jsonata(
         text=inner,
         field=field,
         evaluate=evaluation.run if plain is None else evaluation.answered(plain),
         reads=frozenset(evaluation.variables),
-        reads_states=_members(found),
-        reads_context=frozenset(mention.name for mention in found.context),
+        reads_states=states,
+        reads_context=reads.context | {mention.name for mention in found.context},
         calls=frozenset(mention.name for mention in found.calls),
         places=_places(found, lead),
     )
@@ -131,14 +143,14 @@ def compile_jsonata(
 # -- what AWS refuses
 
 
-def _refuse(text: str, found: References, allowed: frozenset[str]) -> None:
+def _refuse(text: str, found: Mentions, allowed: frozenset[str]) -> None:
     """Raise the first refusal, if there is one."""
     refusals = sorted(_refusals(text, found, allowed), key=lambda refusal: refusal.offset)
     if refusals:
         raise refusals[0]
 
 
-def _refusals(text: str, found: References, allowed: frozenset[str]) -> Iterator[ExpressionError]:
+def _refusals(text: str, found: Mentions, allowed: frozenset[str]) -> Iterator[ExpressionError]:
     for mention in found.later:
         # The second character is where JSONata 2.0.6 stumbles.
         yield ExpressionError(
@@ -186,12 +198,13 @@ def _advice(text: str, mention: Mention) -> str:
 # -- what it refers to
 
 
-def _members(found: References) -> frozenset[str]:
-    names = frozenset(mention.name for mention in found.states)
-    return names - {""} | frozenset(_MEMBERS) if "" in names else names
+def _members(mentions: list[Mention], read: frozenset[str] | None) -> frozenset[str]:
+    """The members of `$states` that are mentioned or read; the four that there are if it is read as a whole (None)."""
+    names = {mention.name for mention in mentions if mention.name}
+    return frozenset(names.union(_MEMBERS if read is None else read))
 
 
-def _places(found: References, lead: int) -> dict[str, tuple[int, int]]:
+def _places(found: Mentions, lead: int) -> dict[str, tuple[int, int]]:
     places: dict[str, tuple[int, int]] = {}
     for prefix, mentions in (("$", found.variables), ("$states.", found.states), ("$states.context.", found.context)):
         for mention in mentions:
@@ -205,11 +218,13 @@ def _places(found: References, lead: int) -> dict[str, tuple[int, int]]:
 class _Evaluation:
     """Runs one expression: puts its document together, and says in AWS's words what went wrong."""
 
-    def __init__(self, text: str, field: str, found: References, bounds: Bounds) -> None:
+    def __init__(
+        self, text: str, field: str, found: Mentions, bounds: Bounds, *, reads_item: bool, reads_context: bool
+    ) -> None:
         self.text = text
         self.field = field
         self.bounds = bounds
-        self.plain = not found.looks_outside
+        self.plain = found.plain and not reads_item
         self.mentions = frozenset(mention.name for mention in found.variables)
         called = {mention.start for mention in found.calls}
         read = {mention.name for mention in found.variables if mention.start not in called}
@@ -218,7 +233,7 @@ class _Evaluation:
         self.may_hide = frozenset(self.mentions & BUILTINS)
         self.bound = sorted(self.mentions - BUILTINS - {"states"})
         self.reads_states = "states" in self.mentions
-        self.reads_context = "context" in _members(found)
+        self.reads_context = reads_context
         self.programs: dict[frozenset[str], Program] = {}
 
     def answered(self, answer: Callable[[Json, Scope], object]) -> Evaluate:

@@ -7,7 +7,7 @@ variables become assignments from the document in front of it. The library is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,24 @@ from msgspec import Struct
 
 from sfnrun.errors import ExpressionError, UnavailableError
 from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, Thrown
+from sfnrun.expr.jsonata.scan import Mention
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, dumps, loads
 
 if TYPE_CHECKING:
     import jlens
 
-__all__ = ["UNDEFINED", "Bounds", "EvaluationFailed", "Program", "Undefined", "check_syntax", "evaluate_on"]
+__all__ = [
+    "UNDEFINED",
+    "Bounds",
+    "EvaluationFailed",
+    "Program",
+    "Reads",
+    "Undefined",
+    "evaluate_on",
+    "parse",
+    "refuse_regexes",
+]
 
 
 class Undefined:
@@ -89,6 +100,29 @@ _CLOCK = frozenset(("now", "millis", "toMillis"))
 _CHANCE = frozenset(("shuffle",))
 
 
+def refuse_regexes(text: str, found: Iterable[Mention]) -> None:
+    """Raise ExpressionError for a regular expression that JavaScript does not compile.
+
+    The engine compiles one when it is used, and what it says of it then is S0302, "No terminating /".
+    """
+    for regex in found:
+        flags = regex.name[regex.name.rindex("/") + 1 :]
+        try:
+            _library().Expression(f'$contains("", {regex.name})').evaluate()
+            reason = "it has a flag twice" if len(set(flags)) < len(flags) else ""
+        except _library().JlensError:
+            reason = "JSONata has the regular expressions of JavaScript"
+        if reason:
+            raise ExpressionError(
+                text,
+                f"Invalid regular expression: {regex.name}",
+                offset=regex.start,
+                length=regex.end - regex.start,
+                hint=reason,
+                code="INVALID_JSONATA_EXPRESSION",
+            )
+
+
 def _library() -> Any:
     try:
         import jlens  # 11 ms that only JSONata machines pay
@@ -101,11 +135,23 @@ def _library() -> Any:
     return jlens
 
 
-def check_syntax(text: str) -> None:
-    """Raise ExpressionError, with the reference's message and the place, if `text` is not JSONata."""
+class Reads(Struct, frozen=True):
+    """What the engine finds that an expression reads: more than its text shows, as in `$lookup($states, "input")`.
+
+    `item` tells of the context item, also where a function uses it for a missing argument. `states` and `context` are
+    the members of `$states` and of `$states.context`; None stands for `$states` as a whole.
+    """
+
+    item: bool = False
+    states: frozenset[str] | None = frozenset()
+    context: frozenset[str] = frozenset()
+
+
+def parse(text: str) -> jlens.Expression:
+    """The parsed `text`. Raises ExpressionError, with the reference's message, if it is not JSONata."""
     library = _library()
     try:
-        library.Expression(text)
+        return library.Expression(text)  # type: ignore[no-any-return]
     except UnicodeEncodeError as error:
         raise ExpressionError(
             text, "A lone surrogate is not a character", offset=error.start, code="INVALID_JSONATA_EXPRESSION"
@@ -116,6 +162,25 @@ def check_syntax(text: str) -> None:
         raise ExpressionError(
             text, message, offset=start, length=max(1, end - start), code="INVALID_JSONATA_EXPRESSION"
         ) from None
+
+
+def reads_of(parsed: jlens.Expression, mentions: frozenset[str]) -> Reads:
+    """What the engine finds that an expression, which mentions these names, reads."""
+    found: Mapping[str, Any] = parsed.reads(dict.fromkeys(mentions & _OURS, _ours))
+    states = found["bindings"].get("states", {})
+    # {} stands for no more than whether there is a context item, as in every object constructor.
+    item = bool(found.get("input"))
+    if states is True:
+        return Reads(item, None)
+    context = states.get("context", {})
+    return Reads(item, frozenset(states), frozenset(() if context is True else context))
+
+
+# Functions that the engine does not have; of those it is told, it knows that they read nothing but their arguments.
+_OURS = frozenset((*FUNCTIONS, "eval"))
+
+
+def _ours() -> None: ...
 
 
 def _place(error: jlens.JlensError, text: str) -> tuple[int, int]:
@@ -133,9 +198,9 @@ _scope: ContextVar[Scope] = ContextVar("sfnrun.jsonata.scope")
 class Program:
     """An expression made ready to run on documents of one shape.
 
-    `assignments` say where its variables stand in the document: `{"states": "$", "n": "v.n"}`. `mentions` are all names
-    that the text mentions, so that only what it needs is made ready. `plain` tells that the expression cannot read the
-    context item; one that can is run where there is none, as on AWS.
+    `assignments` tell where in the document its variables are: `{"states": "$", "n": "v.n"}`. `mentions` are all names
+    that the text mentions, so that only what it needs is made ready. `plain` tells that its value is not a sequence
+    in a sequence, and that it does not read the context item.
     """
 
     def __init__(
@@ -149,16 +214,38 @@ class Program:
         self.chance = bool(mentions & _CHANCE)
         self.is_pure = not (self.hosts or self.clock or self.chance)
         self.failures: tuple[type[Exception], ...] = (_library().JlensError, Thrown)
-        # None is not the last word: see `settled`.
-        self.quick = self.ready(text, 0) if plain else lambda document, **options: None
+        self.evaluate = self.quick if plain else self.grouped
 
     @cached_property
-    def exact(self) -> Callable[..., Json]:
-        """Gives `{"r": value}`, or `{}` for undefined, half a microsecond slower.
+    def grouped(self) -> Callable[..., Json | Undefined]:
+        """The value, by `[]{"r": text}`: a group-by over nothing, which evaluates `text` once and without context item.
 
-        A group-by over nothing evaluates its value without a context item, and tells null from undefined.
+        It distinguishes null from undefined. And it keeps a sequence in a sequence: `text` alone behind the prelude is
+        the last value of a block, and a block unwraps a sequence of one once more.
         """
-        return self.ready(f'[]{{"r":{self.text}}}', 1)
+        group = self.ready(f'[]{{"r":{self.text}}}', 1)
+
+        def evaluate(document: Json, **options: Any) -> Json | Undefined:
+            found = group(document, **options)
+            return found["r"] if found else self.undefined(document, **options)
+
+        return evaluate
+
+    @cached_property
+    def quick(self) -> Callable[..., Json | Undefined]:
+        """The same, half a microsecond faster, of an expression to which the difference does not matter."""
+        quickly = self.ready(self.text, 0)
+
+        def evaluate(document: Json, **options: Any) -> Json | Undefined:
+            value = quickly(document, **options)
+            return self.grouped(document, **options) if value is None else value
+
+        return evaluate
+
+    def undefined(self, document: Json, **options: Any) -> Undefined:
+        """Which of the values that are not JSON the expression gave. Functions with chance draw again."""
+        kind = self.ready(f'[]{{"r":$type({self.text})}}', 3)(document, **options)
+        return FUNCTION if kind == {"r": "function"} else UNDEFINED
 
     def ready(self, text: str, wrapping: int) -> Callable[..., Json]:
         """A function of the document that evaluates `text` behind the prelude."""
@@ -172,10 +259,7 @@ class Program:
     def run(self, document: Json, scope: Scope) -> Json | Undefined:
         """The value, or an Undefined. Raises EvaluationFailed."""
         try:
-            if self.is_pure:
-                value = self.quick(document)
-                return self.settled(document, {}) if value is None else value
-            return self.run_in(scope, document)
+            return self.evaluate(document) if self.is_pure else self.run_in(scope, document)
         except self.failures as error:
             raise EvaluationFailed(error) from None
 
@@ -188,18 +272,9 @@ class Program:
             options["seed"] = scope.random.getrandbits(63)
         token = _scope.set(scope)
         try:
-            value = self.quick(document, **options)
-            return self.settled(document, options) if value is None else value
+            return self.evaluate(document, **options)
         finally:
             _scope.reset(token)
-
-    def settled(self, document: Json, options: dict[str, Any]) -> Json | Undefined:
-        """What a None of the library stands for: null, undefined or a function. Functions with chance draw again."""
-        group = self.exact(document, **options)
-        if group:
-            return group["r"]
-        kind = self.ready(f'[]{{"r":$type({self.text})}}', 3)(document, **options)
-        return FUNCTION if kind == {"r": "function"} else UNDEFINED
 
 
 def _prelude(assignments: Mapping[str, str], mentions: frozenset[str]) -> str:

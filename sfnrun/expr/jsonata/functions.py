@@ -137,6 +137,11 @@ def _parse(scope: Scope, text: Json = None) -> Json:
         raise Thrown("D3137", "Invalid JSON") from None
 
 
+def _clone(scope: Scope, value: Json = None) -> Json:
+    """The value itself, of which the engine makes a copy of its own: jlens lacks this function of 2.0.6."""
+    return value
+
+
 class HostFunction(NamedTuple):
     """A function of ours: what it is called inside the engine, its signature there, and what it does."""
 
@@ -147,6 +152,7 @@ class HostFunction(NamedTuple):
 
 
 FUNCTIONS = {
+    "clone": HostFunction("clone", "<(oa)-:x>", _clone),
     "hash": HostFunction("hash", "<x?x?:x>", _hash),
     "parse": HostFunction(
         "__parse",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from sfnrun.expr.jsonata.engine import UNDEFINED, Undefined
-from sfnrun.expr.jsonata.references import BUILTINS
+from sfnrun.expr.jsonata.scan import BUILTINS
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, dumps, loads
 

@@ -1,8 +1,7 @@
-"""The words of a JSONata expression, as the reference's tokenizer cuts them, with their places.
+"""Tokens of a JSONata expression with their offsets, cut as the reference's tokenizer cuts them.
 
-It is only asked about expressions that the engine has parsed already, so it looks for words and never for mistakes.
-Source: jsonata.js 2.0.6, src/parser.js. Two marks of later versions, `??` and `?:`, are words here so that they can
-be refused.
+The scan runs on expressions that the engine has parsed, so it never reports mistakes. `??` and `?:`, operators of
+later versions, are tokens so that they can be refused. Source: jsonata.js 2.0.6, src/parser.js.
 """
 
 from __future__ import annotations
@@ -14,79 +13,105 @@ __all__ = ["Token", "tokens"]
 
 
 class Token(NamedTuple):
-    """One word: what kind it is, what it says without its marks (`$`, quotes), and where it stands."""
+    """One token: its kind, its text without `$` or quotes, and its offsets; `infix` if an operand comes before it.
+
+    Kinds: variable, name, string, number, regex, constant, operator, end. The operator that closes a transform is "|)".
+    """
 
     kind: str
     value: str
     start: int
     end: int
+    infix: bool
 
 
-# An operand ends where these stand; what follows is an operator, so `/` divides there and opens a regex elsewhere.
-_ENDS_OPERAND = frozenset((")", "]", "}"))
+# An operand ends where these stand: what follows is infix, so a `/` divides there and opens a regex elsewhere.
+_ENDS_OPERAND = frozenset((")", "]", "}", "|)"))
 _WORD_OPERATORS = frozenset(("and", "or", "in"))
 _CONSTANTS = frozenset(("true", "false", "null"))
 _CONTEXT_OPERANDS = frozenset(("*", "**", "%"))
 
 _SPACE = re.compile(r"(?:[ \t\n\r\v]+|/\*.*?\*/)+", re.DOTALL)
-_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
-_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[Ee][-+]?[0-9]+)?")
-_QUOTED_NAME = re.compile(r"`[^`]*`")
-_REGEX = re.compile(r"/(?:[^/\\]|\\.)+/[im]*", re.DOTALL)
-_OPERATOR = re.compile(r"\.\.|:=|!=|<=|>=|\*\*|~>|\?:|\?\?|[.\[\]{}(),@#;:?+\-*/%|=<>^&!~]")
-_NAME = re.compile(r"[^ \t\n\r\v.\[\]{}(),@#;:?+\-*/%|=<>^&!~]+")
+_TOKEN = re.compile(
+    r"""(?P<operator> \.\. | := | != | <= | >= | \*\* | ~> | \?: | \?\? | [.\[\]{}(),@#;:?+\-*/%|=<>^&!~])
+    | (?P<string> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')
+    | (?P<number> (?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[Ee][-+]?[0-9]+)?)
+    | `(?P<quoted>[^`]*)`
+    | (?P<word> [^\ \t\n\r\v.\[\]{}(),@#;:?+\-*/%|=<>^&!~]+)""",
+    re.DOTALL | re.VERBOSE,
+)
+_FLAGS = re.compile(r"[im]*")
 
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def tokens(text: str) -> list[Token]:
-    """All words of `text` in order; the last is of kind "end"."""
+    """All tokens of `text` in order; the last is of kind "end"."""
     found: list[Token] = []
-    operand = False  # whether an operand stands right before the place we look at
+    brackets: list[str] = []
+    operand = False  # whether the token before ends an operand
     position = 0
     while True:
         if space := _SPACE.match(text, position):
             position = space.end()
         if position >= len(text):
-            found.append(Token("end", "(end)", len(text), len(text)))
+            found.append(Token("end", "", len(text), len(text), operand))
             return found
-        token = _next(text, position, operand)
+        token = _token(text, position, operand)
+        operand = True
+        if token.kind == "operator":
+            token = _bracketed(token, brackets)
+            operand = token.value in _ENDS_OPERAND or (token.value in _CONTEXT_OPERANDS and not token.infix)
         found.append(token)
-        operand = _is_operand(token, operand)
         position = token.end
 
 
-def _next(text: str, position: int, operand: bool) -> Token:
-    first = text[position]
-    if first == "/" and not operand and (regex := _REGEX.match(text, position)):
-        return Token("regex", regex.group(), position, regex.end())
-    if match := _OPERATOR.match(text, position):
-        return Token("operator", match.group(), position, match.end())
-    if match := _STRING.match(text, position):
-        return Token("string", _ESCAPE.sub(_unescape, match.group()[1:-1]), position, match.end())
-    if match := _NUMBER.match(text, position):
-        return Token("number", match.group(), position, match.end())
-    if match := _QUOTED_NAME.match(text, position):
-        return Token("name", match.group()[1:-1], position, match.end())
-    return _word(text, position, operand)
+def _token(text: str, at: int, operand: bool) -> Token:
+    if text[at] == "/" and not operand and (end := _regex_end(text, at)):
+        return Token("regex", text[at:end], at, end, operand)
+    match = _TOKEN.match(text, at)
+    if match is None:
+        return Token("name", text[at], at, at + 1, operand)
+    kind, value, end = match.lastgroup or "", match[match.lastindex or 0], match.end()
+    if kind == "word":
+        if value.startswith("$"):
+            return Token("variable", value[1:], at, end, operand)
+        kind = "operator" if operand and value in _WORD_OPERATORS else "constant" if value in _CONSTANTS else "name"
+    elif kind == "string":
+        value = _ESCAPE.sub(_unescape, value[1:-1])
+    return Token("name" if kind == "quoted" else kind, value, at, end, operand)
 
 
-def _word(text: str, position: int, operand: bool) -> Token:
-    match = _NAME.match(text, position)
-    end = match.end() if match else position + 1
-    word = text[position:end]
-    if word.startswith("$"):
-        return Token("variable", word[1:], position, end)
-    if word in _WORD_OPERATORS and operand:
-        return Token("operator", word, position, end)
-    return Token("constant" if word in _CONSTANTS else "name", word, position, end)
+def _regex_end(text: str, at: int) -> int:
+    """After the flags of the regex that begins at `at`, or 0; a `/` between brackets does not end it."""
+    depth = 0
+    position = at + 1
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            position += 1
+        elif character == "/" and depth == 0:
+            flags = _FLAGS.match(text, position + 1)
+            return flags.end() if flags else 0
+        else:
+            depth += (character in "([{") - (character in ")]}")
+        position += 1
+    return 0
 
 
-def _is_operand(token: Token, after_operand: bool) -> bool:
-    if token.kind != "operator":
-        return True
-    return token.value in _ENDS_OPERAND or (token.value in _CONTEXT_OPERANDS and not after_operand)
+def _bracketed(token: Token, brackets: list[str]) -> Token:
+    """Keep track of open brackets, by which the third `|` of a transform is known for its last."""
+    value = token.value
+    if value in ("(", "[", "{") or (value == "|" and not token.infix):
+        brackets.append(value)
+    elif value in (")", "]", "}") and brackets:
+        brackets.pop()
+    elif value == "|" and brackets:
+        if brackets.pop() == "||":
+            return token._replace(value="|)")
+        brackets.append("||")
+    return token
 
 
 def _unescape(match: re.Match[str]) -> str:
