@@ -14,6 +14,7 @@ from msgspec import Struct
 from sfnrun.asl.lint.outline import Pointer, State, has_placeholder, is_placeholder, objects
 from sfnrun.asl.lint.rule import Finding
 from sfnrun.asl.lint.shape import operators
+from sfnrun.asl.text.substitution import Substitutions
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.intrinsics import Intrinsic, compile_intrinsic, is_intrinsic
 from sfnrun.expr.jsonpath import Path, compile_path
@@ -279,6 +280,8 @@ _EXPRESSIONS = (
     ("ItemBatcher", "BatchInput"),
     ("ResultWriter", "Arguments"),
 )
+# Finds the placeholders in a text; `${name: qty}` is a group-by of `$` in JSONata and not one of them.
+_NO_VALUES = Substitutions(None)
 # Strings of these fields that hold no expression are names and texts, or a problem already (Items).
 _PLAIN = frozenset({"Error", "Cause", "Items", "Timestamp"})
 _INPUT = frozenset({"input", "context"})
@@ -307,7 +310,7 @@ def _expressions(state: State, steps: Pointer, value: Json, allowed: frozenset[s
 
     field = next((step for step in reversed(steps) if isinstance(step, str)), "")
     for at, depth, text in _strings(value, state.at(*steps)):
-        if has_placeholder(text):
+        if next(_NO_VALUES.pieces(text), None) is not None:
             continue
         found = Found(state, "jsonata", "expression", at, text, field, depth)
         try:

@@ -298,3 +298,14 @@ def variables_have_values(found: Found) -> Findings:
     yield from never_assigned(found)
     yield from only_inside(found)
     yield from hidden_by_distributed(found)
+
+
+@rule("SFN-Q22", on="jsonata", types=("expression!",), code=_UNSUPPORTED)
+def states_is_not_assigned(found: Found) -> Findings:
+    """An expression does not assign to `$states`.
+
+    AWS rejects the definition. Any other name is free for a variable of the expression.
+
+    Example: `"Output": "{% ($states := 1; $states) %}"`
+    """
+    yield from _unsupported(found, "Assignment to")
