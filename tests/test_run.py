@@ -367,10 +367,11 @@ print(result.status, flush=True)
 
 
 @contextmanager
-def asked(kind: str, clock: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def asked(kind: str, clock: str, folder: Path, script: str = SCRIPT) -> Iterator[subprocess.Popen[str]]:
     """A process that runs SCRIPT, from when its execution is under way."""
-    command = [sys.executable, "-c", SCRIPT, kind, clock, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", script, kind, clock, str(folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "asked\n"
@@ -409,6 +410,17 @@ def test_a_second_ctrl_c_insists(tmp_path: Path) -> None:
                 continue
     assert process.returncode != 0
     assert not read(tmp_path / "n.jsonl").complete
+
+
+@posix
+def test_a_background_job_is_not_interrupted(tmp_path: Path) -> None:
+    """A shell script has its background jobs ignore Ctrl-C; that is meant for the job at the terminal."""
+    ignoring = SCRIPT.replace("import sys,", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nimport sys,")
+    ignoring = ignoring.replace("threading.Event().wait(30)", "sys.stdin.read()")
+    with asked("task", "real", tmp_path, ignoring) as process:
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate("go on", timeout=FOREVER)
+    assert (told.splitlines()[-1], process.returncode) == ("SUCCEEDED", 0)
 
 
 @posix

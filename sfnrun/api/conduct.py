@@ -83,8 +83,12 @@ def unhurried_collector() -> Iterator[None]:
 
 @contextmanager
 def _interrupting(driver: LiveDriver) -> Iterator[None]:
-    """Ctrl-C stops the execution as StopExecution would, so that its history has an end; a second one insists."""
-    if threading.current_thread() is not threading.main_thread():
+    """Ctrl-C stops the execution as StopExecution would, so that its history has an end; a second one insists.
+
+    Where the signal is ignored, as in a background job of a shell script, it stays ignored.
+    """
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    if not on_main_thread or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
         return
 
