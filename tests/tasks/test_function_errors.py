@@ -95,7 +95,7 @@ RUNTIME = [
     Row(
         "no handler",
         "def main(event, context): pass",
-        "Runtime.UnansweredTaskError",
+        "Runtime.HandlerNotFound",
         "Handler 'handler' missing on module 'f'",
         request_id="",
     ),

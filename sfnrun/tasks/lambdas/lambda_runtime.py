@@ -236,7 +236,7 @@ def _import(code: Code, space: CodeSpace) -> Handler:
             handler: Handler = attrgetter(name)(module)
             return handler
     message = f"Handler '{code.names[0]}' missing on module '{code.module}'"
-    raise fault("UnansweredTaskError", message, hint=advice.on_missing(code.names, module))
+    raise fault("HandlerNotFound", message, hint=advice.on_missing(code.names, module))
 
 
 # What Python says about the `module, name = handler.rsplit(".", 1)` of the runtime.
