@@ -317,7 +317,7 @@ def test_runs_at_once_under_a_made_up_name_give_way_to_each_other(tmp_path: Path
 
 def test_a_given_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path, name="mine")
-    with pytest.raises(ApiError, match="^Execution Already Exists: 'arn:.*:mine'$"):
+    with pytest.raises(ApiError, match=r"^Execution Already Exists: 'arn:.*:mine'$"):
         sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path, name="mine")
 
 

@@ -115,8 +115,8 @@ def test_a_crashed_one_can_be_stopped(sfn, crashed):
     assert done == (0, "", "one ABORTED\n")
     assert sfn("trace", "list").out.split()[-1] == "Enough"
     done = sfn("stop", "one")
-    assert (done.code, done.out) == (2, "")
-    assert "ended already" in done.err
+    assert (done.code, done.out) == (1, "")
+    assert "has already ended" in done.err
 
 
 FOUND = [
