@@ -96,7 +96,7 @@ def test_the_first_command_gives_json_alone(clone: Path):
 
 def test_the_second_command_runs_the_tests():
     assert blocks("sh")[1].strip() == (
-        "python3 -m venv .venv-dev && .venv-dev/bin/pip install -q -e '.[dev]' && .venv-dev/bin/pytest"
+        "python3 -m venv .venv-dev && .venv-dev/bin/pip install -q -e '.[dev]' && .venv-dev/bin/pytest -n auto"
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert any(requirement.startswith("pytest") for requirement in project["project"]["optional-dependencies"]["dev"])

@@ -1,11 +1,13 @@
 """What the folder promises beyond what all backends do: it is nobody else's, nothing is unpickled, it is bounded."""
 
+import gc
 import os
 import pickle
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -28,6 +30,35 @@ def test_the_folder_is_nobody_elses(tmp_path):
     backend.put(KEY, b"1" * 50_000, None)
     backend.close()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_connections_end_with_their_threads_and_with_the_backend(tmp_path, monkeypatch):
+    """One that is left open is a warning from Python 3.13 on."""
+    made, connect = [], sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: made.append(connect(*given, **named)) or made[-1])
+    backend, gate = DiskBackend(tmp_path / "cache"), threading.Barrier(3)
+    backend.put(KEY, b"1", None)
+    threads = [threading.Thread(target=lambda: (gate.wait(30), backend.take(KEY))) for _ in range(3)]
+    before = len(made)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == before + 3
+    del threads, thread
+    gc.collect()
+    assert [is_open(one) for one in made[before:]] == [False] * 3
+    assert backend.take(KEY).value == b"1"
+    backend.close()
+    assert not any(map(is_open, made))
+
+
+def is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
 
 
 class Touch:

@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -44,7 +45,7 @@ _FAILURES = (sqlite3.Error, OSError, diskcache.Timeout)
 
 
 class _RawDisk(diskcache.Disk):  # type: ignore[misc]
-    """Keys as they are, values as bytes; the only subclass in the house, because diskcache offers no other seam."""
+    """Keys as they are, values as bytes. Subclassed because diskcache has no other seam for it."""
 
     def put(self, key: Any) -> tuple[str, bool]:
         if type(key) is not str:
@@ -69,6 +70,47 @@ class _RawDisk(diskcache.Disk):  # type: ignore[misc]
     def remove(self, file_path: Any) -> None:
         if _is_ours(file_path):
             super().remove(file_path)
+
+
+class _Cache(diskcache.Cache):  # type: ignore[misc]
+    """diskcache, whose connections end with their threads, and all of them with `close`.
+
+    diskcache makes one for each thread and closes only that of the thread that calls `close`.
+    """
+
+    def __init__(self, folder: Path, timeout: float, **settings: Any) -> None:
+        self._closers: set[Any] = set()
+        weakref.finalize(self, _close_all, self._closers)
+        super().__init__(str(folder), timeout, _RawDisk, **settings)
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        local, process = self._local, os.getpid()
+        if getattr(local, "con", None) is None or local.pid != process:  # a fork inherits none
+            # Closed from any thread, but used by one.
+            local.con = sqlite3.connect(
+                os.path.join(self._directory, diskcache.core.DBNAME),
+                timeout=self._timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            local.pid = process
+            self._closers.difference_update([closer for closer in list(self._closers) if not closer.alive])
+            self._closers.add(weakref.finalize(threading.current_thread(), local.con.close))
+            for name, value in diskcache.DEFAULT_SETTINGS.items():
+                if name.startswith("sqlite_"):
+                    self.reset(name, value, update=False)
+        connection: sqlite3.Connection = local.con
+        return connection
+
+    def close(self) -> None:
+        _close_all(self._closers)
+        self._local = threading.local()
+
+
+def _close_all(closers: set[Any]) -> None:
+    while closers:
+        closers.pop()()
 
 
 class _Cursors(threading.local):
@@ -140,9 +182,7 @@ class DiskBackend:
         with closing(sqlite3.connect(database, timeout=self._timeout)) as held:
             # While it opens, diskcache closes its connection twice. Where that is the last one, sqlite syncs the disk.
             held.execute("PRAGMA schema_version").fetchone()
-            cache = diskcache.Cache(
-                str(self.folder), timeout=self._timeout, disk=_RawDisk, **{**diskcache.DEFAULT_SETTINGS, **ours}
-            )
+            cache = _Cache(self.folder, self._timeout, **{**diskcache.DEFAULT_SETTINGS, **ours})
             for statement in _TABLES:
                 cache._sql(statement)
         cache.eviction_policy = _READS_WRITE_NOTHING
