@@ -8,12 +8,10 @@ uses are noted in memory and written when room must be made, which makes a hit s
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -23,6 +21,7 @@ import diskcache
 
 from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
 from sfnrun.cache.backends.locks import locks_in
+from sfnrun.cache.backends.raw_cache import RawCache, refuse_foreign_settings
 from sfnrun.cache.breaker import Breaker
 from sfnrun.cache.entry import head, is_dead
 
@@ -30,7 +29,6 @@ __all__ = ["DiskBackend"]
 
 _EVICTION = {"lru": "least-recently-used", "lfu": "least-frequently-used"}
 _READS_WRITE_NOTHING = "least-recently-stored"
-_FILE_NAME = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 _REMEMBERED = 100_000
 _USES_HELD = 10_000
 # How long the mark that an answer is on its way must outlive any handler.
@@ -44,75 +42,6 @@ _READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (
 _FAILURES = (sqlite3.Error, OSError, diskcache.Timeout)
 
 
-class _RawDisk(diskcache.Disk):  # type: ignore[misc]
-    """Keys as they are, values as bytes. Subclassed because diskcache has no other seam for it."""
-
-    def put(self, key: Any) -> tuple[str, bool]:
-        if type(key) is not str:
-            raise TypeError(f"a key is a str, not {key!r}")
-        return key, True
-
-    def get(self, key: Any, raw: Any) -> str:
-        return key if type(key) is str else ""
-
-    def store(self, value: Any, read: Any, key: Any = None) -> Any:
-        if type(value) is not bytes:
-            raise TypeError("a value is bytes")
-        return super().store(value, False, key=key)
-
-    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
-        if mode == diskcache.core.MODE_RAW and type(value) is bytes:
-            return value
-        if mode == diskcache.core.MODE_BINARY and _is_ours(filename):
-            return Path(self._directory, filename).read_bytes()
-        return b""
-
-    def remove(self, file_path: Any) -> None:
-        if _is_ours(file_path):
-            super().remove(file_path)
-
-
-class _Cache(diskcache.Cache):  # type: ignore[misc]
-    """diskcache, whose connections end with their threads, and all of them with `close`.
-
-    diskcache makes one for each thread and closes only that of the thread that calls `close`.
-    """
-
-    def __init__(self, folder: Path, timeout: float, **settings: Any) -> None:
-        self._closers: set[Any] = set()
-        weakref.finalize(self, _close_all, self._closers)
-        super().__init__(str(folder), timeout, _RawDisk, **settings)
-
-    @property
-    def _con(self) -> sqlite3.Connection:
-        local, process = self._local, os.getpid()
-        if getattr(local, "con", None) is None or local.pid != process:  # a fork inherits none
-            # Closed from any thread, but used by one.
-            local.con = sqlite3.connect(
-                os.path.join(self._directory, diskcache.core.DBNAME),
-                timeout=self._timeout,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            local.pid = process
-            self._closers.difference_update([closer for closer in list(self._closers) if not closer.alive])
-            self._closers.add(weakref.finalize(threading.current_thread(), local.con.close))
-            for name, value in diskcache.DEFAULT_SETTINGS.items():
-                if name.startswith("sqlite_"):
-                    self.reset(name, value, update=False)
-        connection: sqlite3.Connection = local.con
-        return connection
-
-    def close(self) -> None:
-        _close_all(self._closers)
-        self._local = threading.local()
-
-
-def _close_all(closers: set[Any]) -> None:
-    while closers:
-        closers.pop()()
-
-
 class _Cursors(threading.local):
     """One for each thread; to make one takes a tenth of a hit."""
 
@@ -122,10 +51,6 @@ class _Cursors(threading.local):
         if self.cursor is None:
             self.cursor = cache._con.cursor()
         return self.cursor
-
-
-def _is_ours(filename: Any) -> bool:
-    return type(filename) is str and _FILE_NAME.fullmatch(filename) is not None
 
 
 class DiskBackend:
@@ -176,13 +101,13 @@ class DiskBackend:
         if os.name == "posix" and self.folder.stat().st_mode & 0o077:
             self.folder.chmod(0o700)
         database = self.folder / diskcache.core.DBNAME
-        _refuse_foreign_settings(database)
+        refuse_foreign_settings(database)
         # All settings are given, so none is taken from the folder.
         ours = {"size_limit": self._limit, "eviction_policy": _EVICTION[self._eviction], "cull_limit": 0}
         with closing(sqlite3.connect(database, timeout=self._timeout)) as held:
             # While it opens, diskcache closes its connection twice. Where that is the last one, sqlite syncs the disk.
             held.execute("PRAGMA schema_version").fetchone()
-            cache = _Cache(self.folder, self._timeout, **{**diskcache.DEFAULT_SETTINGS, **ours})
+            cache = RawCache(self.folder, self._timeout, **{**diskcache.DEFAULT_SETTINGS, **ours})
             for statement in _TABLES:
                 cache._sql(statement)
         cache.eviction_policy = _READS_WRITE_NOTHING
@@ -403,16 +328,3 @@ def _add(cache: Any, counts: Counts) -> None:
         "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (task, name) DO UPDATE SET value = value + excluded.value",
         [(task, name, count) for (task, name), count in counts.items() if count],
     )
-
-
-def _refuse_foreign_settings(database: Path) -> None:
-    """Every setting found becomes an attribute of diskcache's own object, so it must not find any but its own."""
-    if not database.exists():
-        return
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        try:
-            names = {name for (name,) in connection.execute("SELECT key FROM Settings")}
-        except sqlite3.OperationalError:
-            return  # no such table yet: another process is creating it
-    if foreign := names - diskcache.DEFAULT_SETTINGS.keys() - diskcache.core.METADATA.keys():
-        raise OSError(f"settings of another program: {', '.join(sorted(map(str, foreign)))}")
