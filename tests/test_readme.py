@@ -31,6 +31,7 @@ def clone(tmp_path: Path) -> Path:
     """The parts of the repository that its commands are run in."""
     for folder in ("statemachines", "functions"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns(".sfnrun", "__pycache__"))
+    shutil.copy(ROOT / "sfnrun.yaml", tmp_path)
     return tmp_path
 
 
@@ -109,17 +110,17 @@ def test_the_python_example_runs(tmp_path: Path):
 
 
 def test_the_configurations_are_such(tmp_path: Path):
-    from sfnrun.config import load_config
+    from sfnrun.config import load_project
 
     path = tmp_path / "sfnrun.yaml"
     configs = []
     for text in blocks("yaml"):
         path.write_text(text, encoding="utf-8")
-        configs.append(load_config(path, tmp_path))
+        configs.append(load_project(tmp_path, config=path))
     answers, caching = configs
-    assert dict(answers.substitutions) == {"TableName": "orders"}
-    assert len(answers.tasks) == 2
-    (rule,) = caching.tasks
+    assert dict(answers.settings.substitutions) == {"TableName": "orders"}
+    assert len(answers.settings.tasks) == 2
+    (rule,) = caching.settings.tasks.values()
     assert rule.cache is not None
     assert rule.cache.ttl_ms == 60_000
 

@@ -21,7 +21,7 @@ from sfnrun.api.world import handlers
 from sfnrun.asl.load import load
 from sfnrun.cache.backend import Backend, Unavailable
 from sfnrun.cache.outcome import tell
-from sfnrun.config import CacheSettings, Config, load_config
+from sfnrun.config import CacheSettings, Project, load_project
 from sfnrun.effects import Answerer, CachedReplies, Handler, Output, Request
 from sfnrun.errors import UsageError
 from sfnrun.record import Event, Note
@@ -147,24 +147,26 @@ def cache_demo(write: Callable[[str], None], backend: str | None = None) -> None
     """Run the example and explain it, line by line; `backend` as in sfnrun.yaml, else a folder that is thrown away."""
     root = _root()
     with tempfile.TemporaryDirectory() as folder, _price_table(Path(folder)):
-        config = load_config(root / "statemachines/sfnrun.yaml", root / "statemachines")
-        # The search for functions may end in the working directory, whose functions are the user's own.
-        config = replace(config, functions=root / "functions")
-        settings = CacheSettings(backend or "disk", Path(folder) / "cache")
+        project = load_project(root, config=root / "sfnrun.yaml")
+        settings = CacheSettings(backend=backend or str(Path(folder) / "cache"))
         write(f"A slow database, and a cache in front of it: {backend or 'a folder'}. {_EXAMPLE} is run.")
-        _lesson(write, root, replace(config, cache=settings))
+        _lesson(write, root, _with_cache(project, settings))
         write("")
         write("8. A cache node that is dead")
         write("   The same run, and nobody listens where the cache should be. No Task fails: all are misses.")
-        _dead_node(write, root, replace(config, cache=_nobody(Path(folder))))
+        _dead_node(write, root, _with_cache(project, _nobody(Path(folder))))
 
 
-def _lesson(write: Callable[[str], None], root: Path, config: Config) -> None:
+def _with_cache(project: Project, settings: CacheSettings) -> Project:
+    return replace(project, settings=replace(project.settings, cache=settings))
+
+
+def _lesson(write: Callable[[str], None], root: Path, project: Project) -> None:
     trips: list[Trip] = []
-    _execute(root, config, trips, _Teacher(write, trips), write)
+    _execute(root, project, trips, _Teacher(write, trips), write)
 
 
-def _dead_node(write: Callable[[str], None], root: Path, config: Config) -> None:
+def _dead_node(write: Callable[[str], None], root: Path, project: Project) -> None:
     trips: list[Trip] = []
     outcomes: list[str] = []
 
@@ -176,19 +178,19 @@ def _dead_node(write: Callable[[str], None], root: Path, config: Config) -> None
             if note.kind == "cache":
                 outcomes.append(note.details["outcome"])
 
-    status = _execute(root, config, trips, Counting(), lambda line: write(f"   {line}"))
+    status = _execute(root, project, trips, Counting(), lambda line: write(f"   {line}"))
     in_vain = [trip.ms for trip in trips if "in vain" in trip.name]
     kinds = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes))
     write(f"   {status}: {kinds}; {len(in_vain)} trips in vain took {sum(in_vain):.2f} ms in all")
 
 
-def _execute(root: Path, config: Config, trips: list[Trip], listener: Any, say: Callable[[str], None]) -> str:
-    cache = RunCache(config, CacheOptions(), say)
+def _execute(root: Path, project: Project, trips: list[Trip], listener: Any, say: Callable[[str], None]) -> str:
+    cache = RunCache(project, CacheOptions(), say)
     cache.store.backend = _Timed(cache.store.backend, trips)
     cache.store.generation("")  # opens the place, which is no part of a lesson
     trips.clear()
     definition = root / _EXAMPLE
-    answerer = cache.around(_TimedHandlers(handlers(load(definition), config), trips))
+    answerer = cache.around(_TimedHandlers(handlers(load(definition), project), trips))
     try:
         result = run(
             definition,
@@ -249,7 +251,7 @@ def _nobody(folder: Path) -> CacheSettings:
     if find_spec("redis") is None:
         blocked = folder / "blocked"
         blocked.write_text("no folder")
-        return CacheSettings("disk", blocked / "cache")
+        return CacheSettings(backend=str(blocked / "cache"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return CacheSettings(f"redis://127.0.0.1:{probe.getsockname()[1]}")
+        return CacheSettings(backend=f"redis://127.0.0.1:{probe.getsockname()[1]}")

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +19,7 @@ from sfnrun.cache.key import key_of, question_of, readable
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import NoKey, Policy, expiry, keep_seconds
 from sfnrun.cache.store import Store
-from sfnrun.config import Config
+from sfnrun.config import Project
 from sfnrun.config.names import function_arn
 from sfnrun.effects import Pending, Reply, Request, Resource
 from sfnrun.errors import TaskFailed, UnavailableError, UsageError
@@ -36,21 +35,22 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def place_of(config: Config) -> str:
+def place_of(project: Project) -> str:
     """Where the settings keep answers: the folder, or a server's address without what is secret."""
-    return str(config.cache.dir.absolute()) if config.cache.backend == "disk" else open_backend(config.cache).label
+    backend = project.cache.backend or ""
+    return open_backend(project.cache).label if "://" in backend else backend
 
 
 @contextmanager
-def inventory(config: Config) -> Iterator[Inventory]:
+def inventory(project: Project) -> Iterator[Inventory]:
     """The cache that the settings name, for looking into it. Raises UnavailableError if it cannot be reached."""
-    with _store(config) as store:
+    with _store(project) as store:
         yield Inventory(store)
 
 
 @contextmanager
-def _store(config: Config) -> Iterator[Store]:
-    store = Store(open_backend(config.cache))
+def _store(project: Project) -> Iterator[Store]:
+    store = Store(open_backend(project.cache))
     try:
         yield store
     except Unavailable as error:
@@ -67,14 +67,14 @@ class Warmed(NamedTuple):
     failed: int = 0
 
 
-def warm(config: Config, lines: Iterable[str]) -> Warmed:
+def warm(project: Project, lines: Iterable[str]) -> Warmed:
     """Fill the cache before it is asked, from lines `{"task": "GetPrice", "payload": {…}, "value": …}`.
 
     `task` is the name of a rule in sfnrun.yaml. Without a `value` the handler of the state or function of that name is
     asked. Raises UsageError for a line that says something else.
     """
-    warmer = _Warmer(config)
-    with _store(config) as store:
+    warmer = _Warmer(project)
+    with _store(project) as store:
         outcomes = [warmer.keep(store, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     return Warmed(outcomes.count("given"), outcomes.count("asked"), outcomes.count("failed"))
 
@@ -86,11 +86,11 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Warmer:
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._policies = Policies(config, compile_key)
-        self._resolver = Resolver(config)
-        self._fingerprints = CodeFingerprints(config.path.parent if config.path else Path.cwd())
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._policies = Policies(project, compile_key)
+        self._resolver = Resolver(project)
+        self._fingerprints = CodeFingerprints(project.root)
 
     def keep(self, store: Store, number: int, text: str) -> str:
         """Keep the answer that a line speaks of; "given", "asked" or "failed"."""
@@ -108,7 +108,7 @@ class _Warmer:
 
     def _ask(self, store: Store, policy: Policy, question: Json, payload: Payload) -> str:
         name = policy.task
-        region, account = self._config.region or "us-east-1", self._config.account or "123456789012"
+        region, account = self._project.settings.region or "us-east-1", self._project.settings.account or "123456789012"
         resource = Resource(function_arn(name, region, account), "lambda", "lambda", name=name)
         handler = self._resolver.find(TaskNames(name, name, resource))
         if handler is None:

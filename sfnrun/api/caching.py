@@ -1,6 +1,6 @@
 """The cache of a run: policies from the settings, a place to keep answers, and the code behind the handlers.
 
-cache = open_cache(config, CacheOptions(), say)  # None: nothing is to be kept
+cache = open_cache(project, CacheOptions(), say)  # None: nothing is to be kept
 answerer = cache.around(answerer)
 cache.by_clock(driver.now)                       # under the real clock
 ...
@@ -10,7 +10,7 @@ cache.close()
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from difflib import get_close_matches
 
 from msgspec import Struct
 
@@ -21,10 +21,9 @@ from sfnrun.cache.background import Background
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import NoKey, Select
 from sfnrun.cache.store import Store
-from sfnrun.config import CacheRule, Config
-from sfnrun.config.names import same_function
+from sfnrun.config import CacheRule, Project
 from sfnrun.effects import Answerer
-from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError, did_you_mean
+from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import CachedHandlers, Caching
@@ -48,16 +47,15 @@ class CacheOptions(Struct, frozen=True):
 class RunCache:
     """The cache of one run, put around its handlers."""
 
-    def __init__(self, config: Config, options: CacheOptions, say: Callable[[str], None]) -> None:
+    def __init__(self, project: Project, options: CacheOptions, say: Callable[[str], None]) -> None:
         everything = CacheRule() if options.everything else None
-        policies = Policies(config, compile_key, everything=everything, ttl_ms=options.ttl_ms, spelled=same_function)
-        home = config.path.parent if config.path else Path.cwd()
-        self.store = Store(open_backend(config.cache), say)
+        policies = Policies(project, compile_key, everything=everything, ttl_ms=options.ttl_ms)
+        self.store = Store(open_backend(project.cache), say)
         self._background = Background()
         self._caching = Caching(
             self.store,
             policies,
-            CodeFingerprints(home).of,
+            CodeFingerprints(project.root).of,
             refresh=options.refresh,
             bypass="--no-cache" if options.off else "",
         )
@@ -81,18 +79,19 @@ def check_refresh(options: CacheOptions, machine: Machine) -> None:
     """Raise UsageError if a state that is to be asked anew is no Task of the machine."""
     tasks = sorted(state.name for state in every_state(machine.graph) if isinstance(state, Task))
     for name in options.refresh.difference(tasks):
-        hint = did_you_mean(name, tasks, f"Tasks in this definition: {', '.join(tasks)}")
-        raise UsageError(f"unknown Task '{name}' in --refresh", hint)
+        close = get_close_matches(name, tasks, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"its Tasks: {', '.join(tasks)}"
+        raise UsageError(f"There is no Task '{name}' to refresh.", hint)
 
 
-def open_cache(config: Config, options: CacheOptions, say: Callable[[str], None]) -> RunCache | None:
+def open_cache(project: Project, options: CacheOptions, say: Callable[[str], None]) -> RunCache | None:
     """The cache that the settings and the command line ask for; None if they ask for none.
 
     `say` is given each thing once that the person at the keyboard should know (a node that is down). Raises UsageError
     for a backend or a rule that makes no sense, ConfigError for a key that does not compile.
     """
-    asked = options.everything or any(rule.cache is not None and rule.cache.enabled for rule in config.tasks)
-    return RunCache(config, options, say) if asked else None
+    asked = options.everything or any(rule.cache is not None and rule.cache.enabled for rule in project.rules.values())
+    return RunCache(project, options, say) if asked else None
 
 
 def compile_key(text: str) -> Select:

@@ -8,8 +8,9 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +20,11 @@ from sfnrun.api.resume import Showing, go_on, live_driver
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
-from sfnrun.config import Config
+from sfnrun.config import Project, Settings
 from sfnrun.effects import Answered, Pause, Redriven, Resumed
 from sfnrun.engine.execution import DAY_MS, LIMITS
 from sfnrun.engine.run import STATUS_OF, Redrive
-from sfnrun.errors import ApiError, UsageError, did_you_mean
+from sfnrun.errors import UsageError
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
@@ -44,7 +45,7 @@ def redrive(
     state: str | None = None,
     input: Json = None,
     tasks: Tasks = None,
-    config: Config | str | Path | None = None,
+    config: Project | Settings | str | Path | Sequence[str | Path] | None = None,
     functions: str | Path | None = None,
     mock_config: str | Path | None = None,
     test_case: str | None = None,
@@ -64,7 +65,7 @@ def redrive(
     place of that input, or of the failed state's; then a Parallel or Map begins from its start. All of this is
     recorded. The other options are those of `resume`.
 
-    Raises ApiError ExecutionNotRedrivable by AWS's rules, UsageError for a state or definition that does not fit.
+    Raises UsageError where AWS answers ExecutionNotRedrivable, and for a state or definition that does not fit.
     """
     answering = Answering(
         tasks=tasks,
@@ -90,34 +91,30 @@ def redrive(
             return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), order)
 
 
-def refusal(recording: Recording, now: int | None = None) -> ApiError | None:
-    """Why an execution cannot be redriven; None if it can. `now` is in milliseconds since the Unix epoch."""
+def refusal(recording: Recording, now: int | None = None) -> UsageError | None:
+    """Why an execution cannot be redriven; None if it can. `now` is in milliseconds since 1970."""
     start, name = recording.start, recording.path.stem
     if "imported" in start:
-        return _not_redrivable(f"cannot redrive '{name}': it was imported from AWS", "redrive it in AWS")
+        return UsageError(f"Execution was run by AWS and cannot be redriven here: {name}", "Redrive it there.")
     if not recording.complete:
-        # The redriveStatusReason of DescribeExecution, like that of SUCCEEDED.
-        return _not_redrivable("Execution is RUNNING and cannot be redriven", f"run `sfnrun resume {name}`")
+        return UsageError(f"Execution is RUNNING and cannot be redriven: {name}", f"sfnrun resume {name}")
     last = recording.lines[-1]
     status = STATUS_OF.get(last["event"])
     if status is None:
-        return _not_redrivable("Execution is SUCCEEDED and cannot be redriven", "start a new execution")
+        return UsageError(f"Execution is SUCCEEDED and cannot be redriven: {name}", "Run it again: sfnrun execute.")
     if start["type"] != "STANDARD":
-        return _not_redrivable(f"cannot redrive '{name}': only STANDARD executions can be redriven")
+        return UsageError(f"Execution is {start['type']}, and only STANDARD executions can be redriven: {name}")
     if not start["limits"]:
         return None
     events = sum(1 for _ in recording.of_kind("event"))
     if LIMITS.events is not None and events >= LIMITS.events - 1:
-        message = f"cannot redrive '{name}': its history has {events:,} events"
-        return _not_redrivable(message, "the limit is 24,999 events; start a new execution")
+        return UsageError(
+            f"Execution has {events:,} events and cannot be redriven: {name}", "The limit is 24,999; run it anew."
+        )
     ended = start["start_time"] + last["at"]
     if clock_of(recording) == "real" and (int(time.time() * 1000) if now is None else now) - ended > REDRIVABLE_MS:
-        return _not_redrivable(f"cannot redrive '{name}': it ended more than 14 days ago", "start a new execution")
+        return UsageError(f"Execution ended more than 14 days ago and cannot be redriven: {name}", "Run it anew.")
     return None
-
-
-def _not_redrivable(message: str, hint: str = "") -> ApiError:
-    return ApiError("ExecutionNotRedrivable", message, hint)
 
 
 def _redriven(recording: Recording, machine: Machine, state: str | None, input: Json, *, changed: bool) -> Redriven:
@@ -135,15 +132,16 @@ def _redriven(recording: Recording, machine: Machine, state: str | None, input: 
     entry = entries.get(state, Entry(None, {}))
     payload = input if isinstance(input, Payload) else entry.input if input is None else Payload.from_python(input)
     if payload is None:
-        raise UsageError(f"state '{state}' was never entered, so it has no recorded input", "pass its input with -i")
+        raise UsageError(f"The execution was never in the state '{state}', so it has no input.", "Give it: --with FILE")
     return redriven._replace(state=state, input=payload, variables=dict(entry.variables))
 
 
 def _check_state(state: str, machine: Machine) -> None:
     states = machine.graph.states
     if state not in states:
-        hint = did_you_mean(state, states, f"top-level states: {', '.join(states)}")
-        raise UsageError(f"'{state}' is not a top-level state of the definition", hint)
+        close = get_close_matches(state, states, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"its states: {', '.join(states)}"
+        raise UsageError(f"There is no state '{state}' in the machine's own graph.", hint)
 
 
 class Entry(NamedTuple):

@@ -24,7 +24,7 @@ from sfnrun.replayer.recorded import Exhausted, ReplayDriver, Successor
 
 if TYPE_CHECKING:
     from sfnrun.api.what_if import OnMissing
-    from sfnrun.config import Config
+    from sfnrun.config import Project, Settings
     from sfnrun.tasks.callables import Tasks
 
 __all__ = ["replay", "replay_driver"]
@@ -37,7 +37,7 @@ def replay(
     listener: Listener | None = None,
     on_missing: OnMissing | None = None,
     tasks: Tasks = None,
-    config: Config | str | Path | None = None,
+    config: Project | Settings | str | Path | Sequence[str | Path] | None = None,
     functions: str | Path | None = None,
 ) -> Result:
     """Replay a recording with its own definition, or another. Raises DivergenceError where the two part.

@@ -17,7 +17,7 @@ from sfnrun.api.replay import replay_driver
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.model import Machine
-from sfnrun.config import Config
+from sfnrun.config import Project, Settings
 from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.run import Outcome, Redrive
 from sfnrun.errors import UsageError
@@ -45,7 +45,7 @@ def resume(
     execution: str | Path,
     *,
     tasks: Tasks = None,
-    config: Config | str | Path | None = None,
+    config: Project | Settings | str | Path | Sequence[str | Path] | None = None,
     functions: str | Path | None = None,
     mock_config: str | Path | None = None,
     test_case: str | None = None,
@@ -83,13 +83,13 @@ def resume(
     file, recording = HistoryFile.reopen(Path(execution), fsync=fsync)
     with closing(file):
         if "imported" in recording.start:
-            message = f"execution '{recording.path.stem}' is running in AWS and cannot be resumed here"
-            raise UsageError(message, "import it again after it has ended")
+            raise UsageError(
+                f"The execution {recording.path.stem} is run by AWS.", "Import it again when it has ended."
+            )
         if recording.complete:
             status = str(recording.lines[-1]["event"]).removeprefix("Execution")
-            redrive = f"run `sfnrun redrive {recording.path.stem}` to restart it from the failure"
-            message = f"execution '{recording.path.stem}' has already ended ({status})"
-            raise UsageError(message, "" if status == "Succeeded" else redrive)
+            hint = "" if status == "Succeeded" else f"Redrive it: sfnrun redrive {recording.path.stem}"
+            raise UsageError(f"The execution {recording.path.stem} has ended ({status}).", hint)
         machines = machines_of(recording)
         with live_driver(recording, machines[-1], answering) as live:
             seam = Note("resumed", latest(recording), "", "", {"version": __version__})
@@ -100,7 +100,12 @@ def live_driver(recording: Recording, machine: Machine, answering: Answering) ->
     """A driver with the recorded clock and handlers for the machine's Tasks. Raises UnansweredTaskError."""
     start = recording.start
     answering = answering.or_recorded(start)
-    return answering.driver(machine, answering.settings(machine), start["state_machine_name"], clock_of(recording))
+    return answering.driver(
+        machine,
+        answering.project(machine).for_machine(start["state_machine_name"]),
+        start["state_machine_name"],
+        clock_of(recording),
+    )
 
 
 def go_on(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,12 @@ from sfnrun.api.recorded import start_line
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, WorkflowType, load
-from sfnrun.config import Config
+from sfnrun.config import Project, Settings
 from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.execution import LIMITS, Execution
-from sfnrun.errors import ApiError, HistoryError, UsageError
+from sfnrun.errors import HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Kept, Told, together
-from sfnrun.history.store import already_exists
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
 
@@ -45,7 +44,7 @@ def run(
     input: Json = None,
     *,
     tasks: Tasks = None,
-    config: Config | str | Path | None = None,
+    config: Project | Settings | str | Path | Sequence[str | Path] | None = None,
     functions: str | Path | None = None,
     mock_config: str | Path | None = None,
     test_case: str | None = None,
@@ -103,12 +102,13 @@ def run(
         step=step,
         debug=debug,
     )
-    settings = answering.settings(definition)
-    substitutions = {**settings.substitutions, **(substitutions or {})}
+    project = answering.project(definition)
+    settings = project.settings
+    substitutions = {**project.substitutions, **(substitutions or {})}
     machine = load(
         definition, substitutions=substitutions, workflow_type=workflow_type, limits=limits, ignore=settings.ignore
     )
-    machine_name = state_machine_name or settings.state_machine_name or machine.name
+    machine_name = state_machine_name or project.machine or machine.name
     region, account = region or settings.region or "us-east-1", account or settings.account or "123456789012"
     seed = settings.seed if seed is None else seed
     seeded = clock == "virtual" and seed is not None
@@ -125,7 +125,7 @@ def run(
             arn=execution_arn or f"{prefix}:{kind}:{machine_name}:{name}",
             state_machine_name=machine_name,
             state_machine_arn=f"{prefix}:stateMachine:{machine_name}",
-            role_arn=role_arn or settings.role_arn or f"arn:aws:iam::{account}:role/StepFunctionsRole",
+            role_arn=role_arn or project.own.role_arn or f"arn:aws:iam::{account}:role/StepFunctionsRole",
             input=payload,
             start_time=start_time if start_time is not None else SEEDED_START_MS if seeded else int(time.time() * 1000),
             seed=chance,
@@ -142,7 +142,7 @@ def run(
         return HistoryFile(path, {**line, **how}, fsync=fsync)
 
     with ExitStack() as opened:
-        driver = opened.enter_context(answering.driver(machine, settings, machine_name, clock))
+        driver = opened.enter_context(answering.driver(machine, project, machine_name, clock))
         chosen = name or _default_name(machine.name, seed if seeded else None)
         execution, file = _recorded(named, chosen, name is not None, history, begun)
         if file is not None:
@@ -166,23 +166,19 @@ def run(
 
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
-LAST = re.compile(r"last(?:~[0-9]+)?")
 NOT_IN_A_NAME = re.compile(r'[\s?*<>{}\[\]:;,\\|^~$#%&`"/\x00-\x1f\x7f-\x9f]')
 
 
 def _refuse_what_aws_refuses(name: str | None, payload: Payload, limits: bool) -> None:
-    """Apply StartExecution's own rules, before anything runs. The name becomes the name of a file, too."""
+    """StartExecution has rules of its own, before anything runs. The name is also that of a file."""
     if name is not None:
         found = NOT_IN_A_NAME.search(name)
         if found or not 0 < len(name) <= 80:
-            hint = f"remove {found[0]!r}" if found else "a name has 1 to 80 characters"
-            raise ApiError("InvalidName", f"Invalid Name: '{name}'", hint)
-        if LAST.fullmatch(name):
-            raise UsageError(f"invalid name '{name}'", "last is the address of the execution that was started last")
+            hint = f"leave {found[0]!r} out" if found else "1 to 80 characters"
+            raise UsageError(f"Invalid Name: '{name}'", hint)
     if limits and LIMITS.data_bytes is not None and payload.exceeds(LIMITS.data_bytes):
         size = len(payload.text.encode("utf-8", "surrogatepass"))
-        message = f"input is {size:,} bytes, more than the limit of {LIMITS.data_bytes:,}"
-        raise UsageError(message, "pass --no-limits to disable AWS quotas")
+        raise UsageError(f"the input has {size:,} bytes; the limit is {LIMITS.data_bytes:,}", "--no-limits lifts it")
 
 
 def _recorded(
@@ -201,11 +197,9 @@ def _recorded(
         try:
             return execution, begun(path, execution)
         except HistoryError:
-            if not path.exists():
+            if insisted or not path.exists():
                 raise
-            if insisted:
-                raise already_exists(execution.arn) from None
-    raise HistoryError(f"too many executions named '{chosen}' in {folder}", "pass --name to choose another name")
+    raise HistoryError(f"There are too many executions named {chosen} in {folder}.", "Give this one a --name.")
 
 
 def _default_name(machine: str, seed: int | None) -> str:

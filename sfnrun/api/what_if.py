@@ -16,7 +16,7 @@ from sfnrun.api.again import happen
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import configured
 from sfnrun.asl.model import Machine
-from sfnrun.config import Config
+from sfnrun.config import Project, Settings
 from sfnrun.effects import Answerer, CachedReplies, Handler, Request
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.run import Outcome
@@ -45,7 +45,7 @@ def replay_past_new_tasks(
     on_missing: OnMissing,
     *,
     tasks: Tasks = None,
-    config: Config | str | Path | None = None,
+    config: Project | Settings | str | Path | Sequence[str | Path] | None = None,
     functions: str | Path | None = None,
     listener: Listener | None = None,
 ) -> Result:
@@ -79,20 +79,22 @@ def _waits_in_vain(events: list[Event]) -> DivergenceError:
     return DivergenceError(f"In state '{state}': {what}", state=state, recorded="no answer", now="waiting")
 
 
-def _mocks_of(config: Config) -> Config:
-    """The settings without anything that would run code."""
-    rules = tuple(
-        replace(rule, replies=tuple(reply for reply in rule.replies if reply.kind != "handler"))
-        for rule in config.tasks
-    )
-    return replace(config, tasks=rules, functions=Path("/dev/null"), function_settings={})
+def _mocks_of(project: Project) -> Project:
+    """The project without anything that would run code."""
+    rules = {name: rule.without_handlers() for name, rule in project.settings.tasks.items()}
+    own = {
+        name: replace(entry, tasks={key: rule.without_handlers() for key, rule in entry.tasks.items()})
+        for name, entry in project.settings.machines.items()
+    }
+    settings = replace(project.settings, tasks=rules, machines=own, functions={}, functions_dir=Path("/dev/null"))
+    return replace(project, settings=settings)
 
 
-def _answering(config: Config, tasks: Tasks, on_missing: OnMissing) -> Answerer:
+def _answering(project: Project, tasks: Tasks, on_missing: OnMissing) -> Answerer:
     from sfnrun.tasks.callables import from_callables
     from sfnrun.tasks.resolve import Resolver
 
-    return _Unrecorded(Resolver(config, *([] if tasks is None else [from_callables(tasks)])), on_missing)
+    return _Unrecorded(Resolver(project, *([] if tasks is None else [from_callables(tasks)])), on_missing)
 
 
 class _Unrecorded:

@@ -7,7 +7,7 @@ cache stands before all of them but the mock file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from sfnrun.api.conduct import Clock, LiveDriver, driver_for
 from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Machine, Pointer, Task
-from sfnrun.config import Config, load_config
+from sfnrun.config import Project, Settings, load_project
 from sfnrun.effects import Answerer, CachedReplies, Handler, Pause, Request, Resumed
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json
@@ -40,14 +40,14 @@ def unheard(line: str) -> None:
 
 
 # Members of Answering that can be written down.
-_RECORDED = ("config", "functions", "mock_config", "test_case")
+_RECORDED = ("functions", "mock_config", "test_case")
 
 
 class Answering(Struct, frozen=True, kw_only=True):
     """Who answers the Tasks of an execution, and how they are asked; the members are options of `sfnrun.run`."""
 
     tasks: Tasks = None
-    config: Config | str | Path | None = None
+    config: Project | Settings | str | Path | Sequence[str | Path] | None = None
     functions: str | Path | None = None
     mock_config: str | Path | None = None
     test_case: str | None = None
@@ -58,25 +58,25 @@ class Answering(Struct, frozen=True, kw_only=True):
 
     def recorded(self) -> dict[str, Json]:
         """What a history keeps of it, for whoever goes on with the execution."""
-        config = self.config.path if isinstance(self.config, Config) else self.config
-        members = {name: getattr(self, name) for name in _RECORDED} | {"config": config}
-        return {name: str(value) for name, value in members.items() if value is not None}
+        members = {name: str(value) for name in _RECORDED if (value := getattr(self, name)) is not None}
+        files = _files(self.config)
+        return {**members, "config": files[0] if len(files) == 1 else files} if files else members
 
     def or_recorded(self, start: Mapping[str, Json]) -> Answering:
         """The same, with what it leaves out as the start line of a history has it."""
-        left_out = {name: start.get(name) for name in _RECORDED if getattr(self, name) is None}
+        left_out = {name: start.get(name) for name in ("config", *_RECORDED) if getattr(self, name) is None}
         return replace(self, **left_out)
 
-    def settings(self, definition: object) -> Config:
-        """The sfnrun.yaml that applies to a definition."""
+    def project(self, definition: object) -> Project:
+        """The project that a definition belongs to."""
         return configured(self.config, definition, self.tasks, self.functions)
 
     @contextmanager
-    def driver(self, machine: Machine, settings: Config, machine_name: str, clock: Clock) -> Iterator[LiveDriver]:
+    def driver(self, machine: Machine, project: Project, machine_name: str, clock: Clock) -> Iterator[LiveDriver]:
         """A driver that asks them. Raises UnansweredTaskError with all the Tasks that nobody answers."""
-        answerer = handlers(machine, settings, self.tasks, self.mock_config, self.test_case, machine_name)
+        answerer = handlers(machine, project, self.tasks, self.mock_config, self.test_case, machine_name)
         with ExitStack() as opened:
-            cache = self._cache(settings, machine)
+            cache = self._cache(project, machine)
             if cache is not None:
                 opened.callback(cache.close)
                 answerer = cache.around(answerer)
@@ -86,29 +86,47 @@ class Answering(Struct, frozen=True, kw_only=True):
                 cache.by_clock(driver.now)
             yield driver
 
-    def _cache(self, settings: Config, machine: Machine) -> RunCache | None:
-        if self.cache is None and all(rule.cache is None for rule in settings.tasks):
+    def _cache(self, project: Project, machine: Machine) -> RunCache | None:
+        if self.cache is None and all(rule.cache is None for rule in project.rules.values()):
             return None
         from sfnrun.api.caching import CacheOptions, check_refresh, open_cache
 
         options = self.cache or CacheOptions()
         check_refresh(options, machine)
-        return open_cache(settings, options, self.say)
+        return open_cache(project, options, self.say)
 
 
 def configured(
-    config: Config | str | Path | None, definition: object, tasks: Tasks = None, functions: str | Path | None = None
-) -> Config:
-    """The settings of a run: those given, or of the sfnrun.yaml that belongs to the definition.
+    config: Project | Settings | str | Path | Sequence[str | Path] | None,
+    definition: object,
+    tasks: Tasks = None,
+    functions: str | Path | None = None,
+) -> Project:
+    """The project of a run: what is given, or what belongs to the definition.
 
     Where the caller gives `tasks` and no `config`, nobody else is asked. `functions` goes before the settings' own.
     """
-    if not isinstance(config, Config):
-        if config is None and tasks is not None:
-            config = Config(functions=NO_FUNCTIONS)
-        else:
-            config = load_config(None if config is None else Path(config), _folder_of(definition))
-    return config if functions is None else replace(config, functions=Path(functions))
+    folder = _folder_of(definition)
+    if isinstance(config, Project):
+        project = config
+    elif isinstance(config, Settings):
+        project = Project(root=folder.absolute(), settings=config)
+    elif config is None and tasks is not None:
+        project = Project(root=folder.absolute(), settings=Settings(functions_dir=NO_FUNCTIONS))
+    else:
+        project = load_project(folder, config=config)
+    if functions is None:
+        return project
+    return replace(project, settings=replace(project.settings, functions_dir=Path(functions)))
+
+
+def _files(config: Project | Settings | str | Path | Sequence[str | Path] | None) -> list[str]:
+    """The files of settings, as a history records them."""
+    if config is None or isinstance(config, Settings):
+        return []
+    if isinstance(config, Project):
+        return [str(file.path) for file in config.files]
+    return [str(config)] if isinstance(config, str | Path) else [str(path) for path in config]
 
 
 def _folder_of(definition: object) -> Path:
@@ -120,7 +138,7 @@ def _folder_of(definition: object) -> Path:
 
 def handlers(
     machine: Machine,
-    config: Config,
+    project: Project,
     tasks: Tasks = None,
     mock_config: str | Path | None = None,
     test_case: str | None = None,
@@ -134,14 +152,14 @@ def handlers(
         return _NoTasks()
     from sfnrun.tasks.resolve import Resolver
 
-    resolver = Resolver(config, *_first(machine, tasks, mock_config, test_case, machine_name or machine.name))
+    resolver = Resolver(project, *_first(machine, tasks, mock_config, test_case, machine_name or machine.name))
     unanswered = resolver.unanswered(machine)
     if unanswered:
         from sfnrun.tasks.unanswered import complaint
 
         error = complaint(unanswered, lambda pointer: _place(machine, pointer))
-        if config.functions == NO_FUNCTIONS:
-            error.hint = "add an entry to `tasks`, keyed by state name, function name or resource"
+        if project.functions_dir == NO_FUNCTIONS:
+            error.hint = "Answer each in `tasks`, by the name of its state, its function or its resource."
         raise error
     return resolver
 
@@ -165,7 +183,7 @@ def _first(
         found.append(from_callables(tasks))
     if (mock_config is None) != (test_case is None):
         missing = "--test-case NAME" if test_case is None else "--mock-config FILE"
-        raise UsageError("mock_config and test_case must be passed together", f"add {missing}")
+        raise UsageError("A mock configuration and a test case go together.", f"Add {missing}.")
     if mock_config is not None and test_case is not None:
         from sfnrun.tasks.mock_config import load_mock_config
 

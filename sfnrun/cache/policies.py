@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from sfnrun.cache.policy import NoKey, Policy, Select, Target
-from sfnrun.config import CacheRule, CacheTarget, Config
+from sfnrun.config import CacheRule, CacheTarget, Project
+from sfnrun.config.names import same_function
 from sfnrun.effects import Request
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json
@@ -24,25 +25,23 @@ class Policies:
     """The policy of every Task that has one.
 
     `everything` is the rule for Tasks that no rule speaks of (`--cache`), `ttl_ms` goes before all rules'
-    (`--cache-ttl`). `spelled(function, names)` is the one of the names that means the function, if any does. Raises
+    (`--cache-ttl`). Raises
     UsageError if a rule names a task whose answers are not kept, ConfigError for a key that does not compile.
     """
 
     def __init__(
         self,
-        config: Config,
+        project: Project,
         compile_key: CompileKey,
         *,
         everything: CacheRule | None = None,
         ttl_ms: int | None = None,
-        spelled: Callable[[str, Iterable[str]], str | None] = lambda name, names: None,
     ) -> None:
-        self._config = config
+        self._project = project
         self._compile = compile_key
         self._everything = everything
         self._ttl_ms = ttl_ms
-        self._spelled = spelled
-        self._rules = {rule.key: rule.cache for rule in config.tasks if rule.cache is not None}
+        self._rules = {name: rule.cache for name, rule in project.rules.items() if rule.cache is not None}
         self._watched = {
             target.task for rule in self._rules.values() for target in rule.invalidates if target.key is None
         }
@@ -70,12 +69,12 @@ class Policies:
         return self._policies[name]
 
     def _find(self, state: str, function: str | None, resource: str) -> Policy | None:
-        if function is not None:
-            function = self._spelled(function, self._rules) or function
-        rule = self._config.cache_rule(state, function, resource)
-        if rule is not None:
-            policy = self._policies.get(rule.key)
-            return policy and replace(policy, by_resource=rule.key not in (state, function))
+        found = self._project.cache_rule(state, function, resource)
+        if found is not None:
+            name, _ = found
+            policy = self._policies.get(name)
+            is_of_function = function is not None and same_function(function, [name]) is not None
+            return policy and replace(policy, by_resource=name != state and not is_of_function)
         return None if self._everything is None else self._reader(state, self._everything)
 
     def _reader(self, name: str, rule: CacheRule) -> Policy:
@@ -86,7 +85,7 @@ class Policies:
             ttl_ms=rule.ttl_ms if self._ttl_ms is None else self._ttl_ms,
             key=self._select(rule.key),
             vary=rule.vary,
-            version=rule.version,
+            version=str(rule.version),
             stale_if_error_ms=rule.stale_if_error_ms,
             stale_while_revalidate_ms=rule.stale_while_revalidate_ms,
             negative_ttl_ms=rule.negative_ttl_ms,
@@ -94,7 +93,7 @@ class Policies:
             refresh_ahead=rule.refresh_ahead,
             watched=name in self._watched,
             written=name in self._written,
-            redact=frozenset(rule.redact) | frozenset(self._config.cache.redact),
+            redact=frozenset(self._project.settings.redact),
         )
 
     def _policy(self, name: str, reader: Policy) -> Policy:

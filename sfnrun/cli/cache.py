@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sfnrun.config import Config
+    from sfnrun.config import Project
 
 __all__ = ["app"]
 
@@ -148,20 +148,17 @@ def demo(
     cache_demo(_write, backend)
 
 
-def _settings(path: str | None) -> "Config":
-    from sfnrun.config import load_config
+def _settings(path: str | None) -> "Project":
+    from sfnrun.config import load_project
 
-    return load_config(None if path is None else Path(path), Path())
+    return load_project(config=path)
 
 
-def _nothing(settings: "Config", whom: str = "") -> None:
-    """Say where nothing was found, and which other settings there are that may keep theirs elsewhere."""
+def _nothing(settings: "Project", whom: str = "") -> None:
+    """Say where nothing was found."""
     from sfnrun.api.cache_tools import place_of
 
     print(f"nothing is kept{whom} in {place_of(settings)}", file=sys.stderr)
-    if settings.path is None:
-        for path in sorted(path for name in ("sfnrun.yaml", "sfnrun.yml") for path in Path().glob(f"*/{name}")):
-            print(f"another place may be meant: --config {path}", file=sys.stderr)
 
 
 def _lines(file: str) -> Iterable[str]:

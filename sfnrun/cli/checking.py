@@ -11,12 +11,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sfnrun.asl.lint.inspection import Inspection, Wanted, inspect
-from sfnrun.config import find_config, load_config
+from sfnrun.config import load_project
+from sfnrun.config.project import find_root, settings_file_in
 from sfnrun.errors import ConfigError, Problem, UsageError
 from sfnrun.view.reports import Checked, Described
 
 if TYPE_CHECKING:
-    from sfnrun.config import Config
+    from sfnrun.config import Project
 
 __all__ = ["Checker", "Round", "counts", "describe"]
 
@@ -69,14 +70,15 @@ class Checker:
         return self._by_folder[folder]
 
     def _wanted_in(self, folder: Path) -> Wanted:
-        path = self._config or find_config(folder)
+        path = self._config or settings_file_in(find_root(folder))
         if path not in self._by_config:
             # Without a file there are no settings: where handlers are is of no interest here.
-            self._by_config[path] = self._wanted if path is None else self._with(load_config(path, folder))
+            self._by_config[path] = self._wanted if path is None else self._with(load_project(folder, config=path))
         return self._by_config[path]
 
-    def _with(self, settings: Config) -> Wanted:
-        _require_rules(settings)
+    def _with(self, project: Project) -> Wanted:
+        _require_rules(project)
+        settings = project.settings
         substitutions = {**settings.substitutions, **self._wanted.substitutions}
         return replace(self._wanted, substitutions=substitutions, ignore=(*self._wanted.ignore, *settings.ignore))
 
@@ -93,15 +95,17 @@ def _place(problem: Problem) -> tuple[int, int]:
     return (problem.span.line, problem.span.column) if problem.span else (0, 0)
 
 
-def _require_rules(settings: Config) -> None:
-    if not settings.ignore:
+def _require_rules(project: Project) -> None:
+    if not project.settings.ignore:
         return
     from sfnrun.asl.lint.rules import rules_named
 
     try:
-        rules_named(settings.ignore)
+        rules_named(project.settings.ignore)
     except UsageError as error:
-        problem = Problem("SFN-CONFIG", f"ignore: {error.message}", code="", hint=error.hint, path=str(settings.path))
+        problem = Problem(
+            "SFN-CONFIG", f"ignore: {error.message}", code="", hint=error.hint, path=str(project.files[-1].path)
+        )
         raise ConfigError([problem]) from None
 
 

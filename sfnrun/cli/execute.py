@@ -127,22 +127,24 @@ def execute(
     """Run a state machine; its output goes to stdout, alone."""
     import sfnrun
     from sfnrun.asl.lint.machines import machine_in
-    from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
+    from sfnrun.cli.arguments import read_input, substitutions
     from sfnrun.cli.output import check_output, spared_stdout, write_result
     from sfnrun.cli.watching import Watch
-    from sfnrun.config import load_config
+    from sfnrun.config import load_project
 
     if (mock_config is None) != (test_case is None):
         raise UsageError("--mock-config and --test-case go together", "give both, or neither")
     check_output(output)
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not (step or debug), real=clock is Clock.REAL)
-    settings = load_config(None if config is None else Path(config), Path(definition).parent)
-    source = machine_in(definition, {**settings.substitutions, **substitutions(set_)}, limits=not no_limits)
+    project = load_project(Path(definition).parent, config=config)
+    path, _, part = definition.rpartition("#") if "#" in definition else (definition, "", "")
+    project = project.for_machine(project.machine_at(path, part))
+    source = machine_in(definition, {**project.substitutions, **substitutions(set_)}, limits=not no_limits)
     machine = sfnrun.load(
         source,
         workflow_type=workflow_type.value,
         limits=not no_limits,
-        ignore=settings.ignore,
+        ignore=project.settings.ignore,
         on_warnings=lambda warnings: _warn(watch, warnings),
     )
     payload = read_input(input_)
@@ -158,12 +160,12 @@ def execute(
             seed=seed,
             limits=not no_limits,
             functions=functions,
-            config=settings,
+            config=project,
             mock_config=mock_config,
             test_case=test_case,
             step=stepper,
             debug=debug,
-            history=None if no_history else history or settings.history or EXECUTIONS,
+            history=None if no_history else history or project.store,
             listener=watch.listener,
             keep_events=False,
             interruptible=True,

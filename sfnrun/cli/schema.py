@@ -44,9 +44,9 @@ def _definition() -> dict[str, Any]:
 
 
 def _config() -> dict[str, Any]:
-    from sfnrun.config.file import config_schema
+    from sfnrun.config.schema import settings_schema
 
-    return config_schema()
+    return settings_schema()
 
 
 _SCHEMAS = {Kind.DEFINITION: _definition, Kind.CONFIG: _config}

@@ -83,7 +83,7 @@ def _moment(since: str) -> int:
     import time
     from datetime import datetime
 
-    from sfnrun.config.settings import milliseconds
+    from sfnrun.config import milliseconds
 
     try:
         return int(time.time() * 1000) - milliseconds(since)

@@ -165,11 +165,11 @@ def _watched(given: list[str]) -> list[str]:
 
     from sfnrun.asl.lint.machines import split_name
     from sfnrun.cli.definitions import named
-    from sfnrun.config import find_config
+    from sfnrun.config.project import find_root, settings_file_in
 
     try:
         names = [split_name(name)[0] for name in named(given)]
     except UsageError:
         return []
-    settings = {find_config(folder) for folder in {Path(name).parent for name in names}}
+    settings = {settings_file_in(find_root(folder)) for folder in {Path(name).parent for name in names}}
     return [*names, *(str(path) for path in settings if path)]

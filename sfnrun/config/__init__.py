@@ -1,29 +1,36 @@
-"""Settings that stand beside a definition: what they are, where they are found, how the file is read.
+"""Settings in sfnrun.yaml: what they may say, where the file is found, how it is read.
 
-Importing this costs little: YAML and the schema are read when there is a file.
+Importing this is cheap: YAML and its checks are imported when there is a file.
 """
 
-from sfnrun.config.find import find_config, load_config
+from sfnrun.config.project import Project, find_root, load_project
+from sfnrun.config.scalars import milliseconds
 from sfnrun.config.settings import (
+    Answer,
     CacheRule,
     CacheSettings,
     CacheTarget,
-    Config,
     FunctionSettings,
-    Reply,
+    LimitSettings,
+    MachineSettings,
+    Settings,
+    TaskError,
     TaskRule,
-    milliseconds,
 )
 
 __all__ = [
+    "Answer",
     "CacheRule",
     "CacheSettings",
     "CacheTarget",
-    "Config",
     "FunctionSettings",
-    "Reply",
+    "LimitSettings",
+    "MachineSettings",
+    "Project",
+    "Settings",
+    "TaskError",
     "TaskRule",
-    "find_config",
-    "load_config",
+    "find_root",
+    "load_project",
     "milliseconds",
 ]

@@ -1,20 +1,71 @@
-"""One function, many names: ARNs, aliases, `${ChargeCardFunctionArn}` and charge_card.py mean the same.
+"""Match the names of Tasks and functions, in sfnrun.yaml, on the command line and in Python alike.
 
-Names meet in what is left of them without case, dashes and underscores; of a placeholder also without the words that
-templates put at its end (Function, Arn, Lambda). The fewer words are left out, the better they match.
+A Task is named by its state, its function or its resource, or by a pattern with `*`. A function has many names: ARNs,
+aliases, `${ChargeCardFunctionArn}` and charge_card.py are compared without case, dashes and underscores; a placeholder
+also without the words that templates put at its end (Function, Arn, Lambda). The fewer words are left out, the better
+they match.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
-__all__ = ["candidates", "function_arn", "function_name", "key", "qualifier", "same_function"]
+__all__ = [
+    "candidates",
+    "function_arn",
+    "function_name",
+    "functions_named",
+    "key",
+    "qualifier",
+    "same_function",
+    "tasks_named",
+    "wildcard",
+]
 
 _PLACEHOLDER = re.compile(r"\$\{!?([^{}]+)\}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ADDED = frozenset({"arn", "alias", "fn", "func", "function", "functions", "handler", "id", "lambda", "name", "ref"})
+
+# Most resources are optimized integrations; `dynamodb:*` is short for `arn:aws:states:::dynamodb:*`.
+_INTEGRATION = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:")
+
+
+def tasks_named(names: Iterable[str], state: str, function: str | None, resource: str) -> list[str]:
+    """Those of the names that mean a Task, the most specific first.
+
+    A Task is named by its state, by the function it invokes (a name or an ARN; None: none or unknown), and by the ARN
+    of its resource: state, else function, else resource written out, else pattern; of patterns the one with most
+    letters besides `*`.
+    """
+    names = list(names)
+    found = [name for name in names if name == state]
+    if function is not None:
+        spelled = same_function(function, names)
+        found += [spelled] if spelled is not None else []
+    short = _INTEGRATION.sub("", resource)
+    found += [name for name in names if "*" not in name and name in (resource, short)]
+    known = (state, function_name(function) if function else "", resource, short)
+    patterns = [name for name in names if "*" in name and any(wildcard(name, each) for each in known)]
+    found += sorted(patterns, key=lambda pattern: -len(_INTEGRATION.sub("", pattern).replace("*", "")))
+    return list(dict.fromkeys(found))
+
+
+def functions_named(names: Collection[str], function: str) -> list[str]:
+    """Those of the names that mean a function, the most specific first."""
+    same = same_function(function, names)
+    bare = function_name(function)
+    patterns = [name for name in names if "*" in name and wildcard(name, bare)]
+    return [
+        *([same] if same is not None else []),
+        *sorted(patterns, key=lambda pattern: -len(pattern.replace("*", ""))),
+    ]
+
+
+def wildcard(pattern: str, text: str) -> bool:
+    """Whether a pattern matches, in which `*` stands for any characters."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
 
 
 def function_name(text: str) -> str:
@@ -65,10 +116,15 @@ def candidates(name: str) -> Iterator[str]:
 
 
 def same_function(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that means the function `name` best; None if none does. Patterns with `*` are no names."""
-    known = {key(other): other for other in names if "*" not in other}
+    """The one of `names` that means the function `name` best; None if none does. Patterns with `*` do not count."""
+    known = {key(_function_in(other)): other for other in names if "*" not in other}
     bare = function_name(name)
     return next((known[candidate] for candidate in candidates(bare) if candidate in known), None)
+
+
+def _function_in(name: str) -> str:
+    """What is left of a function's ARN; anything else with a colon is the name of a resource."""
+    return function_name(name) if ":function:" in name else name
 
 
 @lru_cache(maxsize=1024)

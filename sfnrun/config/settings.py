@@ -1,196 +1,364 @@
-"""What sfnrun.yaml says: settings that stand beside a definition, so that the definition itself stays deployable.
+"""Settings of sfnrun.yaml, each key with its type, its description and examples.
 
-Durations are written as seconds or as `250ms`, `90s`, `15m`, `2h`, `1d`. Relative paths are relative to the folder of
-the file, whose shape is `schema.json`.
+`msgspec.convert` reads the file into these records, and the JSON Schema is made from them. A key whose attribute has
+another name says so: `ttl` is read as `ttl_ms`, in milliseconds.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct, field
+from msgspec import UNSET, Meta, Struct, field
+from msgspec.structs import replace
 
-from sfnrun.payload import Json
+from sfnrun.config.scalars import (
+    Account,
+    Backend,
+    Definition,
+    Directory,
+    Duration,
+    Handler,
+    Invalid,
+    Pattern,
+    Region,
+    Role,
+    RuleId,
+    Seconds,
+    Size,
+    VersionRange,
+)
+from sfnrun.payload import Json, dumps
 
 __all__ = [
+    "ANSWERS",
+    "SHORT_FORMS",
+    "Answer",
     "CacheRule",
     "CacheSettings",
     "CacheTarget",
-    "Config",
     "FunctionSettings",
-    "Reply",
+    "LimitSettings",
+    "MachineSettings",
+    "Settings",
+    "TaskError",
     "TaskRule",
-    "milliseconds",
 ]
 
-_UNITS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)")
+# Of these a rule has one, and an attempt exactly one.
+ANSWERS = ("handler", "result", "error", "pending", "attempts")
 
-# Most resources are optimised integrations, and nobody wants to write this before each.
-_INTEGRATION = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:")
-
-
-class Reply(Struct, frozen=True):
-    """What answers one attempt of a Task.
-
-    A `handler` ("/abs/charge.py:handler", "package.module:handler"), a fixed `result`, an `error` with its `cause`, or
-    nothing at all ("pending"). `duration_ms` is the time it is made to take.
-    """
-
-    kind: Literal["handler", "result", "error", "pending"]
-    handler: str = ""
-    result: Json = None
-    error: str = ""
-    cause: str | None = None
-    duration_ms: int | None = None
+Text = Annotated[str, Meta(min_length=1)]
+Scalar = str | int | float | bool
 
 
-class CacheTarget(Struct, frozen=True):
-    """Another task's entries, by the name under `tasks:`; with a `key` the one that the writer's payload names."""
-
-    task: str
-    key: str | tuple[str, ...] | None = None
+def key(description: str, *examples: Json) -> Meta:
+    """What the schema and the documentation say of a key."""
+    return Meta(description=description, examples=list(examples))
 
 
-class CacheRule(Struct, frozen=True):
-    """How the answers of a Task are kept. `ttl_ms` None: until evicted. `key`: a path, JSONata, or names of fields."""
+class TaskError(Struct, frozen=True, forbid_unknown_fields=True):
+    """An error that a Task fails with."""
 
-    enabled: bool = True
-    ttl_ms: int | None = None
-    strategy: Literal["lazy", "write-through", "refresh-ahead"] = "lazy"
-    key: str | tuple[str, ...] | None = None
-    vary: tuple[str, ...] = ()
-    version: str = ""
-    stale_if_error_ms: int = 0
-    stale_while_revalidate_ms: int = 0
-    negative_ttl_ms: int = 0
-    jitter: float = 0.0
-    refresh_ahead: float = 0.2
-    writes: CacheTarget | None = None
-    invalidates: tuple[CacheTarget, ...] = ()
-    redact: tuple[str, ...] = ()
+    error: Annotated[Text, key("Error name, as Retry and Catch match it.", "Bank.Timeout")]
+    cause: Annotated[Json, key("Cause. Values that are not strings are serialized to JSON.", "no reply in 30 s")] = None
+
+    @property
+    def cause_text(self) -> str | None:
+        """The cause as the history has it."""
+        return self.cause if self.cause is None or isinstance(self.cause, str) else dumps(self.cause)
 
 
-class TaskRule(Struct, frozen=True):
-    """Who answers a Task and how: `replies` by attempt, the last one for all further attempts.
-
-    `key` is as written: a state's name, a function's name, or a resource pattern. `timeout` is in seconds of real time.
-    """
-
-    key: str
-    replies: tuple[Reply, ...] = ()
-    duration_ms: int | None = None
-    timeout: float | None = None
-    cache: CacheRule | None = None
-
-    def reply(self, attempt: int) -> Reply | None:
-        """What answers this attempt, counted from 0; None if the rule does not say."""
-        return self.replies[min(attempt, len(self.replies) - 1)] if self.replies else None
+_RESULT = key("Result of the Task, returned literally.", {"MessageId": "m-1"}, None)
+_ERROR = key("Error of the Task: its name, or its name and cause.", "CardDeclined", {"error": "Oops", "cause": "why"})
+_HANDLER = key(
+    "Python callable: dir/file.py:function relative to this file, package.module:function, or module.function.",
+    "functions/price.py:handler",
+    "my_package.jobs:submit",
+)
+_PENDING = key("If true, the Task never completes by itself. For Tasks with a token, or to test a timeout.", True)
+_SIMULATED = key("Simulated duration of the Task.", "2s", 0.5)
 
 
-class FunctionSettings(Struct, frozen=True):
-    """Of one function: its handler, its `timeout` in seconds, its `memory` in MB, its environment variables."""
+class Answer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What answers one attempt of a Task: exactly one of `handler`, `result`, `error`, `pending`."""
 
-    handler: str | None = None
-    timeout: float = 3.0
-    memory: int = 128
-    environment: Mapping[str, str] = field(default_factory=dict)
+    handler: Annotated[Handler | None, _HANDLER] = None
+    result: Annotated[Json, _RESULT] = UNSET
+    error: Annotated[TaskError | None, _ERROR] = None
+    pending: Annotated[bool, _PENDING] = False
+    duration_ms: Annotated[Duration | None, _SIMULATED] = field(default=None, name="duration")
 
-
-class CacheSettings(Struct, frozen=True):
-    """Where answers are kept: `backend` "disk", "memory://", "redis://host:port/0" or "memcached://host:port,host:port"."""
-
-    backend: str = "disk"
-    dir: Path = Path(".sfnrun/cache")
-    size_limit: int = 256 * 1024 * 1024
-    eviction: Literal["lru", "lfu"] = "lru"
-    timeout_ms: int = 200
-    redact: tuple[str, ...] = ()
+    def __post_init__(self) -> None:
+        if not _only_answer(self):
+            raise Invalid("an attempt needs an answer", "give it one of handler, result, error, pending")
 
 
-class Config(Struct, frozen=True, kw_only=True):
-    """What sfnrun.yaml says, or would if there were one. `path` is the file, None without one."""
+_TTL = key("Time to live. Default: until evicted.", "60s", "15m")
+_CACHE_KEY = key(
+    "Part of the payload to use as cache key: a JSONPath, a JSONata expression in {% %}, or a list of fields. "
+    "Default: the whole payload.",
+    ["sku"],
+    "$.sku",
+    "{% $states.input.sku %}",
+)
+Key = Annotated[str, Meta(min_length=1)] | Annotated[tuple[str, ...], Meta(min_length=1)] | None
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 
-    path: Path | None = None
-    functions: Path = Path("functions")
-    substitutions: Mapping[str, Json] = field(default_factory=dict)
-    function_settings: Mapping[str, FunctionSettings] = field(default_factory=dict)
-    tasks: tuple[TaskRule, ...] = ()
-    cache: CacheSettings = field(default_factory=CacheSettings)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    ignore: tuple[str, ...] = ()
-    seed: int | None = None
-    region: str | None = None
-    account: str | None = None
-    role_arn: str | None = None
-    state_machine_name: str | None = None
-    history: Path | None = None
 
-    def task_rule(self, state_name: str, function_name: str | None, resource_arn: str) -> TaskRule | None:
-        """What `tasks:` says of a Task: the rule of its state, else of its function, else of its resource.
+class CacheTarget(Struct, frozen=True, forbid_unknown_fields=True):
+    """The cached results of another task; with a `key` the one that the writer's payload names."""
 
-        A resource written out wins over patterns, and of patterns the one with most letters. Rules complete each other:
-        one for the state that says only `cache` leaves it to the function's, or the resource's, to say who answers.
-        """
-        rules = list(self._matching(state_name, function_name, resource_arn))
-        if len(rules) < 2:
-            return rules[0] if rules else None
-        return TaskRule(
-            rules[0].key,
-            next((rule.replies for rule in rules if rule.replies), ()),
-            next((rule.duration_ms for rule in rules if rule.duration_ms is not None), None),
-            next((rule.timeout for rule in rules if rule.timeout is not None), None),
-            next((rule.cache for rule in rules if rule.cache is not None), None),
+    task: Annotated[Text, key("Name of the other task under `tasks`.", "GetPrice")]
+    key: Annotated[Key, _CACHE_KEY] = None
+
+
+class CacheRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the results of a Task are cached."""
+
+    enabled: Annotated[bool, key("If false, results of this Task are not cached.", False)] = True
+    ttl_ms: Annotated[Duration | None, _TTL] = field(default=None, name="ttl")
+    key: Annotated[Key, _CACHE_KEY] = None
+    strategy: Annotated[
+        Literal["lazy", "write-through", "refresh-ahead"],
+        key(
+            "lazy: on a miss, call the handler and store its result. write-through: store the result of this task for "
+            "the task that reads it. refresh-ahead: refresh shortly before expiry. Default: lazy.",
+            "refresh-ahead",
+        ),
+    ] = "lazy"
+    vary: Annotated[tuple[str, ...], key("Environment variables that are part of the cache key.", ["STAGE"])] = ()
+    version: Annotated[
+        str | int | float, key("Version of the results. Results of another version are stale.", "2", 3)
+    ] = ""
+    stale_if_error_ms: Annotated[
+        Duration, key("How long after expiry an entry may be returned if the handler fails.", "1h")
+    ] = field(default=0, name="stale_if_error")
+    stale_while_revalidate_ms: Annotated[
+        Duration, key("How long after expiry an entry may be returned while a new one is fetched.", "10s")
+    ] = field(default=0, name="stale_while_revalidate")
+    negative_ttl_ms: Annotated[Duration, key("How long errors are cached. Default: not cached.", "5s")] = field(
+        default_factory=Duration, name="negative_ttl"
+    )
+    jitter: Annotated[
+        Fraction, key("Largest part of the TTL to subtract at random, so that entries do not expire together.", 0.1)
+    ] = 0.0
+    refresh_ahead: Annotated[
+        Fraction, key("Last part of the TTL in which refresh-ahead refreshes. Default: 0.2.", 0.5)
+    ] = 0.2
+    writes: Annotated[
+        CacheTarget | None, key("Task that reads what this one writes, for strategy write-through.", "GetPrice")
+    ] = None
+    invalidates: Annotated[
+        tuple[CacheTarget, ...], key("Tasks whose cached results this one makes stale.", ["ListPrices"])
+    ] = ()
+
+
+class TaskRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What answers a Task, and how its results are cached."""
+
+    handler: Annotated[Handler | None, _HANDLER] = None
+    result: Annotated[Json, _RESULT] = UNSET
+    error: Annotated[TaskError | None, _ERROR] = None
+    pending: Annotated[bool, _PENDING] = False
+    attempts: Annotated[
+        Annotated[tuple[Answer, ...], Meta(min_length=1)],
+        key(
+            "One answer for each attempt, in order; the last one is used for all later attempts.",
+            [{"error": "Bank.Timeout"}, {"result": {}}],
+        ),
+    ] = ()
+    duration_ms: Annotated[Duration | None, _SIMULATED] = field(default=None, name="duration")
+    timeout: Annotated[Seconds | None, key("Time limit of the handler, in real time.", "5s")] = None
+    cache: Annotated[
+        CacheRule | None, key("Cache rule: true (no expiry), false, a TTL such as 60s, or a map.", "60s", {"ttl": "1h"})
+    ] = None
+
+    def __post_init__(self) -> None:
+        _only_answer(self)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What answers each attempt, the last one all later attempts; empty if the rule does not say."""
+        if self.attempts:
+            return self.attempts
+        if self.handler is None and self.result is UNSET and self.error is None and not self.pending:
+            return ()
+        return (Answer(handler=self.handler, result=self.result, error=self.error, pending=self.pending),)
+
+    def without_handlers(self) -> TaskRule:
+        """The rule without anything that runs code."""
+        return replace(self, handler=None, attempts=tuple(each for each in self.attempts if each.handler is None))
+
+    def answer(self, attempt: int) -> Answer | None:
+        """What answers an attempt, counted from 0; None if the rule does not say."""
+        answers = self.answers
+        return answers[min(attempt, len(answers) - 1)] if answers else None
+
+
+def _only_answer(rule: Answer | TaskRule) -> bool:
+    """Whether a rule says what answers. Raises Invalid if it says so twice."""
+    given = [
+        name
+        for name, value in (
+            ("handler", rule.handler),
+            ("result", None if rule.result is UNSET else True),
+            ("error", rule.error),
+            ("pending", rule.pending),
+            ("attempts", rule.attempts if isinstance(rule, TaskRule) else None),
         )
-
-    def cache_rule(self, state_name: str, function_name: str | None, resource_arn: str) -> TaskRule | None:
-        """The rule that says how answers of a Task are kept, whose `key` is the name that they are kept under."""
-        rules = self._matching(state_name, function_name, resource_arn)
-        return next((rule for rule in rules if rule.cache is not None), None)
-
-    def _matching(self, state_name: str, function_name: str | None, resource_arn: str) -> Iterator[TaskRule]:
-        yield from (rule for rule in self.tasks if rule.key == state_name)
-        if function_name is not None and function_name != state_name:
-            yield from (rule for rule in self.tasks if rule.key == function_name)
-        matching = [
-            rule
-            for rule in self.tasks
-            if rule.key not in (state_name, function_name) and _matches(rule.key, resource_arn)
-        ]
-        yield from sorted(matching, key=lambda rule: _vagueness(rule.key))
-
-    def function(self, name: str) -> FunctionSettings:
-        """The settings of a function: its own, else those of the most specific pattern, else AWS's defaults."""
-        if name in self.function_settings:
-            return self.function_settings[name]
-        matching = [pattern for pattern in self.function_settings if "*" in pattern and _wildcard(pattern, name)]
-        best = max(matching, key=lambda pattern: len(pattern.replace("*", "")), default=None)
-        return FunctionSettings() if best is None else self.function_settings[best]
+        if value
+    ]
+    if len(given) > 1:
+        raise Invalid(
+            f"'{given[0]}' and '{given[1]}' exclude each other", "for one after the other use attempts:", key=given[1]
+        )
+    return bool(given)
 
 
-def _matches(pattern: str, resource_arn: str) -> bool:
-    """`dynamodb:*` is short for `arn:aws:states:::dynamodb:*`."""
-    if _wildcard(pattern, resource_arn):
-        return True
-    short = _INTEGRATION.match(resource_arn)
-    return short is not None and _wildcard(pattern, resource_arn[short.end() :])
+class FunctionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What Lambda knows of a function."""
+
+    handler: Annotated[Handler | None, _HANDLER] = None
+    timeout: Annotated[Seconds | None, key("Timeout, as configured in Lambda. Default: 3 seconds.", "30s")] = None
+    memory: Annotated[Annotated[int, Meta(ge=128, le=10240)] | None, key("Memory in MB. Default: 128.", 512)] = None
+    environment: Annotated[
+        Mapping[str, Scalar | None],
+        key("Environment variables by name; those of all matching entries are merged.", {"LOG_LEVEL": "debug"}),
+    ] = {}
 
 
-def _vagueness(pattern: str) -> tuple[bool, int]:
-    """Sorts the most specific first, whether it is written in short or not."""
-    return "*" in pattern, -len(_INTEGRATION.sub("", pattern).replace("*", ""))
+class MachineSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A state machine of the project."""
+
+    definition: Annotated[
+        Definition | None, key("Definition file, or TEMPLATE#NAME.", "order.asl.yaml", "template.yaml#Order")
+    ] = None
+    type: Annotated[
+        Literal["STANDARD", "EXPRESS"] | None, key("Workflow type. Default: from the template.", "EXPRESS")
+    ] = None
+    role_arn: Annotated[
+        Role | None, key("Role in the ExecutionStarted event.", "arn:aws:iam::123456789012:role/Orders")
+    ] = None
+    substitutions: Annotated[
+        Mapping[str, Scalar], key("Values of ${Name} placeholders of this machine alone.", {"TableName": "orders"})
+    ] = {}
+    tasks: Annotated[
+        Mapping[str, TaskRule], key("Rules for the Tasks of this machine alone.", {"Save": {"result": {}}})
+    ] = {}
 
 
-def _wildcard(pattern: str, text: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
+class CacheSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the results of Tasks are cached."""
+
+    backend: Annotated[
+        Backend | None,
+        key(
+            "A directory, memory://, redis://host:port/db, rediss://… or memcached://host:port,host:port. "
+            "Default: .sfnrun/cache.",
+            "redis://127.0.0.1:6379/0",
+            "memory://",
+            "kept",
+        ),
+    ] = None
+    size_limit: Annotated[
+        Size, key("Size at which eviction begins, for directories and memory. Default: 256MB.", "64MB")
+    ] = 256 * 1024 * 1024
+    eviction: Annotated[
+        Literal["lru", "lfu"],
+        key("Entry to evict first: the least recently or the least frequently used. Default: lru.", "lfu"),
+    ] = "lru"
+    timeout_ms: Annotated[
+        Duration,
+        key(
+            "Timeout of a request to a cache server. After it, the run continues without the cache. Default: 200ms.",
+            "50ms",
+        ),
+    ] = field(default=200, name="timeout")
 
 
-def milliseconds(written: str | float) -> int:
-    """Milliseconds of a duration: seconds, or `250ms`, `90s`, `15m`, `2h`, `1d`. Raises ValueError."""
-    found = None if isinstance(written, bool) else _DURATION.fullmatch(str(written))
-    if not found:
-        raise ValueError(f"{written!r} is not a duration; write seconds, or 90s, 15m, 2h, 1d")
-    return round(float(found[1]) * _UNITS[found[2]])
+class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Quotas."""
+
+    quotas: Annotated[
+        bool, key("If false, AWS's quotas are not enforced, such as 256 KiB of data and 25,000 events.", False)
+    ] = True
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of sfnrun for the state machines in this directory and below."""
+
+    required_version: Annotated[
+        VersionRange | None, key("Versions of sfnrun that can read this file.", ">=0.1", ">=0.1,<2")
+    ] = None
+    functions_dir: Annotated[
+        Directory | None, key("Directory of Python handlers found by name. Default: functions.", "src/handlers")
+    ] = None
+    templates: Annotated[
+        tuple[Pattern, ...] | None,
+        key(
+            "Templates with state machines of this project, as files or glob patterns; [] for none. "
+            "Default: those next to this file, and cdk.out/*.template.json.",
+            ["infra/template.yaml"],
+            [],
+        ),
+    ] = None
+    substitutions: Annotated[
+        Mapping[str, Scalar],
+        key("Values of ${Name} placeholders in definitions, by name. --set overrides them.", {"TableName": "orders"}),
+    ] = {}
+    store: Annotated[
+        Directory | None, key("Directory that executions are recorded in. Default: .sfnrun/executions.", "histories")
+    ] = None
+    clock: Annotated[
+        Literal["real", "virtual"] | None,
+        key("Clock of `execute`: real, or virtual to skip waits, retry delays and timeouts.", "virtual"),
+    ] = None
+    seed: Annotated[
+        int | None,
+        key("Seed for jitter, UUIDs and States.MathRandom: the same seed gives the same history.", 1),
+    ] = None
+    region: Annotated[Region | None, key("AWS region in ARNs and events. Default: us-east-1.", "eu-central-1")] = None
+    account: Annotated[Account | None, key("AWS account in ARNs. Default: 123456789012.", "000000000000")] = None
+    ignore: Annotated[
+        tuple[RuleId, ...], key("Rules or sections that `validate` does not report.", ["SFN-G09", "SFN-T"])
+    ] = ()
+    redact: Annotated[
+        tuple[Text, ...],
+        key("Keys and JSONPaths whose values are masked wherever values are shown.", ["card", "$.customer.email"]),
+    ] = ()
+    machines: Annotated[
+        Mapping[str, MachineSettings],
+        key("State machines by name: a definition, or a map.", {"Order": "order.asl.yaml"}),
+    ] = {}
+    functions: Annotated[
+        Mapping[str, FunctionSettings],
+        key("Functions by name; * matches any characters. Matching entries are merged.", {"*": {"timeout": "30s"}}),
+    ] = {}
+    tasks: Annotated[
+        Mapping[str, TaskRule],
+        key(
+            "Mocks, handlers and cache rules of Tasks: by state, else by function, else by resource, else by pattern "
+            "with * for any characters. dynamodb:* is short for arn:aws:states:::dynamodb:*.",
+            {"sns:publish": {"result": {"MessageId": "m-1"}}},
+        ),
+    ] = {}
+    cache: Annotated[CacheSettings, key("Cache of Task results.", {"backend": "memory://", "size_limit": "64MB"})] = (
+        field(default_factory=CacheSettings)
+    )
+    limits: Annotated[LimitSettings, key("Limits to enforce.", {"quotas": False})] = field(
+        default_factory=LimitSettings
+    )
+
+
+def _cache_rule(written: Json) -> Json:
+    return {"enabled": written} if isinstance(written, bool) else {"ttl": written}
+
+
+# Types that may be written shorter: what the short form is, its JSON Schema, and what it stands for.
+SHORT_FORMS: dict[type, tuple[str, dict[str, Any], Callable[[Json], Json]]] = {
+    CacheRule: ("true, false or a duration", {"type": ["boolean", "number", "string"]}, _cache_rule),
+    CacheTarget: ("the name of a task", {"type": "string", "minLength": 1}, lambda written: {"task": written}),
+    MachineSettings: ("a definition", {"type": "string", "minLength": 1}, lambda written: {"definition": written}),
+    TaskError: ("the name of an error", {"type": "string", "minLength": 1}, lambda written: {"error": written}),
+}

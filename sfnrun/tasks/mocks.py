@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from sfnrun.config import Config, TaskRule
-from sfnrun.config import Reply as Answer
-from sfnrun.config.names import function_name, same_function
+from sfnrun.config import Answer, Project, TaskRule
 from sfnrun.effects import PENDING, Fingerprint, Handler, Output, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from sfnrun.tasks.lambdas.functions import FunctionHandlers
     from sfnrun.tasks.resolve import TaskNames
 
-__all__ = ["PENDING_HANDLER", "ConfiguredMocks", "static_error", "static_result", "task_rule", "with_duration"]
+__all__ = ["PENDING_HANDLER", "ConfiguredMocks", "static_error", "static_result", "with_duration"]
 
 PENDING_HANDLER = Handler(lambda request: PENDING)
 """Leaves the result to whoever sends the task token back, or to a timeout."""
@@ -56,32 +55,23 @@ def with_duration(handler: Handler, duration_ms: int | None) -> Handler:
     return replace(handler, call=call)
 
 
-def task_rule(config: Config, task: TaskNames) -> TaskRule | None:
-    """The rule of `tasks:` in sfnrun.yaml that a Task matches by its state, its function or its resource."""
-    name = None
-    if task.function is not None:
-        # A rule may spell the function otherwise: ChargeCard, charge-card, charge_card.
-        name = same_function(task.function, (rule.key for rule in config.tasks)) or function_name(task.function)
-    return config.task_rule(task.state, name, task.resource.arn)
-
-
 class ConfiguredMocks:
     """The mocks of sfnrun.yaml: `result`, `error`, `pending` and `handler` under `tasks:`."""
 
-    def __init__(self, config: Config, functions: FunctionHandlers) -> None:
-        self._config = config
+    def __init__(self, project: Project, functions: FunctionHandlers) -> None:
+        self._project = project
         self._functions = functions
 
     def find(self, task: TaskNames) -> Handler | None:
-        rule = task_rule(self._config, task)
-        answer = None if rule is None else rule.reply(task.attempt)
-        return None if rule is None or answer is None else self._handler(answer, rule, task)
+        rule = self._project.task_rule(task.state, task.function, task.resource.arn)
+        answer = rule.answer(task.attempt)
+        return None if answer is None else self._handler(answer, rule, task)
 
     def _handler(self, answer: Answer, rule: TaskRule, task: TaskNames) -> Handler:
-        if answer.kind == "handler":
+        if answer.handler is not None:
             handler = self._functions.configured(answer.handler, task, rule.timeout)
-        elif answer.kind == "error":
-            handler = static_error(answer.error, answer.cause)
+        elif answer.error is not None:
+            handler = static_error(answer.error.error, answer.error.cause_text)
         else:
-            handler = static_result(answer.result) if answer.kind == "result" else PENDING_HANDLER
+            handler = PENDING_HANDLER if answer.result is UNSET else static_result(answer.result)
         return with_duration(handler, rule.duration_ms if answer.duration_ms is None else answer.duration_ms)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from sfnrun.asl.model import Machine, Map, Parallel, StateMachine, Task
-from sfnrun.config import Config
+from sfnrun.config import Project
 from sfnrun.effects import CachedReplies, Handler, Output, Request, Resource
 from sfnrun.payload import Json, loads
 from sfnrun.tasks.lambdas.functions import FunctionHandlers
@@ -44,10 +44,10 @@ class Resolver:
 
     cached_replies: CachedReplies | None = None
 
-    def __init__(self, config: Config, *first: HandlerSource) -> None:
-        self.config = config
-        functions = FunctionHandlers(config)
-        self._sources = (*first, ConfiguredMocks(config, functions), functions)
+    def __init__(self, project: Project, *first: HandlerSource) -> None:
+        self.project = project
+        functions = FunctionHandlers(project)
+        self._sources = (*first, ConfiguredMocks(project, functions), functions)
         self._known: dict[tuple[str, str | None, str, int], Handler] = {}
 
     def for_request(self, request: Request) -> Handler:
@@ -70,9 +70,9 @@ class Resolver:
 
     def unanswered(self, machine: Machine) -> list[Unanswered]:
         """Every Task of the machine without a handler, in the order of the definition."""
-        names = tuple(rule.key for rule in self.config.tasks)
+        names, functions = tuple(self.project.rules), self.project.functions_dir
         return [
-            Unanswered(state.name, state.pointer, state.resource, named_function(state), self.config.functions, names)
+            Unanswered(state.name, state.pointer, state.resource, named_function(state), functions, names)
             for state in tasks_of(machine.graph)
             if not self._has_handler(state)
         ]

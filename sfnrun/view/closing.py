@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -64,7 +65,7 @@ def closing(ending: Ending) -> Iterator[Line]:
         parts.append(ending.cache.text)
     yield Line("bad" if failed else "good", text=" · ".join(parts))
     if ending.history:
-        yield Line("faint", text=f"history {ending.history}")
+        yield Line("faint", text=f"history {relative(ending.history)}")
     if ending.hint:
         yield Line("warn", text=f"help: {ending.hint}")
 
@@ -82,6 +83,12 @@ def why(ending: Ending) -> Iterator[Line]:
         )
     if ending.error or ending.cause or ending.place:
         yield Line("text")
+
+
+def relative(path: str) -> str:
+    """A path as short as it is: below the working directory without that."""
+    here = os.getcwd() + os.sep
+    return path.removeprefix(here)
 
 
 def _where(place: Place) -> str:

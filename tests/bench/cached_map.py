@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import sfnrun
 from sfnrun.api.caching import CacheOptions
 from sfnrun.api.conduct import Clock
-from sfnrun.config import Config, load_config
+from sfnrun.config import Project, load_project
 from tests.cache.conftest import Server
 
 ITEMS = 10_000
@@ -65,7 +65,7 @@ class Took(NamedTuple):
     cpu: float
 
 
-def took(numbers: list[int], clock: Clock, config: Config | None) -> Took:
+def took(numbers: list[int], clock: Clock, config: Project | None) -> Took:
     began = Took(time.perf_counter(), time.process_time())
     done = sfnrun.run(
         MAP,
@@ -103,7 +103,7 @@ def measure(clock: Clock, address: str, folder: Path) -> Took:
     folder.mkdir(parents=True)
     path = folder / "sfnrun.yaml"
     path.write_text(f"cache: {{backend: '{address}', dir: kept}}\ntasks: {{GetPrice: {{cache: {{ttl: 1h}}}}}}\n")
-    config = load_config(path, folder)
+    config = load_project(folder, config=path)
     took(list(range(ITEMS)), clock, config)
 
     def mixed(turn: int) -> list[int]:

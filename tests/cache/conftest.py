@@ -249,7 +249,7 @@ def memcached_on(*ports: int, **options) -> MemcachedBackend:
 
 
 def patient(address: str) -> CacheSettings:
-    return CacheSettings(address, timeout_ms=round(PATIENT * 1000))
+    return CacheSettings(backend=address, timeout_ms=round(PATIENT * 1000))
 
 
 @pytest.fixture

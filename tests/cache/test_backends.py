@@ -224,7 +224,7 @@ def test_a_library_that_is_not_installed_is_named(address, library, extra, monke
     monkeypatch.delitem(sys.modules, f"sfnrun.cache.backends.{extra}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UnavailableError, match=library) as caught:
-        open_backend(CacheSettings(address))
+        open_backend(CacheSettings(backend=address))
     assert caught.value.hint == f"pip install 'sfnrun[{extra}]'"
 
 
@@ -258,7 +258,7 @@ def test_a_hung_server_costs_its_timeout_once(kind, place_of, monkeypatch):
     [("redis://x", 0.2), ("redis://x?timeout=1s", 1.0), ("memcached://x", 0.2), ("memcached://x?timeout=50ms", 0.05)],
 )
 def test_the_timeout_is_that_of_the_settings_or_of_the_address(address, seconds):
-    backend = open_backend(CacheSettings(address))
+    backend = open_backend(CacheSettings(backend=address))
     (node,) = nodes_of(backend)
     if address.startswith("redis"):
         connection = node.calls.connection_pool.make_connection()
@@ -283,7 +283,7 @@ def test_the_timeout_is_that_of_the_settings_or_of_the_address(address, seconds)
     ],
 )
 def test_addresses(address, label):
-    backend = open_backend(CacheSettings(address))
+    backend = open_backend(CacheSettings(backend=address))
     assert backend.label == label
     assert backend.may_lag == ("replica" in address)
     backend.close()
@@ -297,18 +297,18 @@ def test_addresses(address, label):
         "redis://x/?colour=red",
         "redis://x/?decode_responses=1",
         "memcached://x?colour=red",
-        "nonsense",
+        "sqlite:///x",
     ],
 )
 def test_addresses_that_make_no_sense(address):
     with pytest.raises(UsageError) as caught:
-        open_backend(CacheSettings(address))
+        open_backend(CacheSettings(backend=address))
     assert "memory://" in caught.value.hint
 
 
 def test_a_password_is_not_told():
     with pytest.raises(UsageError) as caught:
-        open_backend(CacheSettings("redis://me:secret@x/?colour=red"))
+        open_backend(CacheSettings(backend="redis://me:secret@x/?colour=red"))
     assert "secret" not in caught.value.message
 
 

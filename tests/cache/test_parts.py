@@ -19,7 +19,7 @@ from sfnrun.cache.key import canonical, key_of
 from sfnrun.cache.outcome import tell
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.policy import Policy, expiry
-from sfnrun.config import Config
+from sfnrun.config import Project
 from sfnrun.effects import Request
 from sfnrun.errors import ConfigError, UsageError
 from sfnrun.payload import Payload, dumps
@@ -168,11 +168,11 @@ def test_a_rule_speaks_of_a_state_else_a_function_else_a_resource(tmp_path):
 
 
 def test_no_rule_no_cache(tmp_path):
-    assert open_cache(Config(), CacheOptions(), print) is None
+    assert open_cache(Project(), CacheOptions(), print) is None
     assert open_cache(config_of({"A": {"cache": False}}, tmp_path), CacheOptions(), print) is None
-    cache = open_cache(Config(), CacheOptions(everything=True, ttl_ms=5), print)
+    cache = open_cache(Project(), CacheOptions(everything=True, ttl_ms=5), print)
     cache.close()
-    policies = Policies(Config(), compile_key, everything=None)
+    policies = Policies(Project(), compile_key, everything=None)
     assert policies(request_of("A", "b")) is None
 
 

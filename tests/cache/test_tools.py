@@ -18,7 +18,7 @@ from sfnrun.api.cache_tools import inventory, now_ms, warm
 from sfnrun.api.caching import CacheOptions
 from sfnrun.cache.inventory import Inventory
 from sfnrun.cli.cache import app
-from sfnrun.config import CacheSettings, load_config
+from sfnrun.config import CacheSettings, load_project
 from sfnrun.errors import UnavailableError, UsageError
 
 from .world import World
@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = {
     "GetPrice": {"ttl": "60s", "key": ["sku"]},
     "PutPrice": {"writes": "GetPrice", "key": ["sku"]},
-    "GetStock": {"ttl": "10s", "redact": ["token"]},
+    "GetStock": {"ttl": "10s"},
 }
 
 
 @pytest.fixture
 def world(place, tmp_path) -> World:
-    return World(place.backend, tmp_path, RULES, takes_ms=1500, database={"a": 5, "b": 6})
+    return World(place.backend, tmp_path, RULES, takes_ms=1500, database={"a": 5, "b": 6}, redact=("token",))
 
 
 def test_figures_by_task(world):
@@ -168,21 +168,19 @@ def test_warm_and_look(project):
     assert sfn_cache("clear", "--all").stderr == "2 entries removed\n"
 
 
-def test_where_nothing_is_kept_other_places_are_named(project):
-    (project / "sfnrun.yaml").rename(project / "functions" / "sfnrun.yaml")
-    told = f"nothing is kept in {project}/.sfnrun/cache\nanother place may be meant: --config functions/sfnrun.yaml\n"
+def test_an_empty_cache_is_named(project):
+    told = f"nothing is kept in {project}/.sfnrun/cache\n"
     for command in (["stats"], ["list"]):
         assert sfn_cache(*command).stderr == told
     assert json.loads(sfn_cache("stats", "--json").stdout)["tasks"] == []
     assert sfn_cache("export").stdout == ""
     assert sfn_cache("clear", "--all").stderr == "0 entries removed\n"
-    asked = sfn_cache("list", "GetPrice", "--config", "functions/sfnrun.yaml").stderr
-    assert asked == f"nothing is kept for GetPrice in {project}/functions/.sfnrun/cache\n"
+    assert sfn_cache("list", "GetPrice").stderr == f"nothing is kept for GetPrice in {project}/.sfnrun/cache\n"
     assert not list(project.rglob(".sfnrun"))  # who only looks makes no folder
 
 
 def test_warmed_answers_are_hits(project):
-    config = load_config(None, project)
+    config = load_project(project)
     warmed = warm(
         config, ['{"task": "GetPrice", "payload": {"sku": "a"}}', '{"task":"GetPrice","payload":{"sku":"bad"}}']
     )
@@ -204,7 +202,7 @@ def test_warmed_answers_are_hits(project):
 )
 def test_lines_that_warm_nothing(project, line, says):
     with pytest.raises(UsageError, match=says):
-        warm(load_config(None, project), [line])
+        warm(load_project(project), [line])
 
 
 def test_clear_wants_to_know_what(project):
@@ -277,11 +275,12 @@ def test_the_installed_demo_runs_its_own_functions_in_any_folder(installed, tmp_
 
 def test_the_example_runs_without_a_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PRICE_TABLE", str(tmp_path / "prices.db"))
-    config = load_config(None, Path("statemachines"))
+    project = load_project(Path("statemachines"))
+    settings = replace(project.settings, cache=CacheSettings(backend=str(tmp_path / "none")))
     result = sfnrun.run(
         "statemachines/caching.asl.yaml",
         {"sku": "tea-cup", "price": 11},
-        config=replace(config, cache=CacheSettings("disk", tmp_path / "none")),
+        config=replace(project, settings=settings),
         cache=CacheOptions(off=True),
     )
     assert {place.name for place in tmp_path.iterdir()} == {"prices.db", "none"}

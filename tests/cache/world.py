@@ -12,7 +12,7 @@ from sfnrun.cache.backend import Backend
 from sfnrun.cache.background import Background, at_once
 from sfnrun.cache.policies import Policies
 from sfnrun.cache.store import Store
-from sfnrun.config import Config, load_config
+from sfnrun.config import Project, load_project
 from sfnrun.effects import PENDING, Handler, Reply, Request, Resource
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
@@ -21,10 +21,10 @@ from sfnrun.tasks.cached import CachedHandlers, Caching
 START = 1_700_000_000_000
 
 
-def config_of(tasks: Mapping[str, Any], folder) -> Config:
+def config_of(tasks: Mapping[str, Any], folder, redact: tuple[str, ...] = ()) -> Project:
     path = folder / "sfnrun.yaml"
-    path.write_text(yaml.safe_dump({"tasks": tasks}))
-    return load_config(path, folder)
+    path.write_text(yaml.safe_dump({"tasks": tasks, "redact": list(redact)}))
+    return load_project(folder, config=path)
 
 
 @dataclass
@@ -44,17 +44,21 @@ class World:
     environment: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     takes_ms: int = 0
+    redact: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.store = Store(self.backend, self.said.append)
         self.background = Background()
         self.rule(self.tasks)
 
+    def project_of(self, tasks: Mapping[str, Any]) -> Project:
+        return config_of({name: {"cache": rule} for name, rule in tasks.items()}, self.folder, self.redact)
+
     def rule(self, tasks: Mapping[str, Any], **options: Any) -> None:
         """Read the rules, as a new run would."""
         self.caching = Caching(
             self.store,
-            Policies(config_of({name: {"cache": rule} for name, rule in tasks.items()}, self.folder), compile_key),
+            Policies(self.project_of(tasks), compile_key),
             fingerprint_of=lambda handler: dict(self.code),
             now=None if self.clock == "virtual" else lambda: self.now,
             background=at_once if self.clock == "virtual" else self.background,

@@ -54,7 +54,7 @@ def words(node) -> set[str]:
     for key, value in node.items():
         found |= (
             set().union(*map(words, value.values()))
-            if key in ("properties", "definitions", "$defs")
+            if key in ("properties", "patternProperties", "definitions", "$defs")
             else (words(value) if key not in ("enum", "const", "required", "default", "examples") else set())
         )
     return found
@@ -76,6 +76,6 @@ def test_only_words_that_editors_know(sfn, kind, draft):
 
 def test_the_schema_of_settings_takes_settings(sfn):
     schema = json.loads(sfn("schema", "config").out)
-    jsonschema.validate({"functions": "handlers", "ignore": ["SFN-G02"], "tasks": {"T": {"result": 1}}}, schema)
+    jsonschema.validate({"functions_dir": "handlers", "ignore": ["SFN-G02"], "tasks": {"T": {"result": 1}}}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"function": "handlers"}, schema)

@@ -18,7 +18,7 @@ from sfnrun.asl.load import WorkflowType, every_state, validate
 from sfnrun.asl.model import Field, Machine, Map, Parallel, State, StateMachine, Succeed
 from sfnrun.asl.parse import parse
 from sfnrun.asl.text.source import from_text, from_value
-from sfnrun.config import Config
+from sfnrun.config import Project
 from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.execution import Execution
 from sfnrun.errors import DefinitionError
@@ -294,7 +294,7 @@ class StateAlone:
         states: dict[str, State] = {name: Succeed(name=name, pointer=()) for name in ends if name is not None}
         states |= {before.name: replace(before, next=self.name), self.name: self.state}
         machine = watched(Machine(StateMachine(before.name, states)), self.observer)
-        answerer = handlers(machine, Config(), self.answers)
+        answerer = handlers(machine, Project(), self.answers)
         driver = driver_for("virtual", answerer, self._step, False)
         listeners = (self.visits, self.observer, self)
         journal = together([Told(listener) for listener in listeners])

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from asking import FUNCTIONS, Invoked
 
-from sfnrun.config import Config
+from sfnrun.config import Project, Settings
 from sfnrun.tasks.lambdas.find import FunctionFolder
-from sfnrun.tasks.lambdas.in_process import InProcessRuntime
-from sfnrun.tasks.lambdas.runtime import Function
+from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
 
 
 @pytest.fixture
@@ -24,11 +23,11 @@ def function(tmp_path: Path) -> Callable[..., Invoked]:
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
         code = FunctionFolder(tmp_path).find(name)
         assert code is not None
-        return Invoked(InProcessRuntime(Function(name, code, **settings)))
+        return Invoked(LambdaFunction(name, code, **settings))
 
     return make
 
 
 @pytest.fixture
-def config() -> Config:
-    return Config(functions=FUNCTIONS)
+def config() -> Project:
+    return Project(settings=Settings(functions_dir=FUNCTIONS))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from asking import ARN, ID, INVOKE, ask
 
-from sfnrun.config import Config
+from sfnrun.config import Project
 from sfnrun.effects import PENDING, Reply, Request
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Payload
@@ -190,7 +190,7 @@ def test_what_answers_nothing_is_refused(tasks: Any, message: str) -> None:
     assert caught.value.message.startswith(message)
 
 
-def test_callables_come_before_sfnrun_yaml_and_functions(config: Config) -> None:
+def test_callables_come_before_sfnrun_yaml_and_functions(config: Project) -> None:
     resolver = Resolver(config, from_callables({"echo": "called"}))
     request = ask(f"{ARN}:echo", 1)
     assert resolver.for_request(request).call(request).value == "called"

@@ -12,7 +12,7 @@ import yaml
 from asking import ARN, ask
 
 import sfnrun
-from sfnrun.config import Config
+from sfnrun.config import Project
 from sfnrun.errors import ConfigError, TaskFailed, UsageError
 from sfnrun.tasks.mock_config import MockConfig, load_mock_config
 from sfnrun.tasks.resolve import Resolver, TaskNames
@@ -98,7 +98,7 @@ def test_no_invocation_is_counted_twice(tmp_path: Path) -> None:
     assert sorted(found) == list(range(400))
 
 
-def test_states_that_are_not_named_run_for_real(mocks: MockConfig, config: Config) -> None:
+def test_states_that_are_not_named_run_for_real(mocks: MockConfig, config: Project) -> None:
     case = mocks.test_case("LambdaSQSIntegration", "HybridPath")
     resolver = Resolver(config, case)
     real = ask(f"{ARN}:charge-card", state="SQSState")

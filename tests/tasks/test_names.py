@@ -111,9 +111,7 @@ def test_several_that_are_as_good_are_an_error(tmp_path) -> None:
         folder.find("ChargeCard")
     shown = "functions/charge-card and functions/charge_card.py"
     assert caught.value.message == f"The function ChargeCard could be any of {shown}."
-    assert caught.value.hint == (
-        "say which in sfnrun.yaml: function_settings: {ChargeCard: {handler: file.py:function}}"
-    )
+    assert caught.value.hint == ("say which in sfnrun.yaml: functions: {ChargeCard: {handler: file.py:function}}")
     code = folder.find("charge_card")
     assert code is not None
     assert code.module == "charge_card", "the very name decides"

@@ -12,7 +12,7 @@ from asking import ARN, FUNCTIONS, ID, INVOKE, ask
 
 import sfnrun
 from sfnrun.asl.model import Task
-from sfnrun.config import Config, load_config
+from sfnrun.config import Project, Settings, load_project
 from sfnrun.effects import PENDING, Reply
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
@@ -32,7 +32,7 @@ def task(name: str = "S", **fields: Any) -> Task:
 
 def written(folder: Path, text: str) -> Resolver:
     (folder / "sfnrun.yaml").write_text(text)
-    return Resolver(load_config(folder / "sfnrun.yaml", folder))
+    return Resolver(load_project(folder, config=folder / "sfnrun.yaml"))
 
 
 def outcome(resolver: Resolver, request: Any) -> Any:
@@ -65,24 +65,24 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("arn", "event", "result"), CALLS)
-def test_functions_by_arn(arn: str, event: Any, result: Any, config: Config) -> None:
+def test_functions_by_arn(arn: str, event: Any, result: Any, config: Project) -> None:
     assert outcome(Resolver(config), ask(arn, event)) == result
 
 
 @pytest.mark.parametrize("name", ["charge-card", "ChargeCard", f"{ARN}:charge_card:1", "${ChargeCardFunctionArn}"])
-def test_functions_by_invoke(name: str, config: Config) -> None:
+def test_functions_by_invoke(name: str, config: Project) -> None:
     answer = outcome(Resolver(config), ask(INVOKE, {"FunctionName": name}))
     assert answer["Payload"] == {"charged": 12}
 
 
-def test_a_function_is_one_whatever_it_is_called(config: Config) -> None:
+def test_a_function_is_one_whatever_it_is_called(config: Project) -> None:
     resolver = Resolver(config)
     names = ["counter", "counter:prod", f"{ARN}:counter"]
     counts = [outcome(resolver, ask(INVOKE, {"FunctionName": name}))["Payload"]["invocations"] for name in names]
     assert counts == [1, 2, 3]
 
 
-def test_a_function_that_does_not_exist(config: Config) -> None:
+def test_a_function_that_does_not_exist(config: Project) -> None:
     error, cause = outcome(Resolver(config), ask(INVOKE, {"FunctionName": "no_such"}))
     assert error == "Lambda.ResourceNotFoundException"
     assert cause == (
@@ -91,7 +91,7 @@ def test_a_function_that_does_not_exist(config: Config) -> None:
     )
 
 
-def test_with_a_token_the_function_runs_and_the_answer_comes_from_elsewhere(config: Config) -> None:
+def test_with_a_token_the_function_runs_and_the_answer_comes_from_elsewhere(config: Project) -> None:
     lines: list[str] = []
     request = ask(f"{INVOKE}.waitForTaskToken", {"FunctionName": "echo", "Payload": 1}, lines.append, token="t")
     reply = Resolver(config).for_request(request).call(request)
@@ -100,13 +100,13 @@ def test_with_a_token_the_function_runs_and_the_answer_comes_from_elsewhere(conf
     assert isinstance(reply.submitted, Payload)
     assert reply.submitted.value["Payload"] == 1
     assert lines == [
-        "waiting for its task token; to complete it locally, add to sfnrun.yaml: tasks: {S: {result: ...}}"
+        "waits for its task token to come back. To answer it here, in sfnrun.yaml: tasks: {S: {result: ...}}"
     ]
 
 
 def test_looking_imports_nothing(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("raise SystemExit('imported')")
-    resolver = Resolver(Config(functions=tmp_path))
+    resolver = Resolver(Project(settings=Settings(functions_dir=tmp_path)))
     assert resolver.unanswered(machine(A={"Resource": f"{ARN}:f"})) == []
     assert resolver.find(TaskNames("S", "f", task(Resource=f"{ARN}:f").resource)) is not None
 
@@ -188,7 +188,7 @@ NAMED = [
 
 @pytest.mark.parametrize(("name", "arn", "arguments"), NAMED)
 def test_what_rules_are_named_by(name: str, arn: str, arguments: Any, tmp_path: Path) -> None:
-    resolver = written(tmp_path, f"functions: {FUNCTIONS}\ntasks: {{{name}: {{result: ruled}}}}")
+    resolver = written(tmp_path, f"functions_dir: {FUNCTIONS}\ntasks: {{{name}: {{result: ruled}}}}")
     assert outcome(resolver, ask(arn, arguments)) == "ruled"
 
 
@@ -200,9 +200,9 @@ def test_settings_of_functions(tmp_path: Path) -> None:
     resolver = written(
         tmp_path,
         """
-environment: {STAGE: test, TABLE: overridden}
-function_settings:
-  ChargeCard: {handler: "code.py:main", memory: 256, timeout: 20, env: {TABLE: cards}}
+functions:
+  "*": {environment: {STAGE: test, TABLE: overridden}}
+  ChargeCard: {handler: "code.py:main", memory: 256, timeout: 20, environment: {TABLE: cards}}
 """,
     )
     request = ask(f"{ARN}:charge-card")
@@ -213,7 +213,7 @@ function_settings:
 LIMITS = [
     ("", f"{ARN}:echo", 3),
     ("tasks: {S: {timeout: 60}}", f"{ARN}:echo", 60),
-    ("function_settings: {echo: {timeout: 60}}", f"{ARN}:echo", 60),
+    ("functions: {echo: {timeout: 60}}", f"{ARN}:echo", 60),
     ("tasks: {S: {handler: 'code.py:double'}}", "arn:aws:states:::sns:publish", None),
     ("tasks: {S: {handler: 'code.py:double', timeout: 5}}", "arn:aws:states:::sns:publish", 5),
     ("tasks: {S: {result: 1}}", f"{ARN}:echo", None),
@@ -223,7 +223,7 @@ LIMITS = [
 @pytest.mark.parametrize(("text", "arn", "limit"), LIMITS)
 def test_time_limits(text: str, arn: str, limit: float | None, tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text(CODE)
-    resolver = written(tmp_path, f"functions: {FUNCTIONS}\n{text}")
+    resolver = written(tmp_path, f"functions_dir: {FUNCTIONS}\n{text}")
     assert resolver.for_request(ask(arn)).time_limit == limit
 
 
@@ -245,7 +245,7 @@ def test_the_function_that_a_state_names(fields: Any, name: str | None) -> None:
     assert named_function(task(**fields)) == name
 
 
-def test_a_function_that_only_the_data_name_is_found_when_it_is_asked_for(config: Config) -> None:
+def test_a_function_that_only_the_data_name_is_found_when_it_is_asked_for(config: Project) -> None:
     resolver = Resolver(config)
     state = {"Resource": INVOKE, "Parameters": {"FunctionName.$": "$.f"}}
     assert resolver.unanswered(machine(S=state)) == []
@@ -266,7 +266,7 @@ def test_all_that_nobody_answers_is_told_with_what_to_paste(tmp_path: Path) -> N
             "Both": {"Type": "Parallel", "Branches": [branch("yes"), branch("Read table")], "End": True},
         },
     }
-    found = Resolver(Config(functions=FUNCTIONS)).unanswered(sfnrun.load(definition))
+    found = Resolver(Project(settings=Settings(functions_dir=FUNCTIONS))).unanswered(sfnrun.load(definition))
     assert [(one.state, one.asks) for one in found] == [
         ("Notify", "sns:publish"),
         ("Deep", "the function ${DeepFunctionArn}"),
@@ -286,7 +286,10 @@ def test_all_that_nobody_answers_is_told_with_what_to_paste(tmp_path: Path) -> N
     pasted = error.hint[error.hint.index("tasks:") :]
     (tmp_path / "sfnrun.yaml").write_text(pasted)
     assert set(yaml.safe_load(pasted)["tasks"]) == {"Notify", "Deep", "yes", "Read table"}
-    answered = Resolver(load_config(tmp_path / "sfnrun.yaml", tmp_path), Resolver(Config(functions=FUNCTIONS)))
+    answered = Resolver(
+        load_project(tmp_path, config=tmp_path / "sfnrun.yaml"),
+        Resolver(Project(settings=Settings(functions_dir=FUNCTIONS))),
+    )
     assert answered.unanswered(sfnrun.load(definition)) == []
 
 
@@ -296,7 +299,9 @@ def branch(name: str) -> dict[str, Any]:
 
 
 def test_one_that_nobody_answers() -> None:
-    found = Resolver(Config(functions=Path("functions"))).unanswered(machine(Pay={"Resource": f"{ARN}:ChargeCard2"}))
+    found = Resolver(Project(settings=Settings(functions_dir=Path("functions")))).unanswered(
+        machine(Pay={"Resource": f"{ARN}:ChargeCard2"})
+    )
     error = complaint(found)
     assert error.message == "A Task has nobody to answer:\n  Pay asks for the function ChargeCard2"
     assert error.hint == (
@@ -307,7 +312,7 @@ def test_one_that_nobody_answers() -> None:
 
 def test_a_misspelt_name_in_sfnrun_yaml_is_pointed_at(tmp_path) -> None:
     (tmp_path / "sfnrun.yaml").write_text("tasks: {ChargeCart: {result: {}}, Ship: {result: {}}}")
-    resolver = Resolver(load_config(tmp_path / "sfnrun.yaml", tmp_path))
+    resolver = Resolver(load_project(tmp_path, config=tmp_path / "sfnrun.yaml"))
     error = complaint(resolver.unanswered(machine(ChargeCard={"Resource": f"{ARN}:pay"})))
     assert error.message.endswith("ChargeCard asks for the function pay; sfnrun.yaml answers 'ChargeCart': is it that?")
     assert complaint(resolver.unanswered(machine(Bill={"Resource": f"{ARN}:pay"}))).message.endswith("function pay")

@@ -15,7 +15,7 @@ import pytest
 from asking import ARN, INVOKE
 
 import sfnrun
-from sfnrun.config import Config, FunctionSettings
+from sfnrun.config import FunctionSettings, Settings
 from sfnrun.errors import UnansweredTaskError
 from sfnrun.record import Event, Note
 
@@ -51,7 +51,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[sfnrun.Result, list[str]]]:
     def run_task(text: str, clock: str, given: Any = None, *, timeout: float = 3, **state: Any) -> Any:
         (tmp_path / "f.py").write_text(textwrap.dedent(text))
         task = {"Type": "Task", "Resource": f"{ARN}:f", "End": True, **state}
-        config = Config(functions=tmp_path, function_settings={"f": FunctionSettings(timeout=timeout)})
+        config = Settings(functions_dir=tmp_path, functions={"f": FunctionSettings(timeout=timeout)})
         heard = Heard()
         definition = {"StartAt": "S", "States": {"S": task}}
         result = sfnrun.run(definition, given, config=config, clock=clock, listener=heard, seed=1)
@@ -70,7 +70,7 @@ def test_a_timeout(clock: str, run, door) -> None:
     assert (result.status, result.error) == ("FAILED", "Sandbox.Timedout")
     assert result.cause.endswith(' Error: Task timed out after 0.05 seconds"}')
     assert lines.count("cold") == 1 + len(retry), "the retry finds a cold function"
-    assert lines[-1].startswith("f timed out after 0.05 s; to allow more")
+    assert lines[-1].startswith("f was stopped after its timeout of 0.05 s.")
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
@@ -139,7 +139,7 @@ def test_items_run_side_by_side_in_one_function(tmp_path: Path, door) -> None:
     processor = {"StartAt": "T", "States": {"T": task}}
     definition = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": processor, "End": True}}}
     heard = Heard()
-    config = Config(functions=tmp_path, function_settings={"f": FunctionSettings(timeout=20)})
+    config = Settings(functions_dir=tmp_path, functions={"f": FunctionSettings(timeout=20)})
     result = sfnrun.run(definition, list(range(8)), config=config, clock="real", listener=heard)
     assert result.output == list(range(8))
     assert sorted(heard.lines) == ["0", "1", "2", "3", "4", "5", "6", "7", "cold"]
@@ -148,6 +148,6 @@ def test_items_run_side_by_side_in_one_function(tmp_path: Path, door) -> None:
 def test_a_machine_that_nobody_answers_does_not_start(tmp_path: Path) -> None:
     definition = {"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": f"{ARN}:f", "End": True}}}
     with pytest.raises(UnansweredTaskError) as caught:
-        sfnrun.run(definition, config=Config(functions=tmp_path), history=tmp_path / "history")
+        sfnrun.run(definition, config=Settings(functions_dir=tmp_path), history=tmp_path / "history")
     assert caught.value.message == "A Task has nobody to answer:\n  S (<definition>:1:26) asks for the function f"
     assert not (tmp_path / "history").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -12,23 +13,24 @@ from sfnrun.errors import UnavailableError, UsageError
 
 __all__ = ["open_backend"]
 
-_SHOWN = "disk, memory://, redis://HOST:PORT/DB, rediss://…, memcached://HOST:PORT,HOST:PORT"
+_SHOWN = "a directory, memory://, redis://HOST:PORT/DB, rediss://…, memcached://HOST:PORT,HOST:PORT"
 
 
 def open_backend(settings: CacheSettings) -> Backend:
-    """The backend that the settings name: "disk" for their folder, or a URL with one of the schemes below.
+    """The backend that the settings name: a directory, or a URL with one of the schemes below.
 
     `size_limit` and `eviction` bound folder and memory; servers have bounds of their own. `timeout_ms` is for servers,
     `?timeout=` in the URL goes before it. Nothing is connected yet. Raises UsageError for an address that makes no
     sense, or whose library is not installed.
     """
-    if settings.backend == "disk":
+    address = settings.backend or ""
+    if "://" not in address:
         from sfnrun.cache.backends.disk import DiskBackend
 
-        return DiskBackend(settings.dir, settings.size_limit, settings.eviction)
-    url = urlsplit(settings.backend)
+        return DiskBackend(Path(address), settings.size_limit, settings.eviction)
+    url = urlsplit(address)
     if url.scheme not in _SCHEMES:
-        raise UsageError(f"There is no cache backend {settings.backend}.", f"Known are: {_SHOWN}.")
+        raise UsageError(f"There is no cache backend {address}.", f"Known are: {_SHOWN}.")
     try:
         return _SCHEMES[url.scheme](url, dict(parse_qsl(url.query)), settings)
     except ImportError as error:

@@ -105,7 +105,7 @@ class FunctionFolder(Struct, frozen=True, dict=True):
         if len(found) == 1:
             return found[0]
         shown = " and ".join(str(path.relative_to(self.path.parent)) for path in found)
-        hint = f"say which in sfnrun.yaml: function_settings: {{{function_name(name)}: {{handler: file.py:function}}}}"
+        hint = f"say which in sfnrun.yaml: functions: {{{function_name(name)}: {{handler: file.py:function}}}}"
         raise UnansweredTaskError(f"The function {name} could be any of {shown}.", hint)
 
 
