@@ -30,9 +30,12 @@ __all__ = [
     "Failed",
     "Fingerprint",
     "Handler",
+    "Heartbeat",
     "Join",
     "Logged",
+    "Mail",
     "More",
+    "OpenCall",
     "Output",
     "Pause",
     "Pending",
@@ -177,7 +180,8 @@ class Handler(Struct, frozen=True):
     time, counted from the start of the call. When it expires, the driver asks `overtime` for the seconds that the call
     still has, because Lambda's timeout starts after the import of the function; if there are none, the driver gives the
     call up and the Task fails with the result of `timed_out`. `fingerprint` identifies the code behind the handler for
-    the cache; file names in it are relative to the directory it gets.
+    the cache; file names in it are relative to the directory it gets. A handler with `begin` is not called at all: it
+    answers the OpenCall that it gets, now or later. It must not block.
     """
 
     call: Callable[[Request], Output]
@@ -185,6 +189,27 @@ class Handler(Struct, frozen=True):
     timed_out: Callable[[Request], Failed] = _states_timeout
     overtime: Callable[[Request], float] = _no_overtime
     fingerprint: Callable[[Path], Fingerprint] = _no_fingerprint
+    begin: Callable[[OpenCall], None] | None = None
+
+
+class OpenCall(Protocol):
+    """A Call that its handler answers by itself, on the thread of the World that it is made in."""
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be answered: its Task has not timed out, and its execution has not ended."""
+
+    def answer(self, answer: Answer, after: int = 0) -> None:
+        """Answer it, `after` milliseconds from now."""
+
+    def ask(self, handler: Handler, done: Callable[[], None] | None = None) -> None:
+        """Have another handler answer it; `done` is called when the result is due, before it is delivered."""
+
+    def on_cancel(self, hook: Callable[[], None]) -> None:
+        """Have a function called if the Call is cancelled."""
 
 
 CachedReplies = Callable[[Sequence[tuple[Request, Handler]]], Mapping[str, Reply]]
@@ -262,9 +287,14 @@ class Started(NamedTuple):
 
 
 class Submitted(NamedTuple):
-    """The service accepted the job or message; its result comes later (.sync, .waitForTaskToken)."""
+    """The service accepted the job or message; its result comes later (.sync, .waitForTaskToken).
+
+    `replied` is true where the handler has returned the result too, so nobody has the task token: a resumed execution
+    calls the handler again. It is None where the result comes by the token, which a resumed execution waits for.
+    """
 
     output: Payload
+    replied: bool | None = None
 
 
 class Succeeded(NamedTuple):
@@ -326,6 +356,18 @@ class Redriven(NamedTuple):
     definition: str | None = None
     file: str | None = None
     substitutions: Json = None
+
+
+class Heartbeat(NamedTuple):
+    """A worker is still at work on its task. It is not an answer, and not recorded."""
+
+
+class Mail(NamedTuple):
+    """Something sent to an execution from outside: when, and to which task token ("" for Stopped)."""
+
+    at: int
+    token: str
+    message: Succeeded | Failed | Heartbeat | Stopped
 
 
 Answer = Started | Submitted | Succeeded | Failed | TimedOut | Slept | Resumed | Logged | Stopped | Redriven

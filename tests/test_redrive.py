@@ -286,8 +286,8 @@ def test_what_cannot_be_redriven(tmp_path: Path) -> None:
     assert "is SUCCEEDED" in refused(failed(tmp_path / "1", CHAIN, World(), "SUCCEEDED"))
     assert "only STANDARD" in refused(failed(tmp_path / "2", CHAIN, World("B"), workflow_type="EXPRESS"))
     path = failed(tmp_path / "3", CHAIN, World("B"))
-    assert "no state 'X'" in refused(path, state="X")
-    assert "never in the state 'C'" in refused(path, state="C")
+    assert "'X' is not a top-level state" in refused(path, state="X")
+    assert "state 'C' was never entered" in refused(path, state="C")
     assert "state 'B', where the execution stopped" in refused(path, definition=machine(A=task(End=True)))
     assert sfnrun.redrive(path, tasks=World(), state="C", input=1).status == "SUCCEEDED"
     path = failed(tmp_path / "4", CHAIN, World("B"))

@@ -178,7 +178,7 @@ def test_tasks_that_nobody_answers_are_told_before_anything_is_written(tmp_path:
 
 def test_one_that_has_ended_cannot_be_resumed(tmp_path: Path) -> None:
     path = recorded(tmp_path, TWO, World())
-    with pytest.raises(SfnrunError, match="has ended"):
+    with pytest.raises(SfnrunError, match="has already ended"):
         sfnrun.resume(path, tasks=World())
 
 

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "engine": FLOOR | {"expr", "asl.model"},
     "history": FLOOR | {"replayer.matching"},
     "replayer": FLOOR | {"asl.load", "asl.model", "asl.text", "engine", "history"},
-    "world": FLOOR | {"engine"},
+    "world": FLOOR | {"asl.model", "engine"},
     "tasks": FLOOR | {"asl.model", "asl.text", "config", "cache"},
     "cache": FLOOR | {"asl.model", "config"},
     "view": FLOOR | {"cache.outcome", "history"},

@@ -20,7 +20,7 @@ from cases import definition_of
 import sfnrun
 from sfnrun import Payload, Reply, Request, TaskFailed
 from sfnrun.engine import states as engine_states
-from sfnrun.errors import HistoryError
+from sfnrun.errors import ApiError, HistoryError
 from sfnrun.history.file import read
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:f"
@@ -317,7 +317,7 @@ def test_runs_at_once_under_a_made_up_name_give_way_to_each_other(tmp_path: Path
 
 def test_a_given_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path, name="mine")
-    with pytest.raises(HistoryError, match=r"recorded as .*mine\.jsonl already"):
+    with pytest.raises(ApiError, match=r"^Execution Already Exists: 'arn:.*:mine'$"):
         sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path, name="mine")
 
 

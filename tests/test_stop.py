@@ -69,7 +69,7 @@ def test_a_real_kill_is_resumed_or_stopped(running: tuple[Path, subprocess.Popen
     result = sfnrun.stop(path)
     assert result.status == "ABORTED"
     assert sfnrun.replay(path).events == result.events
-    with pytest.raises(SfnrunError, match="ended already"):
+    with pytest.raises(SfnrunError, match="has already ended"):
         sfnrun.stop(path)
 
 
@@ -80,7 +80,7 @@ def test_a_stop_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     path: Any = result.history
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
     deaf, _ = HistoryFile.reopen(path)
-    with pytest.raises(SfnrunError, match=r"did not stop in 0.01 seconds"):
+    with pytest.raises(SfnrunError, match=r"did not stop within 0.01 seconds"):
         sfnrun.stop(path, timeout=0.01)
     assert not path.with_suffix(".stop").exists()
     deaf.close()

@@ -10,7 +10,6 @@ cache.close()
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from msgspec import Struct
 
@@ -23,7 +22,7 @@ from sfnrun.cache.policy import NoKey, Select
 from sfnrun.cache.store import Store
 from sfnrun.config import CacheRule, Project
 from sfnrun.effects import Answerer
-from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError
+from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError, did_you_mean
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import CachedHandlers, Caching
@@ -79,9 +78,8 @@ def check_refresh(options: CacheOptions, machine: Machine) -> None:
     """Raise UsageError if a state that is to be asked anew is no Task of the machine."""
     tasks = sorted(state.name for state in every_state(machine.graph) if isinstance(state, Task))
     for name in options.refresh.difference(tasks):
-        close = get_close_matches(name, tasks, 1)
-        hint = f"did you mean '{close[0]}'?" if close else f"its Tasks: {', '.join(tasks)}"
-        raise UsageError(f"There is no Task '{name}' to refresh.", hint)
+        hint = did_you_mean(name, tasks, f"Tasks in this definition: {', '.join(tasks)}")
+        raise UsageError(f"unknown Task '{name}' in --refresh", hint)
 
 
 def open_cache(project: Project, options: CacheOptions, say: Callable[[str], None]) -> RunCache | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +23,7 @@ from sfnrun.config import Project, Settings
 from sfnrun.effects import Answered, Pause, Redriven, Resumed
 from sfnrun.engine.execution import DAY_MS, LIMITS
 from sfnrun.engine.run import STATUS_OF, Redrive
-from sfnrun.errors import UsageError
+from sfnrun.errors import ApiError, UsageError, did_you_mean
 from sfnrun.history.file import HistoryFile, Recording
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
@@ -65,7 +64,7 @@ def redrive(
     place of that input, or of the failed state's; then a Parallel or Map begins from its start. All of this is
     recorded. The other options are those of `resume`.
 
-    Raises UsageError where AWS answers ExecutionNotRedrivable, and for a state or definition that does not fit.
+    Raises ApiError ExecutionNotRedrivable by AWS's rules, UsageError for a state or definition that does not fit.
     """
     answering = Answering(
         tasks=tasks,
@@ -91,30 +90,34 @@ def redrive(
             return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), order)
 
 
-def refusal(recording: Recording, now: int | None = None) -> UsageError | None:
-    """Why an execution cannot be redriven; None if it can. `now` is in milliseconds since 1970."""
+def refusal(recording: Recording, now: int | None = None) -> ApiError | None:
+    """Why an execution cannot be redriven; None if it can. `now` is in milliseconds since the Unix epoch."""
     start, name = recording.start, recording.path.stem
     if "imported" in start:
-        return UsageError(f"Execution was run by AWS and cannot be redriven here: {name}", "Redrive it there.")
+        return _not_redrivable(f"cannot redrive '{name}': it was imported from AWS", "redrive it in AWS")
     if not recording.complete:
-        return UsageError(f"Execution is RUNNING and cannot be redriven: {name}", f"sfnrun resume {name}")
+        # The redriveStatusReason of DescribeExecution, like that of SUCCEEDED.
+        return _not_redrivable("Execution is RUNNING and cannot be redriven", f"run `sfnrun resume {name}`")
     last = recording.lines[-1]
     status = STATUS_OF.get(last["event"])
     if status is None:
-        return UsageError(f"Execution is SUCCEEDED and cannot be redriven: {name}", "Run it again: sfnrun execute.")
+        return _not_redrivable("Execution is SUCCEEDED and cannot be redriven", "start a new execution")
     if start["type"] != "STANDARD":
-        return UsageError(f"Execution is {start['type']}, and only STANDARD executions can be redriven: {name}")
+        return _not_redrivable(f"cannot redrive '{name}': only STANDARD executions can be redriven")
     if not start["limits"]:
         return None
     events = sum(1 for _ in recording.of_kind("event"))
     if LIMITS.events is not None and events >= LIMITS.events - 1:
-        return UsageError(
-            f"Execution has {events:,} events and cannot be redriven: {name}", "The limit is 24,999; run it anew."
-        )
+        message = f"cannot redrive '{name}': its history has {events:,} events"
+        return _not_redrivable(message, "the limit is 24,999 events; start a new execution")
     ended = start["start_time"] + last["at"]
     if clock_of(recording) == "real" and (int(time.time() * 1000) if now is None else now) - ended > REDRIVABLE_MS:
-        return UsageError(f"Execution ended more than 14 days ago and cannot be redriven: {name}", "Run it anew.")
+        return _not_redrivable(f"cannot redrive '{name}': it ended more than 14 days ago", "start a new execution")
     return None
+
+
+def _not_redrivable(message: str, hint: str = "") -> ApiError:
+    return ApiError("ExecutionNotRedrivable", message, hint)
 
 
 def _redriven(recording: Recording, machine: Machine, state: str | None, input: Json, *, changed: bool) -> Redriven:
@@ -132,16 +135,15 @@ def _redriven(recording: Recording, machine: Machine, state: str | None, input: 
     entry = entries.get(state, Entry(None, {}))
     payload = input if isinstance(input, Payload) else entry.input if input is None else Payload.from_python(input)
     if payload is None:
-        raise UsageError(f"The execution was never in the state '{state}', so it has no input.", "Give it: --with FILE")
+        raise UsageError(f"state '{state}' was never entered, so it has no recorded input", "pass its input with -i")
     return redriven._replace(state=state, input=payload, variables=dict(entry.variables))
 
 
 def _check_state(state: str, machine: Machine) -> None:
     states = machine.graph.states
     if state not in states:
-        close = get_close_matches(state, states, 1)
-        hint = f"did you mean '{close[0]}'?" if close else f"its states: {', '.join(states)}"
-        raise UsageError(f"There is no state '{state}' in the machine's own graph.", hint)
+        hint = did_you_mean(state, states, f"top-level states: {', '.join(states)}")
+        raise UsageError(f"'{state}' is not a top-level state of the definition", hint)
 
 
 class Entry(NamedTuple):

@@ -83,13 +83,13 @@ def resume(
     file, recording = HistoryFile.reopen(Path(execution), fsync=fsync)
     with closing(file):
         if "imported" in recording.start:
-            raise UsageError(
-                f"The execution {recording.path.stem} is run by AWS.", "Import it again when it has ended."
-            )
+            message = f"execution '{recording.path.stem}' is running in AWS and cannot be resumed here"
+            raise UsageError(message, "import it again after it has ended")
         if recording.complete:
             status = str(recording.lines[-1]["event"]).removeprefix("Execution")
-            hint = "" if status == "Succeeded" else f"Redrive it: sfnrun redrive {recording.path.stem}"
-            raise UsageError(f"The execution {recording.path.stem} has ended ({status}).", hint)
+            redrive = f"run `sfnrun redrive {recording.path.stem}` to restart it from the failure"
+            message = f"execution '{recording.path.stem}' has already ended ({status})"
+            raise UsageError(message, "" if status == "Succeeded" else redrive)
         machines = machines_of(recording)
         with live_driver(recording, machines[-1], answering) as live:
             seam = Note("resumed", latest(recording), "", "", {"version": __version__})

@@ -23,9 +23,10 @@ from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.config import Project, Settings
 from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.execution import LIMITS, Execution
-from sfnrun.errors import HistoryError, UsageError
+from sfnrun.errors import ApiError, HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Kept, Told, together
+from sfnrun.history.store import already_exists
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
 
@@ -166,19 +167,23 @@ def run(
 
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+LAST = re.compile(r"last(?:~[0-9]+)?")
 NOT_IN_A_NAME = re.compile(r'[\s?*<>{}\[\]:;,\\|^~$#%&`"/\x00-\x1f\x7f-\x9f]')
 
 
 def _refuse_what_aws_refuses(name: str | None, payload: Payload, limits: bool) -> None:
-    """StartExecution has rules of its own, before anything runs. The name is also that of a file."""
+    """Apply StartExecution's own rules, before anything runs. The name becomes the name of a file, too."""
     if name is not None:
         found = NOT_IN_A_NAME.search(name)
         if found or not 0 < len(name) <= 80:
-            hint = f"leave {found[0]!r} out" if found else "1 to 80 characters"
-            raise UsageError(f"Invalid Name: '{name}'", hint)
+            hint = f"remove {found[0]!r}" if found else "a name has 1 to 80 characters"
+            raise ApiError("InvalidName", f"Invalid Name: '{name}'", hint)
+        if LAST.fullmatch(name):
+            raise UsageError(f"invalid name '{name}'", "last is the address of the execution that was started last")
     if limits and LIMITS.data_bytes is not None and payload.exceeds(LIMITS.data_bytes):
         size = len(payload.text.encode("utf-8", "surrogatepass"))
-        raise UsageError(f"the input has {size:,} bytes; the limit is {LIMITS.data_bytes:,}", "--no-limits lifts it")
+        message = f"input is {size:,} bytes, more than the limit of {LIMITS.data_bytes:,}"
+        raise UsageError(message, "pass --no-limits to disable AWS quotas")
 
 
 def _recorded(
@@ -197,9 +202,11 @@ def _recorded(
         try:
             return execution, begun(path, execution)
         except HistoryError:
-            if insisted or not path.exists():
+            if not path.exists():
                 raise
-    raise HistoryError(f"There are too many executions named {chosen} in {folder}.", "Give this one a --name.")
+            if insisted:
+                raise already_exists(execution.arn) from None
+    raise HistoryError(f"too many executions named '{chosen}' in {folder}", "pass --name to choose another name")
 
 
 def _default_name(machine: str, seed: int | None) -> str:

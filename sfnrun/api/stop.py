@@ -13,7 +13,7 @@ from sfnrun.api.recorded import latest, machines_of
 from sfnrun.api.result import Result
 from sfnrun.api.resume import Showing, go_on
 from sfnrun.effects import Stopped
-from sfnrun.errors import HistoryError, UsageError
+from sfnrun.errors import ApiError, HistoryError
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.lock import is_held
 from sfnrun.history.stop_request import request_stop, withdraw_stop
@@ -32,12 +32,12 @@ def stop(
     One that another process runs ends there, at most `timeout` seconds from now (None: however long it takes): what
     its handlers are doing is given up. One whose process died is ended here, and nothing of the user's is run.
 
-    Raises UsageError for an execution that has ended, HistoryError if it does not end in time.
+    Raises ApiError for an execution that has ended, HistoryError if it does not end in time.
     """
     path = Path(execution)
     recording = read(path)
     if recording.complete:
-        raise UsageError(f"The execution {path.stem} has ended already.")
+        raise ApiError("ValidationException", f"execution '{path.stem}' has already ended")
     if is_held(path):
         _ask(path, error, cause, timeout)
     if not read(path).complete:
@@ -54,7 +54,8 @@ def _ask(path: Path, error: str | None, cause: str | None, timeout: float | None
     while is_held(path):
         if timeout is not None and time.monotonic() - began > timeout:
             withdraw_stop(path)
-            raise HistoryError(f"The execution {path.stem} did not stop in {timeout:g} seconds.", "End its process.")
+            message = f"execution '{path.stem}' did not stop within {timeout:g} seconds"
+            raise HistoryError(message, "kill its process")
         time.sleep(SECONDS_BETWEEN_LOOKS)
     withdraw_stop(path)
 

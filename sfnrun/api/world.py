@@ -159,7 +159,7 @@ def handlers(
 
         error = complaint(unanswered, lambda pointer: _place(machine, pointer))
         if project.functions_dir == NO_FUNCTIONS:
-            error.hint = "Answer each in `tasks`, by the name of its state, its function or its resource."
+            error.hint = "add an entry to `tasks`, keyed by state name, function name or resource"
         raise error
     return resolver
 
@@ -183,7 +183,7 @@ def _first(
         found.append(from_callables(tasks))
     if (mock_config is None) != (test_case is None):
         missing = "--test-case NAME" if test_case is None else "--mock-config FILE"
-        raise UsageError("A mock configuration and a test case go together.", f"Add {missing}.")
+        raise UsageError("mock_config and test_case must be passed together", f"add {missing}")
     if mock_config is not None and test_case is not None:
         from sfnrun.tasks.mock_config import load_mock_config
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Literal, NamedTuple
 
+from sfnrun.addresses import Place, Step
 from sfnrun.asl.model import Machine, Map, Parallel, StateMachine
 from sfnrun.effects import Answered, Driver, Redriven, Sink, Sleep
 from sfnrun.engine.execution import Execution, Limits
@@ -148,6 +149,22 @@ class Run:
         root.revive(graph)
         self._begin_attempt()
 
+    def place_of(self, key: str) -> Place | None:
+        """Return the place of the state that waits under a key; None if none does."""
+        fiber = self._loop.waiting.get(key)
+        steps: list[Step] = []
+        item: int | None = None
+        while fiber is not None:
+            if fiber.open is not None:
+                steps.append(Step(fiber.open.state.name, item=item))
+            item, fiber = fiber.index, fiber.parent
+        return Place(tuple(reversed(steps))) if steps else None
+
+    def places(self) -> list[Place]:
+        """Return the places of the states that wait for something outside of the execution."""
+        found = (self.place_of(key) for key in self._loop.waiting)
+        return [place for place in found if place is not None]
+
     def close(self) -> None:
         """Cancel everything that the execution waits for. It records nothing more."""
         self._loop.close(self._root)
@@ -156,7 +173,7 @@ class Run:
     def _begin_attempt(self) -> None:
         deadline = _deadline(self.machine, self._loop.execution, self._loop.limits)
         if deadline is not None:
-            self._loop.sink.begin(DEADLINE, Sleep(DEADLINE, deadline), self._loop.now)
+            self._loop.sink.begin(DEADLINE, deadline, self._loop.now)
         self._advance()
 
     def _advance(self, answered: Answered | None = None) -> None:
@@ -248,9 +265,10 @@ def _check_open_states(root: Fiber, graph: StateMachine) -> None:
                 stack.append((child, state.branches[index]))
 
 
-def _deadline(machine: Machine, execution: Execution, limits: Limits) -> int | None:
+def _deadline(machine: Machine, execution: Execution, limits: Limits) -> Sleep | None:
+    """The timer of the machine's TimeoutSeconds, or of the quota, which nobody waits a year for."""
     quota = limits.standard_ms if execution.workflow_type == "STANDARD" else limits.express_ms
     own = None if machine.timeout_seconds is None else machine.timeout_seconds * 1000
     allowed = min((ms for ms in (quota, own) if ms is not None), default=None)
     began = execution.start_time if execution.redrive_time is None else execution.redrive_time
-    return None if allowed is None else began + allowed
+    return None if allowed is None else Sleep(DEADLINE, began + allowed, daemon=allowed != own)

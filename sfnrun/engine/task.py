@@ -6,6 +6,7 @@ whoever answers. Source: recorded histories of the service.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from sfnrun.asl.model import Task
@@ -23,12 +24,24 @@ from sfnrun.effects import (
 )
 from sfnrun.engine import fields
 from sfnrun.engine.dataflow import FLOWS
+from sfnrun.engine.execution import Execution
 from sfnrun.engine.parameters import badly_formed
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
 
-__all__ = ["ask"]
+__all__ = ["Issuer", "ask", "key_of_token", "names_in_token", "task_token"]
+
+# What follows the execution's name in a token: the path of a fiber, the count of the key, and the digest.
+KEY_IN_TOKEN = re.compile(r"(?P<path>(?:[0-9]+\.[0-9]+(?:\.[0-9]+\.[0-9]+)*)?):(?P<count>[0-9]+)-[0-9a-f]{16}")
+
+
+class Issuer(NamedTuple):
+    """What of an execution its task tokens are made of."""
+
+    name: str
+    arn: str
+    seed: int
 
 
 class Kind(NamedTuple):
@@ -52,13 +65,13 @@ async def ask(visit: Visit, effective: Payload) -> Payload:
     resource = state.resource
     key = fiber.next_key()
     if resource.kind == "activity" or resource.pattern:  # `.sync` has a token too (recorded)
-        visit.token = _token(visit, key)
+        visit.token = task_token(fiber.loop.execution, key)
         visit.next_attempt()
     arguments = FLOWS[state.query_language].arguments(visit, effective)
     _check(visit, resource, arguments)
     request = Request(
         key=key,
-        id=_request_id(visit, key),
+        id=_request_id(fiber.loop.execution, key),
         state=state.name,
         resource=resource,
         arguments=arguments,
@@ -170,17 +183,35 @@ def _ms(seconds: int | None) -> int | None:
     return None if seconds is None else seconds * 1000
 
 
-def _digest(visit: Visit, key: str) -> str:
-    execution = visit.fiber.loop.execution
-    return sha256_hex(f"{execution.seed}/{execution.arn}/{key}")
-
-
-def _request_id(visit: Visit, key: str) -> str:
-    """A UUID (version 4 by its looks) made from the seed and the key, so the same in every replay."""
-    text = _digest(visit, key)
+def _request_id(execution: Execution | Issuer, key: str) -> str:
+    """Return a UUID (it looks like version 4) made from the seed and the key, so the same in every replay."""
+    text = _digest(execution, key)
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
 
 
-def _token(visit: Visit, key: str) -> str:
-    """The task token: the execution's name and the key, which is all that an answer needs to find its Task."""
-    return f"{visit.fiber.loop.execution.name}{key.replace('/', '.')}-{_digest(visit, key)[:16]}"
+def task_token(execution: Execution | Issuer, key: str) -> str:
+    """Return the task token of a Task: the execution's name, the key, and a digest that proves both."""
+    return f"{execution.name}{key.replace('/', '.')}-{_digest(execution, key)[:16]}"
+
+
+def key_of_token(execution: Execution | Issuer, token: str) -> str | None:
+    """Return the key of the Task that a token names; None if the execution has no such token."""
+    found = KEY_IN_TOKEN.fullmatch(token.removeprefix(execution.name))
+    if found is None:
+        return None
+    numbers = found["path"].split(".")
+    path = "/".join(f"{fork}.{index}" for fork, index in zip(numbers[::2], numbers[1::2], strict=False))
+    key = f"{path}:{found['count']}"
+    return key if task_token(execution, key) == token else None
+
+
+def names_in_token(token: str) -> list[str]:
+    """Return the names that the execution of a token can have; there are several where the name ends in digits.
+
+    Empty for a string that is not a task token.
+    """
+    return [token[:end] for end in range(1, len(token)) if KEY_IN_TOKEN.fullmatch(token, end)]
+
+
+def _digest(execution: Execution | Issuer, key: str) -> str:
+    return sha256_hex(f"{execution.seed}/{execution.arn}/{key}")

@@ -19,7 +19,7 @@ from sfnrun.history.recording import Recording, missing, read
 from sfnrun.payload import Json
 from sfnrun.record import Journal
 
-__all__ = ["FolderStore", "OwnedJournal", "Store", "open_store"]
+__all__ = ["FolderStore", "OwnedJournal", "Store", "already_exists", "open_store"]
 
 
 class OwnedJournal(Journal, Protocol):

@@ -152,20 +152,22 @@ def _is_invoke(resource: Resource) -> bool:
     return resource.kind == "service" and resource.service == "lambda"
 
 
-def _response(result: Any, request: Request, handler: Any) -> str:
-    """The result as Lambda's runtime writes it, blanks included."""
-    from sfnrun.tasks.lambdas.function_error import FunctionError
-    from sfnrun.tasks.lambdas.response import response_text
+def _response(result: Any, request: Request, handler: Any) -> bytes:
+    """The result as Lambda's runtime writes it, spaces included."""
+    from sfnrun.tasks.lambdas.environment.errors import FunctionError
+    from sfnrun.tasks.lambdas.environment.response import response_body
+    from sfnrun.tasks.lambdas.invoke import task_failure
 
     try:
-        return response_text(result, request.id, handler)
+        return response_body(result, request.id, handler)
     except FunctionError as error:
         if error.hint:
             request.log(error.hint)
-        raise error.as_task_failure(compact=request.resource.kind != "lambda") from None
+        raise task_failure(error, request) from None
 
 
 def _failure(error: Exception, request: Request) -> TaskFailed:
-    from sfnrun.tasks.lambdas.function_error import raised
+    from sfnrun.tasks.lambdas.environment.errors import raised
+    from sfnrun.tasks.lambdas.invoke import task_failure
 
-    return raised(error, request.id).as_task_failure(compact=request.resource.kind != "lambda")
+    return task_failure(raised(error, request.id, str(error)), request)

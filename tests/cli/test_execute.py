@@ -150,8 +150,8 @@ def test_history_can_be_put_elsewhere_or_left_out(sfn, hello, folder):
 def test_a_name_is_taken_once(sfn, hello):
     assert sfn("execute", hello, "--name", "one").code == 0
     done = sfn("execute", hello, "--name", "one")
-    assert (done.code, done.out) == (2, "")
-    assert "one.jsonl" in done.err
+    assert (done.code, done.out) == (1, "")
+    assert "Execution Already Exists: 'arn:" in done.err
     assert "Traceback" not in done.err
 
 

@@ -71,7 +71,7 @@ def test_all_of_them_are_resumed(sfn, order):
     [
         ([], "resume one execution, or --all"),
         (["one", "--all"], "resume one execution, or --all"),
-        (["one"], "has ended (Succeeded)"),
+        (["one"], "has already ended (Succeeded)"),
         (["on"], "did you mean one?"),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_failed_one_is_redriven_when_its_handler_is_mended(sfn, order, functio
     assert (done.code, done.out) == (0, '{"id": 1}\n')
     assert "redriven, redrive 2" in done.err
     done = sfn("redrive", "one")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert "SUCCEEDED and cannot be redriven" in done.err
 
 
@@ -115,8 +115,8 @@ def test_a_crashed_one_can_be_stopped(sfn, crashed):
     assert done == (0, "", "one ABORTED\n")
     assert sfn("trace", "list").out.split()[-1] == "Enough"
     done = sfn("stop", "one")
-    assert (done.code, done.out) == (2, "")
-    assert "ended already" in done.err
+    assert (done.code, done.out) == (1, "")
+    assert "has already ended" in done.err
 
 
 FOUND = [

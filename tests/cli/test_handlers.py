@@ -73,6 +73,5 @@ def test_a_breakpoint_is_passed_over_where_nobody_could_answer(sfn, definition, 
     done = sfn("execute", definition({"Stop": function("stops", code)}))
     assert (done.code, done.out) == (0, "1\n")
     assert (
-        f"    │ {Path('functions/stops.py').resolve()}:2: breakpoint() is passed over; with --debug it stops"
-        in done.err
+        f"    │ {Path('functions/stops.py').resolve()}:2: breakpoint() ignored; pass --debug to stop here" in done.err
     )

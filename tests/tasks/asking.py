@@ -11,7 +11,7 @@ from sfnrun.asl.resource import resource_or_function
 from sfnrun.effects import Request
 from sfnrun.payload import Payload
 from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
-from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
+from sfnrun.tasks.lambdas.runtime import LambdaRuntime
 
 ID = "12345678-1234-4234-a234-123456789012"
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function"
@@ -41,14 +41,16 @@ def ask(
 class Invoked:
     """A function in a file of its own, and what it has told."""
 
-    function: LambdaFunction
+    runtime: LambdaRuntime
     lines: list[str] = field(default_factory=list)
 
     def by_arn(self, event: Any = None, **given: Any) -> Payload:
-        outcome = invoke_by_arn(self.function, ask(f"{ARN}:{self.function.name}", event, self.lines.append, **given))
+        outcome = invoke_by_arn(
+            self.runtime, ask(f"{ARN}:{self.runtime.function.name}", event, self.lines.append, **given)
+        )
         assert isinstance(outcome, Payload)
         return outcome
 
     def by_invoke(self, event: Any = None, **arguments: Any) -> Any:
-        given = {"FunctionName": self.function.name, "Payload": event, **arguments}
-        return lambda_invoke(self.function, ask(INVOKE, given, self.lines.append))
+        given = {"FunctionName": self.runtime.function.name, "Payload": event, **arguments}
+        return lambda_invoke(self.runtime, ask(INVOKE, given, self.lines.append))

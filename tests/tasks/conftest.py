@@ -12,7 +12,8 @@ from asking import FUNCTIONS, Invoked
 
 from sfnrun.config import Project, Settings
 from sfnrun.tasks.lambdas.find import FunctionFolder
-from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
+from sfnrun.tasks.lambdas.in_process import InProcessRuntime
+from sfnrun.tasks.lambdas.runtime import Function
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def function(tmp_path: Path) -> Callable[..., Invoked]:
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
         code = FunctionFolder(tmp_path).find(name)
         assert code is not None
-        return Invoked(LambdaFunction(name, code, **settings))
+        return Invoked(InProcessRuntime(Function(name, code, **settings)))
 
     return make
 

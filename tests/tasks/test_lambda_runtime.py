@@ -18,14 +18,15 @@ from asking import ARN, FUNCTIONS, ID, INVOKE, Invoked, ask
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
 from sfnrun.tasks.lambdas.find import FunctionFolder
+from sfnrun.tasks.lambdas.in_process import InProcessRuntime
 from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
-from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
+from sfnrun.tasks.lambdas.runtime import Function
 
 
 def bundled(name: str, **settings) -> Invoked:
     code = FunctionFolder(FUNCTIONS).find(name)
     assert code is not None
-    return Invoked(LambdaFunction(name, code, **settings))
+    return Invoked(InProcessRuntime(Function(name, code, **settings)))
 
 
 @pytest.fixture
@@ -51,13 +52,16 @@ def test_after_an_exit_comes_a_cold_start() -> None:
     with pytest.raises(TaskFailed):
         counter.by_arn("exit")
     assert counter.by_arn().value["invocations"] == 1
-    assert [line for line in counter.lines if "ends the function's process" not in line] == ["cold start", "cold start"]
+    assert [line for line in counter.lines if "exits the function's process" not in line] == [
+        "cold start",
+        "cold start",
+    ]
 
 
 def test_after_a_timeout_comes_a_cold_start() -> None:
     counter = bundled("counter")
     counter.by_arn()
-    counter.function.timed_out(ask())
+    counter.runtime.timed_out(ID, print)
     assert counter.by_arn().value["invocations"] == 1
 
 
@@ -271,7 +275,7 @@ def test_a_handler_may_change_its_event(function) -> None:
     assert changing.by_arn(given).value == {"items": [1, 2]}
     assert given.value == {"items": [1]}
     asked = {"FunctionName": "f", "Payload": given.value}
-    lambda_invoke(changing.function, ask(INVOKE, asked))
+    lambda_invoke(changing.runtime, ask(INVOKE, asked))
     assert given.value == {"items": [1]}
 
 
@@ -335,7 +339,7 @@ def test_others_print_where_they_always_did(function, capsys) -> None:
         thread.join()
 
     invoked = function("def handler(event, context): print('hello')")
-    invoke_by_arn(invoked.function, ask(log=log))
+    invoke_by_arn(invoked.runtime, ask(log=log))
     assert capsys.readouterr().out == "told: hello\nfrom another thread\n"
 
 
@@ -365,10 +369,10 @@ def test_one_who_was_given_up_is_not_heard(function, door) -> None:
             print("after")
         """
     late = function(module)
-    door.give_up = lambda: late.function.timed_out(ask(log=late.lines.append))
+    door.give_up = lambda: late.runtime.timed_out(ID, late.lines.append)
     late.by_arn()
     assert late.lines[0] == "before"
-    assert late.lines[1].startswith("f was stopped after its timeout of 3 s.")
+    assert late.lines[1].startswith("f timed out after 3 s; to allow more, add to sfnrun.yaml")
     assert len(late.lines) == 2
 
 
@@ -429,13 +433,12 @@ def wait_for_threads() -> None:
 @pytest.mark.parametrize(("timeout", "text"), [(3, "3.00"), (0.25, "0.25"), (900, "900.00"), (1.005, "1.00")])
 def test_a_timeout_is_lambdas(timeout: float, text: str, function) -> None:
     slow = function("def handler(e, c): pass", timeout=timeout)
-    failed = slow.function.timed_out(ask(log=slow.lines.append))
+    failed = slow.runtime.timed_out(ID, slow.lines.append)
     assert failed.error == "Sandbox.Timedout"
     message = f"RequestId: {ID} Error: Task timed out after {text} seconds"
     assert failed.cause == f'{{"errorType":"Sandbox.Timedout","errorMessage":"{message}"}}'
     assert slow.lines == [
-        f"f was stopped after its timeout of {timeout:g} s. To give it more, in sfnrun.yaml: "
-        "functions: {f: {timeout: 30}}"
+        f"f timed out after {timeout:g} s; to allow more, add to sfnrun.yaml: functions: {{f: {{timeout: 30}}}}"
     ]
 
 
@@ -447,8 +450,8 @@ def test_the_import_does_not_count_as_time_of_the_handler(function, door) -> Non
             return [at_import, door.overtime()]
         """
     slow = function(module)
-    door.overtime = lambda: slow.function.overtime(ask())
+    door.overtime = lambda: slow.runtime.overtime(ID)
     at_import, in_handler = slow.by_arn().value
     assert 0 < at_import < 1, "while it is being imported it is asked again soon"
     assert 2 < in_handler <= 3
-    assert 0 < slow.function.overtime(ask()) < 1, "it is just over: its answer is on the way"
+    assert 0 < slow.runtime.overtime(ID) < 1, "it is just over: its answer is on the way"

@@ -100,7 +100,7 @@ def test_with_a_token_the_function_runs_and_the_answer_comes_from_elsewhere(conf
     assert isinstance(reply.submitted, Payload)
     assert reply.submitted.value["Payload"] == 1
     assert lines == [
-        "waits for its task token to come back. To answer it here, in sfnrun.yaml: tasks: {S: {result: ...}}"
+        "waiting for its task token; to complete it locally, add to sfnrun.yaml: tasks: {S: {result: ...}}"
     ]
 
 

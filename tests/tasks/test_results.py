@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 from asking import ID, INVOKE, ask
 
@@ -15,7 +18,9 @@ RESULTS = [
     ("'HelloWorld'", '"HelloWorld"'),
     ("(1, (2, 3))", "[1, [2, 3]]"),
     ("{7: 'a', None: 'b', True: 'c', 2.5: 'd'}", '{"7": "a", "null": "b", "true": "c", "2.5": "d"}'),
-    ("'größer €'", '"größer €"'),
+    ("'größer €'", json.dumps("größer €", ensure_ascii=sys.version_info < (3, 12))),
+    ("{'data': b'bytes', b'key': 1}", '{"data": "bytes", "key": 1}'),
+    ("__import__('collections').namedtuple('P', 'x y')(1, (2,))", '{"x": 1, "y": [2]}'),
     ("'\\ud800'", '"\\ud800"'),
     ("b'{\"raw\":  1}'", '{"raw":  1}'),
     ("__import__('decimal').Decimal('1.10')", "1.10"),
@@ -83,4 +88,4 @@ def test_a_dry_run_does_not_run(function) -> None:
 def test_no_payload_is_an_empty_object(function) -> None:
     given = function("def handler(event, context): return event")
     assert given.by_invoke(None).value["Payload"] is None
-    assert lambda_invoke(given.function, ask(INVOKE, {"FunctionName": "f"})).value["Payload"] == {}
+    assert lambda_invoke(given.runtime, ask(INVOKE, {"FunctionName": "f"})).value["Payload"] == {}

@@ -70,7 +70,7 @@ def test_a_timeout(clock: str, run, door) -> None:
     assert (result.status, result.error) == ("FAILED", "Sandbox.Timedout")
     assert result.cause.endswith(' Error: Task timed out after 0.05 seconds"}')
     assert lines.count("cold") == 1 + len(retry), "the retry finds a cold function"
-    assert lines[-1].startswith("f was stopped after its timeout of 0.05 s.")
+    assert lines[-1].startswith("f timed out after 0.05 s; to allow more")
 
 
 @pytest.mark.parametrize("clock", CLOCKS)

@@ -13,7 +13,7 @@ from sfnrun.tasks.mocks import with_duration
 
 if TYPE_CHECKING:
     from sfnrun.tasks.lambdas.find import Code, FunctionFolder
-    from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
+    from sfnrun.tasks.lambdas.runtime import LambdaRuntime
     from sfnrun.tasks.resolve import TaskNames
 
 __all__ = ["FunctionHandlers"]
@@ -29,7 +29,7 @@ class FunctionHandlers:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._functions: dict[tuple[str, Code, float], LambdaFunction] = {}
+        self._runtimes: dict[tuple[str, Code, float], LambdaRuntime] = {}
 
     def find(self, task: TaskNames) -> Handler | None:
         """The handler of a Task that invokes a function; None if it invokes none, or the function has no code."""
@@ -62,36 +62,37 @@ class FunctionHandlers:
         from sfnrun.tasks.lambdas import invoke
 
         is_function = task.resource.service == "lambda"
-        function = self._function(
-            name, code, settings, timeout or (settings.timeout or DEFAULT_TIMEOUT if is_function else LONGEST_TIMEOUT)
-        )
-        if not is_function:
-            call = partial(invoke.call_as_service, function)
-        elif task.resource.kind == "service":
-            call = partial(invoke.lambda_invoke, function, is_final=is_final)
-        else:
-            call = partial(invoke.invoke_by_arn, function)
+        default = settings.timeout or DEFAULT_TIMEOUT if is_function else LONGEST_TIMEOUT
+        runtime = self._runtime(name, code, settings, timeout or default)
+        call = invoke.call_as_service
+        if is_function:
+            call = (
+                partial(invoke.lambda_invoke, is_final=is_final)
+                if task.resource.kind == "service"
+                else invoke.invoke_by_arn
+            )
         return Handler(
-            call,
-            function.timeout if is_function else timeout,
-            function.timed_out,
-            function.overtime,
+            partial(call, runtime),
+            runtime.time_limit if is_function else timeout,
+            lambda request: runtime.timed_out(request.id, request.log),
+            lambda request: runtime.overtime(request.id),
             fingerprint=partial(of_code, code),
         )
 
-    def _function(self, name: str, code: Code, settings: FunctionSettings, timeout: float) -> LambdaFunction:
-        from sfnrun.tasks.lambdas.lambda_runtime import LambdaFunction
+    def _runtime(self, name: str, code: Code, settings: FunctionSettings, timeout: float) -> LambdaRuntime:
+        from sfnrun.tasks.lambdas.in_process import InProcessRuntime
+        from sfnrun.tasks.lambdas.runtime import Function
 
         bare = function_name(name)
         bare = code.module.rpartition(".")[2] if "${" in bare else bare
-        known = self._functions.get((bare, code, timeout))
+        known = self._runtimes.get((bare, code, timeout))
         if known is None:
             variables = {
                 key: value if isinstance(value, str) else dumps(value) for key, value in settings.environment.items()
             }
             memory = settings.memory or DEFAULT_MEMORY
-            known = LambdaFunction(bare, code, timeout=timeout, memory=memory, variables=variables)
-            self._functions[bare, code, timeout] = known
+            known = InProcessRuntime(Function(bare, code, timeout, memory, variables))
+            self._runtimes[bare, code, timeout] = known
         return known
 
     def _code(self, handler: str) -> Code:

@@ -1,4 +1,4 @@
-"""The two ways a Task invokes a function: by ARN the answer is the result, by `lambda:invoke` it is around it."""
+"""How Tasks invoke functions: by ARN, by `lambda:invoke`, and in place of another service."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import binascii
 import time
 from typing import Any
 
+from msgspec.structs import replace
+
 from sfnrun.config.names import function_arn, function_name, qualifier
 from sfnrun.effects import PENDING, Output, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload, dumps, loads
-from sfnrun.tasks.lambdas.advice import NOT_JSON
-from sfnrun.tasks.lambdas.function_error import FunctionError
-from sfnrun.tasks.lambdas.lambda_context import LambdaContext
-from sfnrun.tasks.lambdas.lambda_runtime import Identity, LambdaFunction
+from sfnrun.tasks.lambdas.environment.context import LambdaContext
+from sfnrun.tasks.lambdas.environment.errors import FunctionError
+from sfnrun.tasks.lambdas.runtime import FunctionResult, Invocation, LambdaRuntime
 
 __all__ = [
     "call_as_service",
@@ -24,83 +25,84 @@ __all__ = [
     "lambda_invoke",
     "not_found",
     "output_of",
+    "task_failure",
 ]
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 
 
-def invoke_by_arn(function: LambdaFunction, request: Request) -> Output:
+def invoke_by_arn(runtime: LambdaRuntime, request: Request) -> Output:
     """Handle a Task whose Resource is the ARN of a function: the event is the Task's input."""
-    identity = _identity(request, function.name, request.resource.arn, None)
+    invocation = _invocation(request, runtime.function.name, request.text, request.resource.arn)
     try:
-        return output_of(function.invoke(request.text, request, identity), request)
+        return output_of(runtime.invoke(invocation), request)
     except FunctionError as error:
-        raise error.as_task_failure(compact=False) from None
+        raise task_failure(error, request) from None
 
 
-def lambda_invoke(function: LambdaFunction, request: Request, *, is_final: bool = False) -> Output:
+def lambda_invoke(runtime: LambdaRuntime, request: Request, *, is_final: bool = False) -> Output:
     """Handle `lambda:invoke`: the event is the member Payload of the arguments, the ARN follows FunctionName.
 
     With a task token the function's own result only says that it ran; `is_final` makes it the result of the Task.
     """
     arguments = request.payload if isinstance(request.payload, dict) else {}
-    identity = _identity(request, function.name, str(arguments.get("FunctionName", "")), arguments)
+    event = dumps(arguments.get("Payload", {}))
+    name = str(arguments.get("FunctionName", ""))
+    invocation = _invocation(request, runtime.function.name, event, name, arguments)
     kind = arguments.get("InvocationType", "RequestResponse")
-    result: Output = None
-    if kind != "DryRun":
-        result = _lambda_invoke(function, request, identity, arguments, is_event=kind == "Event")
+    result = None if kind == "DryRun" else _lambda_invoke(runtime, request, invocation, is_event=kind == "Event")
     has_token = request.resource.pattern == "waitForTaskToken"
     if isinstance(result, Pending | Reply) or (has_token and is_final):
         return result
-    response = invoke_response(result if kind == "RequestResponse" else None, request, identity.version)
+    response = invoke_response(result if kind == "RequestResponse" else None, request, invocation.version)
     if not has_token:
         return Payload(response)
     request.log(
-        "waits for its task token to come back. To answer it here, in sfnrun.yaml: "
+        "waiting for its task token; to complete it locally, add to sfnrun.yaml: "
         f"tasks: {{{request.state}: {{result: ...}}}}"
     )
     return Reply(PENDING, submitted=Payload(response))
 
 
-def _lambda_invoke(
-    function: LambdaFunction, request: Request, identity: Identity, arguments: Any, *, is_event: bool
-) -> Output:
+def _lambda_invoke(runtime: LambdaRuntime, request: Request, invocation: Invocation, *, is_event: bool) -> Output:
     try:
-        return output_of(function.invoke(dumps(arguments.get("Payload", {})), request, identity), request)
+        return output_of(runtime.invoke(invocation), request)
     except FunctionError as error:
         if not is_event:
-            raise error.as_task_failure(compact=True) from None
+            raise task_failure(error, request) from None
         # The caller of an asynchronous invocation never sees its error.
-        request.log(f"{function.name} was invoked as an Event and failed: {error.text}")
+        request.log(f"{runtime.function.name} was invoked as an Event and failed: {error.text}")
         return None
 
 
-def call_as_service(function: LambdaFunction, request: Request) -> Output:
+def call_as_service(runtime: LambdaRuntime, request: Request) -> Output:
     """Handle any other resource with a handler(event, context): the event is what the Task passes to the service.
 
     The context object has also `task_token`, `state`, `resource` and `attempt`.
     """
-    identity = _identity(request, function.name, "", None)
+    invocation = replace(_invocation(request, runtime.function.name, request.text, ""), attributes=_of_task(request))
     try:
-        return output_of(function.invoke(request.text, request, identity, _of_task(request)), request)
+        return output_of(runtime.invoke(invocation), request)
     except FunctionError as error:
-        raise error.as_task_failure(compact=True) from None
+        raise task_failure(error, request) from None
+
+
+def task_failure(error: FunctionError, request: Request) -> TaskFailed:
+    """The failure of a Task whose function failed: the error type, and the payload as its cause.
+
+    A function ARN passes the payload's text on, anything else writes it again, compact.
+    """
+    cause = error.text if request.resource.kind == "lambda" else dumps(error.payload)
+    return TaskFailed(error.payload["errorType"], cause)
 
 
 def context_for(request: Request) -> LambdaContext:
-    """A context object for a callable that is no function of anybody's."""
+    """A context object for a callable that is not a function of the project."""
     name = function_name(request.function_name or request.state)
-    identity = _identity(request, name, request.function_name or "", None)
-    context = LambdaContext(
-        aws_request_id=request.id,
-        function_name=name,
-        function_version=identity.version,
-        invoked_function_arn=identity.arn,
-        memory=128,
-        timeout=900,
-        variables={},
-    )
+    invocation = _invocation(request, name, "", request.function_name or "")
+    context = LambdaContext(request.id, invocation.arn, int((time.time() + 900) * 1000))
+    context.function_name, context.function_version, context.memory_limit_in_mb = name, invocation.version, "128"
     vars(context).update(_of_task(request))
     return context
 
@@ -164,7 +166,8 @@ def not_found(request: Request) -> TaskFailed:
     return TaskFailed("Lambda.ResourceNotFoundException", cause)
 
 
-def _identity(request: Request, name: str, asked: str, arguments: Json) -> Identity:
+def _invocation(request: Request, name: str, event: str, asked: str, arguments: Json = None) -> Invocation:
+    """The invocation of the function `name` that a Task makes; `asked` is the name or ARN that the Task uses."""
     region, account = _whereabouts(request)
     version = qualifier(asked) or "$LATEST"
     context = None
@@ -172,9 +175,17 @@ def _identity(request: Request, name: str, asked: str, arguments: Json) -> Ident
         version = str(arguments.get("Qualifier") or version)
         context = _client_context(arguments.get("ClientContext"), request)
     arn = function_arn(asked if asked and "${" not in asked else name, region, account)
-    # An alias leads to a version that only AWS knows.
-    known = version if version.isdecimal() else "$LATEST"
-    return Identity(f"{arn}:{version}" if version != "$LATEST" else arn, region, known, context)
+    return Invocation(
+        request.id,
+        event,
+        f"{arn}:{version}" if version != "$LATEST" else arn,
+        region,
+        request.at,
+        request.log,
+        # An alias points to a version that only AWS knows.
+        version if version.isdecimal() else "$LATEST",
+        context,
+    )
 
 
 def _whereabouts(request: Request) -> tuple[str, str]:
@@ -199,13 +210,16 @@ def _client_context(text: Json, request: Request) -> Json:
         raise TaskFailed("Lambda.InvalidRequestContentException", cause) from None
 
 
-def output_of(result: str | Pending | Reply, request: Request) -> Output:
-    """What a function returned, its JSON text as a payload. Raises TaskFailed if it is no JSON."""
-    if not isinstance(result, str):
+def output_of(result: FunctionResult, request: Request) -> Output:
+    """The output of a function: its JSON as a Payload. Raises TaskFailed if it is not valid JSON."""
+    if not isinstance(result, bytes):
         return result
     try:
-        return Payload.parse(result)
+        return Payload.parse(result.decode("utf-8", "replace"))
     except ValueError as error:
-        # NaN and Infinity, which Python's json writes; or bytes that are no JSON.
-        request.log(NOT_JSON)
+        # NaN and Infinity, which Python's json writes; or bytes that are not JSON.
+        request.log(_NOT_JSON)
         raise TaskFailed("States.Runtime", f"The function returned a result that is not valid JSON: {error}") from None
+
+
+_NOT_JSON = "the result of the handler is not JSON: return NaN and Infinity as strings, and bytes only if they are JSON"

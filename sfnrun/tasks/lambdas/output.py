@@ -1,7 +1,8 @@
-"""What a handler prints goes to its invocation's log, line by line; what others print goes where it always went.
+"""Sends what a handler prints to the log of its invocation, line by line.
 
-`sys.stdout` and `sys.stderr` are Consoles while handlers run. A Console asks which invocation the thread works for, so
-a logging handler that took hold of one at import keeps working in every later invocation.
+While handlers run in this process, `sys.stdout` and `sys.stderr` are Consoles. A Console looks up the invocation of the
+calling thread, so that a logging handler that keeps one from the import works in every later invocation; other threads
+print where they always did.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 
 __all__ = ["Console", "Lines"]
 
-# CloudWatch Logs cuts longer lines too; and what is kept of a line without an end stays bounded.
+# CloudWatch Logs cuts longer lines too, and a line without an end uses bounded memory.
 LONGEST_LINE = 262_144
 
 
 class Lines:
-    """Cuts what is written into lines and hands each, without its end, to `log`. Threads may share one."""
+    """Cuts text into lines and passes each, without its end, to `log`. Thread-safe."""
 
     __slots__ = ("_length", "_lock", "_log", "_parts")
 
@@ -43,7 +44,7 @@ class Lines:
                 self._send_rest()
 
     def end(self) -> None:
-        """Send the last line if it has no end."""
+        """Pass on the last line if it has no end."""
         with self._lock:
             self._send_rest()
 
@@ -58,14 +59,14 @@ class Lines:
         self._length = len(text)
 
     def _send(self, line: str) -> None:
-        # A progress bar writes over its line: what a terminal would show of it is what stands after the last return.
+        # A progress bar overwrites its line; a terminal shows what follows the last carriage return.
         shown = line.rstrip("\r").rpartition("\r")[2]
         for start in range(0, len(shown) or 1, LONGEST_LINE):
             self._log(shown[start : start + LONGEST_LINE])
 
 
 class Console:
-    """Stands in for sys.stdout or sys.stderr: `lines()` gives the Lines of the calling thread, None for others."""
+    """Replaces sys.stdout or sys.stderr. `lines()` returns the Lines of the calling thread, None for other threads."""
 
     encoding = "utf-8"
     errors = "replace"
@@ -93,7 +94,7 @@ class Console:
         return self.behind.buffer if self._lines() is None else _Bytes(self.write)
 
     def fileno(self) -> int:
-        """The real one for others; for handlers that of stderr, so that their child processes leave stdout alone."""
+        """The real one for other threads; that of stderr for handlers, because stdout carries the result."""
         return int(self.behind.fileno()) if self._lines() is None else self._fileno
 
     def isatty(self) -> bool:
@@ -104,7 +105,7 @@ class Console:
             self.behind.flush()
 
     def close(self) -> None:
-        """Nothing: a handler may close its stdout, not ours."""
+        """Do nothing: a handler cannot close the stdout of the process."""
 
     def detach(self) -> Any:
         return self.buffer

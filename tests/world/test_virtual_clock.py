@@ -6,19 +6,14 @@ import threading
 import time
 
 import pytest
-from driving import CALLBACK, FOREVER, AnsweredBy, drive, late, task
+from driving import CALLBACK, FOREVER, drive, late, task, virtual
 
 import sfnrun
 from sfnrun import PENDING, Reply
 from sfnrun.effects import Stopped
 from sfnrun.errors import SfnrunError
-from sfnrun.world.virtual import VirtualDriver
 
 YEAR_S = 365 * 86_400
-
-
-def virtual(handlers) -> VirtualDriver:
-    return VirtualDriver(AnsweredBy(handlers))
 
 
 def test_most_of_a_year_costs_nothing():

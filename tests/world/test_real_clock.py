@@ -6,17 +6,12 @@ import threading
 import time
 
 import pytest
-from driving import CALLBACK, FOREVER, AnsweredBy, drive, late, task
+from driving import CALLBACK, FOREVER, Alone, drive, late, real, task
 
 from sfnrun import PENDING, Reply, TaskFailed
 from sfnrun.effects import Stopped
 from sfnrun.engine.execution import timestamp
 from sfnrun.errors import UnansweredTaskError
-from sfnrun.world.real import RealDriver
-
-
-def real(handlers, **options) -> RealDriver:
-    return RealDriver(AnsweredBy(handlers), **options)
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def test_a_time_limit_counts_from_when_the_handler_begins():
     states = {"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}}
     longer = late(lambda request: threading.Event().wait(0.1))
     driver = real({"A": longer, "B": late(lambda request: "in time", time_limit=0.05)})
-    driver._pool.most = 1
+    driver.world._loop.calls.pool.most = 1
     outcome, _ = drive(driver, states)
     assert outcome.output.value == [False, "in time"]
 
@@ -101,7 +96,7 @@ def test_a_missed_heartbeat():
 def test_a_pending_handler_is_not_late_any_more():
     """It has returned in time; the task waits for its token, however long that takes."""
     driver = real({"T": late(lambda request: PENDING, time_limit=0.05)})
-    driver.stop_at(driver.now() + 100)
+    driver.stop_at(driver.now + 100)
     outcome, _ = drive(driver, {"T": {**task(), "Resource": CALLBACK, "Parameters": {}}})
     assert (outcome.status, outcome.error) == ("ABORTED", None)
 
@@ -122,7 +117,7 @@ def test_an_activity_begins_when_its_worker_has_it():
 
 def test_a_wait_takes_its_time():
     driver, began = real({}), time.monotonic()
-    until = timestamp(driver.now() + 100)
+    until = timestamp(driver.now + 100)
     outcome, events = drive(driver, {"W": {"Type": "Wait", "Timestamp": until}})
     assert outcome.status == "SUCCEEDED"
     assert 0.099 <= time.monotonic() - began < FOREVER  # times are whole milliseconds
@@ -149,7 +144,7 @@ def test_stopping_from_another_thread(released):
 
 def test_stopping_at_a_time():
     driver = real({})
-    driver.stop_at(driver.now() + 50)
+    driver.stop_at(driver.now + 50)
     outcome, _ = drive(driver, {"W": {"Type": "Wait", "Seconds": 3600}})
     assert outcome.status == "ABORTED"
 
@@ -195,4 +190,4 @@ def test_a_handler_that_is_not_found():
             raise UnansweredTaskError("nobody answers")
 
     with pytest.raises(UnansweredTaskError):
-        drive(RealDriver(Nobody()), {"T": task()})
+        drive(Alone("real", Nobody()), {"T": task()})

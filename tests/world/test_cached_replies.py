@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from driving import CALLBACK, drive, late, task
+from driving import CALLBACK, Alone, drive, late, task
 
 from sfnrun import Reply, Request, TaskFailed
 from sfnrun.effects import Handler
-from sfnrun.world.real import RealDriver
-from sfnrun.world.virtual import VirtualDriver
 
-DRIVERS = pytest.mark.parametrize("driver", [RealDriver, VirtualDriver], ids=["real", "virtual"])
+CLOCKS = pytest.mark.parametrize("clock", ["real", "virtual"])
 
 
 class Knowing:
@@ -39,11 +37,11 @@ class Knowing:
         return {request.key: self.known[request.payload] for request, _ in asked if request.payload in self.known}
 
 
-@DRIVERS
-def test_cached_replies_are_given_without_a_call(driver: Any) -> None:
+@CLOCKS
+def test_cached_replies_are_given_without_a_call(clock: Any) -> None:
     handlers = Knowing({2: Reply("kept", note={"outcome": "hit"})})
     states = {"M": {"Type": "Map", "ItemProcessor": {"T": task()}}}
-    outcome, events = drive(driver(handlers), states, [1, 2, 3])
+    outcome, events = drive(Alone(clock, handlers), states, [1, 2, 3])
     assert outcome.output is not None
     assert outcome.output.value == ["asked", "kept", "asked"]
     assert sorted(handlers.asked) == [1, 3]
@@ -52,21 +50,21 @@ def test_cached_replies_are_given_without_a_call(driver: Any) -> None:
     assert [event.type for event in events].count("LambdaFunctionStarted") == 3
 
 
-@DRIVERS
-def test_a_cached_failure_is_given(driver: Any) -> None:
+@CLOCKS
+def test_a_cached_failure_is_given(clock: Any) -> None:
     handlers = Knowing({1: Reply(failure=TaskFailed("Kept", "why"))})
-    outcome, _ = drive(driver(handlers), {"T": task()}, 1)
+    outcome, _ = drive(Alone(clock, handlers), {"T": task()}, 1)
     assert (outcome.error, outcome.cause, handlers.asked) == ("Kept", "why", [])
 
 
-@DRIVERS
-def test_a_cached_reply_reports_its_submission(driver: Any) -> None:
+@CLOCKS
+def test_a_cached_reply_reports_its_submission(clock: Any) -> None:
     service = {"Type": "Task", "Resource": CALLBACK, "Parameters": {"QueueUrl": "q", "MessageBody.$": "$$.Task.Token"}}
     handlers = Knowing({})
     handlers.cached_replies = lambda asked: {  # type: ignore[method-assign]
         request.key: Reply("kept", submitted={"id": "job"}) for request, _ in asked
     }
-    outcome, events = drive(driver(handlers), {"T": service}, 1)
+    outcome, events = drive(Alone(clock, handlers), {"T": service}, 1)
     assert outcome.output is not None
     assert outcome.output.value == "kept"
     told = [event for event in events if event.type == "TaskSubmitted"]

@@ -1,8 +1,8 @@
-"""User code is imported under names of its own, so that two `app.py` never meet, and sees its siblings all the same.
+"""Imports functions that run in this process under private names, so that two files `app.py` do not collide.
 
-A cold start makes a package nobody else can name ("charge_card@1") whose `__path__` is the function's folders. Modules
-in it get an `__import__` that looks there first, as Lambda looks into /var/task before the installed packages. sys.path
-is left alone: functions that are imported or run at the same time cannot get hold of each other's modules.
+Each cold start creates a package with an impossible name ("charge_card@1") whose `__path__` is the function's
+directories. Its modules get an `__import__` that looks there first, as Lambda looks into /var/task before the installed
+packages. sys.path stays unchanged, because other functions and the user's own code run in the same process.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
-__all__ = ["CodeSpace"]
+__all__ = ["ModuleSpace"]
 
 _serial = itertools.count(1)
 
 
-class CodeSpace:
-    """The modules of one cold start of a function, found in `folders` in their order."""
+class ModuleSpace:
+    """The modules of one cold start of a function, searched in `folders` in order."""
 
     def __init__(self, folders: Sequence[str]) -> None:
         name = os.path.basename(folders[0]) if folders else "function"
@@ -40,18 +40,18 @@ class CodeSpace:
     def load(self, name: str) -> ModuleType:
         """Import the module `name` ("app", "orders.api") and return it. Raises whatever its code raises.
 
-        Without folders the module is an installed one, which is one for all.
+        Without folders it is an installed module, which all functions share.
         """
         return importlib.import_module(f"{self.package}.{name}" if self._folders else name)
 
     def close(self) -> None:
-        """Forget the modules; those who hold some of their functions may go on."""
+        """Remove the modules from sys.modules; references to their functions stay valid."""
         _spaces.pop(self.package, None)
         for name in [name for name in sys.modules if name.partition(".")[0] == self.package]:
             del sys.modules[name]
 
     def plain(self, text: str) -> str:
-        """The text with modules called what their author calls them."""
+        """The text with the names that the modules have in their files."""
         return text.replace(f"{self.package}.", "") if "@" in text else text
 
     def _import(
@@ -88,13 +88,13 @@ def _is_installed(top: str) -> bool:
         return True
 
 
-_spaces: dict[str, CodeSpace] = {}
+_spaces: dict[str, ModuleSpace] = {}
 
 
 class _Loader(SourceFileLoader):
-    """Runs a module with the builtins of its space."""
+    """Executes a module with the builtins of its space."""
 
-    def __init__(self, name: str, path: str, space: CodeSpace) -> None:
+    def __init__(self, name: str, path: str, space: ModuleSpace) -> None:
         super().__init__(name, path)
         self._space = space
 
@@ -104,7 +104,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Finder:
-    """Finds the modules of code spaces, by their impossible names, and no others."""
+    """Finds the modules of module spaces by their names."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:

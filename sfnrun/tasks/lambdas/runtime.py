@@ -1,0 +1,113 @@
+"""Functions, their invocations, and the seam between Tasks and whatever runs a function's code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+
+from sfnrun.effects import Failed, Pending, Reply
+from sfnrun.payload import Json
+from sfnrun.tasks.lambdas.find import Code
+
+__all__ = ["Function", "FunctionResult", "Invocation", "LambdaRuntime", "timeout_hint", "variables_of"]
+
+# The JSON of a handler's result; or what a handler returns that knows of sfnrun.
+FunctionResult = bytes | Pending | Reply
+
+
+class Function(Struct, frozen=True):
+    """A function as it is configured.
+
+    `timeout` is in seconds, `memory` in MB; `variables` are its own environment variables.
+    """
+
+    name: str
+    code: Code
+    timeout: float = 3
+    memory: int = 128
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class Invocation(Struct, frozen=True):
+    """One invocation of a function.
+
+    `event` is JSON text, `at` its time in milliseconds since 1970. `log` gets what the handler prints, line by line.
+    `attributes` are further attributes of the context object.
+    """
+
+    id: str
+    event: str
+    arn: str
+    region: str
+    at: int
+    log: Callable[[str], None]
+    version: str = "$LATEST"
+    client_context: Json = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class LambdaRuntime(Protocol):
+    """Runs one function. Each of its execution environments has one invocation at a time and keeps its globals.
+
+    `time_limit` and `overtime` are those of a task's handler: a runtime that cannot end a handler leaves its timeout to
+    the driver, which then calls `timed_out` and waits for the handler no longer.
+    """
+
+    @property
+    def function(self) -> Function: ...
+
+    @property
+    def time_limit(self) -> float | None: ...
+
+    def invoke(self, invocation: Invocation) -> FunctionResult:
+        """The result of the handler. Raises FunctionError, and TaskFailed if the handler does."""
+
+    def overtime(self, request_id: str) -> float:
+        """Seconds that an invocation still has when `time_limit` is over."""
+
+    def timed_out(self, request_id: str, log: Callable[[str], None]) -> Failed:
+        """End an invocation whose time is over; the failure of its Task."""
+
+    def close(self) -> None:
+        """End the function's execution environments."""
+
+
+def variables_of(function: Function, invocation: Invocation, python: tuple[int, int] | None = None) -> dict[str, str]:
+    """The environment variables that Lambda defines for an environment whose first invocation this is, and its own.
+
+    `python` is the version of the runtime, None for that of this process. Source:
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    seconds = invocation.at // 1000
+    day = time.strftime("%Y/%m/%d", time.gmtime(seconds))
+    digits = invocation.id.replace("-", "")
+    major, minor = python or sys.version_info[:2]
+    return {
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": invocation.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{invocation.version}]{digits}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{major}.{minor}",
+        "LAMBDA_TASK_ROOT": function.code.folders[0] if function.code.folders else "",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_HANDLER": function.code.handler,
+        "_X_AMZN_TRACE_ID": f"Root=1-{seconds:08x}-{digits[:24]};Parent={digits[16:]};Sampled=0",
+        "AWS_REGION": invocation.region,
+        "AWS_DEFAULT_REGION": invocation.region,
+        "TZ": ":UTC",
+        **function.variables,
+    }
+
+
+def timeout_hint(function: Function) -> str:
+    """The hint for a function that exceeded its timeout."""
+    return (
+        f"{function.name} timed out after {function.timeout:g} s; to allow more, add to sfnrun.yaml: "
+        f"functions: {{{function.name}: {{timeout: 30}}}}"
+    )

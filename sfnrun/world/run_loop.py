@@ -1,0 +1,310 @@
+"""The run loop of a World: does what is to be done now, lets time pass, and waits for other threads.
+
+A turn takes, in this order: the inbox; answers that were given; one Pause; a slice of each execution that can go on;
+time limits of handlers that are over; entries of the agenda that are due; calls that have begun. Only a turn that did
+nothing may be followed by a wait: else an answer would lie in the inbox, and nobody would look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Literal
+
+from sfnrun.effects import Answer, Call, Pause, Stopped, TimedOut
+from sfnrun.errors import WaitingError
+from sfnrun.world.agenda import Agenda, Job
+from sfnrun.world.calls import Calls, Landing
+from sfnrun.world.hosted import STOP, Hosted, Step, Tokens
+from sfnrun.world.outside import LONGEST_WAIT_S, Correspondence
+
+__all__ = ["Clock", "RunLoop"]
+
+Clock = Literal["virtual", "real"]
+
+# Events in one turn of an execution under the real clock: a Map of 60,000 items makes others at most some 10 ms late.
+SLICE = 1000
+# Entries of the agenda in one turn, before the loop looks for something else to do.
+ENTRIES_PER_TURN = 64
+
+
+class RunLoop:
+    """Everything in a World that is on its own thread. `post` alone can be called on any thread."""
+
+    def __init__(self, clock: Clock, *, threads: bool, parallel: bool, on_end: Callable[[], None]) -> None:
+        self.is_virtual = clock == "virtual"
+        self.agenda = Agenda()
+        self.executions: dict[Hosted, None] = {}
+        self.tokens = Tokens()
+        self.calls = Calls(self, threads=threads, parallel=parallel)
+        self.mail = Correspondence(self)
+        self.holds = 0
+        self.listeners = 0
+        self._on_end = on_end
+        self._now = 0
+        # The wall clock may be set while we run; the monotonic one tells how much time has passed.
+        self._epoch = time.time() - time.monotonic()
+        self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        self._given: deque[tuple[Hosted, int, str, Answer]] = deque()
+        self._pauses: deque[tuple[Hosted, int, Pause]] = deque()
+        self._runnable: deque[tuple[Any, ...]] = deque()
+        self._dirty: dict[Hosted, None] = {}
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+        return self._now if self.is_virtual else int((self._epoch + time.monotonic()) * 1000)
+
+    def post(self, function: Callable[..., None], *args: Any) -> None:
+        """Have a function called on the World's thread; can be called on any thread, and by a signal handler."""
+        self._inbox.put((function, *args))
+
+    # --- executions ---
+
+    def take(self, hosted: Hosted) -> None:
+        """Take an execution in."""
+        run = hosted.run
+        run.sink = hosted
+        run.slice = 0 if self.is_virtual else SLICE
+        self._now = max(self._now, run.now)
+        self.executions[hosted] = None
+        self.mail.expect(hosted)
+
+    def start(self, hosted: Hosted, stop_at: int | None) -> None:
+        """Start an execution."""
+        self.take(hosted)
+        if stop_at is not None:
+            self.agenda.push(stop_at, hosted, STOP, Stopped())
+        self.go_on(hosted, hosted.run.start)
+
+    def go_on(self, hosted: Hosted, function: Callable[..., None], *args: Any) -> None:
+        """Have a function of its Run called in the next turn."""
+        self._runnable.append((hosted, function, *args))
+
+    def begin_call(self, hosted: Hosted, call: Call, at: int) -> None:
+        self.calls.begin(hosted, call, at)
+
+    def repeat_call(self, hosted: Hosted, call: Call, at: int) -> None:
+        self.calls.repeat(hosted, call, at)
+
+    def pause(self, hosted: Hosted, pause: Pause, at: int) -> None:
+        if hosted.step is not None:
+            self._pauses.append((hosted, at, pause))  # its turn comes: who quits before is not asked again
+        else:
+            self.hold(1)
+            hosted.open[pause.key] = partial(self.hold, -1)
+
+    def hold(self, change: int) -> None:
+        """Let a virtual clock stand (1), or go on (-1)."""
+        self.holds += change
+
+    def listen(self, change: int) -> None:
+        """Wait for other threads where nothing is left to do (1), or not any more (-1)."""
+        self.listeners += change
+
+    def give(self, hosted: Hosted, at: int, key: str, answer: Answer) -> None:
+        self._given.append((hosted, at, key, answer))
+
+    def attempt(self, hosted: Hosted, function: Callable[..., None], *args: Any) -> None:
+        try:
+            function(*args)
+        except Exception as error:
+            self._fail(hosted, error)
+        except BaseException as error:
+            self._fail(hosted, error)
+            raise
+
+    def _fail(self, hosted: Hosted, error: BaseException) -> None:
+        if not hosted.done:
+            hosted.error = error
+            self._end(hosted)
+
+    def advanced(self, hosted: Hosted) -> None:
+        self._dirty[hosted] = None
+        if hosted.done:
+            return
+        if hosted.run.outcome is not None:
+            self._end(hosted)
+        elif hosted.run.busy:
+            self._runnable.append((hosted, hosted.run.resume))
+
+    def leave(self, hosted: Hosted) -> None:
+        """Let an execution go that has ended."""
+        hosted.open.clear()
+        hosted.outcome = hosted.run.outcome if hosted.error is None else None
+        self.executions.pop(hosted, None)
+        self.mail.end(hosted)
+
+    def _end(self, hosted: Hosted) -> None:
+        """Make an execution's end known, once all of it is on disk."""
+        self._dirty.pop(hosted, None)
+        try:
+            hosted.run.close()
+            hosted.run.journal.flush()
+        except Exception as error:
+            hosted.error = hosted.error or error
+        self.leave(hosted)
+        if hosted.on_end is not None:
+            try:
+                hosted.on_end(hosted)
+            except Exception as error:
+                hosted.error = hosted.error or error
+        self._on_end()
+
+    # --- turning ---
+
+    def run(self, until: Hosted | None, to: int | None, end: float | None) -> None:
+        """Turn the World until there is nothing to do for this call; `end` is on the clock of time.monotonic."""
+        while until is None or not until.done:
+            if not self._turn(to) and not self._rest(until, to, end):
+                return
+            if end is not None and time.monotonic() >= end:
+                return
+
+    def _turn(self, to: int | None) -> bool:
+        """Do what there is to do; return whether anything was done, for only then there may be nothing more to do."""
+        worked = False
+        inbox, given, runnable, calls = self._inbox, self._given, self._runnable, self.calls
+        for _ in range(inbox.qsize()):
+            item = inbox.get_nowait()
+            item[0](*item[1:])
+            worked = True
+        while given:
+            hosted, at, key, answer = given.popleft()
+            hosted.deliver(at, key, answer)
+            worked = True
+        if self._pauses:
+            self._ask_step()
+            return True
+        for _ in range(len(runnable)):
+            hosted, *work = runnable.popleft()
+            hosted.advance(*work)
+            worked = True
+        if calls.enforce_limits():
+            return True
+        if calls.front is None and self._happen_due(to):
+            worked = True
+        if calls.ask_batch():
+            worked = True
+        if self.mail.is_expected and time.monotonic() >= self.mail.poll_at:
+            self.mail.poll()
+        return worked
+
+    def _happen_due(self, to: int | None) -> bool:
+        """Let what is due happen, for as long as nothing else is to be done."""
+        agenda, given, inbox = self.agenda, self._given, self._inbox
+        for count in range(ENTRIES_PER_TURN):
+            if given or self._runnable or self._pauses or self.calls.front is not None or not inbox.empty():
+                return count > 0
+            entry = agenda.first(daemons=not self.is_virtual or to is not None)
+            if entry is None or not self._is_due(entry[0], to):
+                return count > 0
+            at, _, owner, key, what = entry
+            if isinstance(what, Landing) and not what.ended:
+                self.calls.front = what
+                return count > 0
+            agenda.pop()
+            self._happen(at, owner, key, what)
+        return True
+
+    def _is_due(self, at: int, to: int | None) -> bool:
+        if not self.is_virtual:
+            return at <= self.now
+        if at > self._now:
+            if self.holds or (to is not None and at > to):
+                return False
+            self._now = at
+        return True
+
+    def _happen(self, at: int, owner: Any, key: str, what: Any) -> None:
+        if isinstance(what, Call):
+            self.attempt(owner, self.calls.ask, owner, what, at)
+        elif isinstance(what, Job):
+            what.cancel()
+            what.run()
+        elif isinstance(what, Landing):
+            self.calls.land(what)
+        elif isinstance(what, TimedOut) and what.heartbeat and owner.heartbeat_by(key) > at:
+            self.agenda.push(owner.heartbeat_by(key), owner, key, what)
+        else:
+            owner.deliver(at if self.is_virtual else max(at, self.now), key, what)
+
+    def _ask_step(self) -> None:
+        hosted, at, pause = self._pauses.popleft()
+        if pause.key in hosted.open and hosted.step is not None:
+            self.attempt(hosted, self._answer_pause, hosted, at, pause, hosted.step)
+
+    def _answer_pause(self, hosted: Hosted, at: int, pause: Pause, step: Step) -> None:
+        hosted.run.journal.flush()  # a person sees no state that is not recorded
+        resumed = step(pause)
+        hosted.deliver(at if self.is_virtual else self.now, pause.key, resumed)
+
+    # --- waiting ---
+
+    def _rest(self, until: Hosted | None, to: int | None, end: float | None) -> bool:
+        """Wait until something is to be done; False if nothing ever is, or if it is later than `to`."""
+        dirty, self._dirty = self._dirty, {}
+        for hosted in dirty:
+            self.attempt(hosted, hosted.run.journal.flush)
+        if self._inbox.empty() and not self.calls.front:
+            if self.is_virtual and not self._rest_virtually(until, to):
+                return not self._inbox.empty()
+            if not self.is_virtual and self._is_idle(until, to):
+                return False
+        self._wait(to, end)
+        return True
+
+    def _rest_virtually(self, until: Hosted | None, to: int | None) -> bool:
+        if self.holds or self.listeners:
+            return True
+        if to is not None:
+            self._now = max(self._now, to)
+            return False
+        if self.mail.poll():
+            return True
+        if until is not None and not until.done:
+            raise self._stuck(until)
+        return False
+
+    def _is_idle(self, until: Hosted | None, to: int | None) -> bool:
+        if to is not None:
+            return self.now >= to
+        if until is not None or self.executions or self.listeners:
+            return False
+        return self.agenda.first(daemons=False) is None
+
+    def _wait(self, to: int | None, end: float | None) -> None:
+        """Wait for the inbox, or until the next entry is due."""
+        seconds = LONGEST_WAIT_S
+        limit = self.calls.next_limit()
+        monotonic = time.monotonic()
+        if limit is not None:
+            seconds = min(seconds, limit - monotonic)
+        if end is not None:
+            seconds = min(seconds, end - monotonic)
+        if self.mail.is_expected:
+            seconds = min(seconds, self.mail.poll_at - monotonic)
+        if not self.is_virtual:
+            first = self.agenda.first()
+            times = [at for at in (to, None if first is None else first[0]) if at is not None]
+            if times:
+                seconds = min(seconds, (min(times) - self.now) / 1000)
+        with suppress(Empty):
+            item = self._inbox.get(timeout=max(0.0, seconds))
+            item[0](*item[1:])
+
+    def _stuck(self, until: Hosted) -> WaitingError:
+        tokens = [token for token in self.tokens.list() if token.run == until.run.execution.name] or self.tokens.list()
+        waiting = ", ".join(dict.fromkeys(f"{token.run}:{token.place}" for token in tokens[:3]))
+        if not waiting:
+            waiting = ", ".join(f"{until.run.execution.name}:{place}" for place in until.run.places()[:3])
+        verb = "wait" if ", " in waiting else "waits"
+        hint = "set TimeoutSeconds on the Task, or add a mock to sfnrun.yaml"
+        if tokens and until.mailbox is not None:
+            token = tokens[0]
+            hint = f"run `sfnrun send success {token.run}:{token.place}` and then `sfnrun resume {token.run}`"
+        return WaitingError(f"{waiting} {verb} for a result that nothing provides", hint, tokens=tokens)
