@@ -7,9 +7,14 @@ inside is a choice of one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
-__all__ = ["INTEGRATIONS", "NEEDS", "SDK_NEEDS", "Integration"]
+from sfnrun.effects import Resource
+from sfnrun.payload import Json
+
+__all__ = ["INTEGRATIONS", "NEEDS", "SDK_NEEDS", "Integration", "badly_formed", "example_result"]
 
 
 class Integration(Struct, frozen=True):
@@ -130,4 +135,71 @@ SDK_NEEDS: dict[str, tuple[str | tuple[str, ...], ...]] = {
     "sfn:sendTaskHeartbeat": ("TaskToken",),
     "sfn:startExecution": ("StateMachineArn",),
     "sfn:describeExecution": ("ExecutionArn",),
+}
+
+
+# -- parameters whose format a service checks before it starts --------------------------------------------------------
+# Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-api-gateway.html and a recorded refusal.
+
+
+def _is_map_of_string_lists(value: Json) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(member, list) and all(isinstance(text, str) for text in member) for member in value.values()
+    )
+
+
+FORMATS: dict[tuple[str, str], dict[str, Callable[[Json], bool]]] = {
+    ("apigateway", "invoke"): {"Headers": _is_map_of_string_lists, "QueryParameters": _is_map_of_string_lists},
+}
+
+
+def badly_formed(resource: Resource, parameters: Json) -> list[str]:
+    """Names of the parameters whose format the service refuses."""
+    formats = FORMATS.get((resource.service, resource.action))
+    if formats is None or not isinstance(parameters, dict):
+        return []
+    return [name for name, fits in formats.items() if parameters.get(name) is not None and not fits(parameters[name])]
+
+
+# -- example results, to start a mock with ----------------------------------------------------------------------------
+
+
+def example_result(resource: Resource) -> Json:
+    """A plausible result of a Task with this resource."""
+    if resource.kind == "lambda":
+        return {"ok": True}
+    service = resource.service.removeprefix("aws-sdk:").lower()
+    if resource.pattern == "waitForTaskToken":
+        return {"approved": True}
+    if (service, resource.action.lower()) in _RESULTS:
+        return _RESULTS[service, resource.action.lower()]
+    return _JOBS.get(service, {}) if resource.pattern.startswith("sync") else {}
+
+
+_ID = "11111111-2222-3333-4444-555555555555"
+_RESULTS: dict[tuple[str, str], Json] = {
+    ("apigateway", "invoke"): {"ResponseBody": {}, "StatusCode": 200},
+    ("athena", "getqueryresults"): {"ResultSet": {"Rows": []}},
+    ("athena", "startqueryexecution"): {"QueryExecutionId": _ID},
+    ("bedrock", "invokemodel"): {"Body": {}, "ContentType": "application/json"},
+    ("dynamodb", "getitem"): {"Item": {"id": {"S": "1"}}},
+    ("dynamodb", "query"): {"Count": 0, "Items": [], "ScannedCount": 0},
+    ("dynamodb", "scan"): {"Count": 0, "Items": [], "ScannedCount": 0},
+    ("events", "putevents"): {"Entries": [{"EventId": _ID}], "FailedEntryCount": 0},
+    ("eventbridge", "putevents"): {"Entries": [{"EventId": _ID}], "FailedEntryCount": 0},
+    ("http", "invoke"): {"ResponseBody": {}, "StatusCode": 200, "StatusText": "OK"},
+    ("lambda", "invoke"): {"Payload": {"ok": True}, "StatusCode": 200},
+    ("s3", "getobject"): {"Body": "", "ContentLength": 0},
+    ("s3", "listobjectsv2"): {"Contents": [], "KeyCount": 0},
+    ("sfn", "startexecution"): {"ExecutionArn": f"arn:aws:states:us-east-1:123456789012:execution:Name:{_ID}"},
+    ("sns", "publish"): {"MessageId": _ID},
+    ("sqs", "sendmessage"): {"MD5OfMessageBody": "d41d8cd98f00b204e9800998ecf8427e", "MessageId": _ID},
+    ("states", "startexecution"): {"Output": {}, "Status": "SUCCEEDED"},
+}
+_JOBS: dict[str, Json] = {
+    "athena": {"QueryExecution": {"QueryExecutionId": _ID, "Status": {"State": "SUCCEEDED"}}},
+    "batch": {"JobId": _ID, "Status": "SUCCEEDED"},
+    "codebuild": {"Build": {"BuildStatus": "SUCCEEDED"}},
+    "ecs": {"Containers": [{"ExitCode": 0}], "LastStatus": "STOPPED"},
+    "glue": {"Id": _ID, "JobRunState": "SUCCEEDED"},
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from sfnrun.asl.integrations import badly_formed
 from sfnrun.asl.model import Task
 from sfnrun.digest import sha256_hex
 from sfnrun.effects import (
@@ -25,7 +26,6 @@ from sfnrun.effects import (
 from sfnrun.engine import fields
 from sfnrun.engine.dataflow import FLOWS
 from sfnrun.engine.execution import Execution
-from sfnrun.engine.parameters import badly_formed
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload

@@ -1,4 +1,4 @@
-"""What `sfnrun.run(tasks=...)` takes: one callable for all Tasks, or callables and fixed results by name.
+"""Handlers from `sfnrun.run(tasks=...)`: one callable for all Tasks, or callables and fixed results by name.
 
 A callable with one positional parameter is given the Request, and what it returns is the Task's result. One with two is
 a Lambda handler(event, context). Whatever they raise becomes the error that Lambda would make of it; TaskFailed says
@@ -30,7 +30,7 @@ Tasks = Callable[..., Any] | Mapping[str, Any] | None
 
 
 def from_callables(tasks: Tasks) -> TasksByName:
-    """The handlers of `tasks`: None, a callable that answers every Task, or a mapping of names to answers.
+    """The handlers of `tasks`: None, a callable for every Task, or a mapping of names to callables and results.
 
     A name is that of a state, of a function (in any spelling) or of a resource ("sns:publish" or all of its ARN), or a
     pattern of one of them with `*` ("dynamodb:*"). An answer is a callable or a JSON value. Raises UsageError.
@@ -41,17 +41,17 @@ def from_callables(tasks: Tasks) -> TasksByName:
         return TasksByName({"*": tasks})
     if isinstance(tasks, Mapping):
         return TasksByName(tasks)
-    hint = "a callable that takes a request, or a mapping of names to callables and results"
-    raise UsageError(f"tasks is {type(tasks).__name__}, which answers nothing", hint)
+    hint = "pass a callable that takes a request, or a mapping of names to callables and results"
+    raise UsageError(f"tasks must be a callable or a mapping, not {type(tasks).__name__}", hint)
 
 
 class TasksByName:
-    """Handlers by the name of a state, else of a function, else of a resource, else by the first pattern that fits."""
+    """Handlers by the name of the state, of the function or of the resource, or by the first matching pattern."""
 
     def __init__(self, tasks: Mapping[str, Any]) -> None:
         for name in tasks:
             if not isinstance(name, str):
-                raise UsageError(f"tasks has the name {name!r}", "names are those of states, functions and resources")
+                raise UsageError(f"tasks has the key {name!r}", "use the names of states, functions and resources")
         self._handlers = {name: _handler(name, answer) for name, answer in tasks.items()}
         # One callable for all Tasks is found without a look at their names.
         self._everything = self._handlers["*"] if list(tasks) == ["*"] else None
@@ -82,9 +82,9 @@ def _handler(name: str, answer: Any) -> Handler:
         try:
             return static_result(Payload.from_python(answer).value)
         except (TypeError, ValueError) as error:
-            raise UsageError(f"the answer of {name!r} is neither callable nor JSON: {error}") from None
+            raise UsageError(f"tasks[{name!r}] must be a callable or a JSON value: {error}") from None
     if inspect.iscoroutinefunction(answer):
-        raise UsageError(f"the task {name!r} is async", "wrap it: lambda request: asyncio.run(task(request))")
+        raise UsageError(f"tasks[{name!r}] is an async function", "wrap it: lambda request: asyncio.run(task(request))")
 
     def fingerprint(home: Path) -> Fingerprint:
         from sfnrun.tasks.cached.fingerprint import of_callable
@@ -95,7 +95,7 @@ def _handler(name: str, answer: Any) -> Handler:
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:
-    """Whether it is to be called as handler(event, context): if it cannot do with one argument, and can with two."""
+    """Whether to call it as handler(event, context): it cannot be called with one argument, and can with two."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some builtins do not tell
@@ -141,7 +141,7 @@ def _call_as_lambda(function: Callable[[Any, Any], Any], request: Request) -> Ou
 
 
 def _event(request: Request) -> Json:
-    """A copy of what the function would be given, which it may change."""
+    """A copy of the event, which the callable may change."""
     if _is_invoke(request.resource):
         arguments = request.payload if isinstance(request.payload, dict) else {}
         return loads(dumps(arguments.get("Payload", {})))

@@ -1,4 +1,4 @@
-"""Tasks that nothing answers are told all at once, each with the lines of sfnrun.yaml that would answer it."""
+"""Reports all Tasks without a handler or mock, with the lines of sfnrun.yaml that would mock them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from sfnrun.asl.integrations import example_result
 from sfnrun.asl.model import Pointer
 from sfnrun.config.names import function_name
 from sfnrun.effects import Resource
@@ -19,10 +20,10 @@ __all__ = ["Unanswered", "complaint"]
 
 
 class Unanswered(Struct, frozen=True):
-    """A Task that nothing answers.
+    """A Task without a handler or mock.
 
-    `pointer` leads to its state, `function` is the function that it invokes, if any, and `functions` the folder where
-    that would have been found. `answered` are the names under `tasks:`, of which one may be misspelt.
+    `pointer` leads to its state, `function` is the function that it invokes, if any, `functions` the directory of
+    functions. `answered` are the names under `tasks:`, one of which may be misspelled.
     """
 
     state: str
@@ -34,7 +35,7 @@ class Unanswered(Struct, frozen=True):
 
     @property
     def meant(self) -> str:
-        """The name under `tasks:` that is almost this state's or function's; "" if there is none."""
+        """The name under `tasks:` that is close to this state's or function's; "" if none is."""
         import difflib
 
         names = [self.state] if self.function is None else [self.state, function_name(self.function)]
@@ -42,8 +43,8 @@ class Unanswered(Struct, frozen=True):
         return next((found[0] for found in close if found), "")
 
     @property
-    def asks(self) -> str:
-        """What it asks for, in a few words: "the function charge-card", "sns:publish"."""
+    def calls(self) -> str:
+        """What it calls: "the function charge-card", "sns:publish"."""
         resource = self.resource
         if self.function is not None:
             return f"the function {function_name(self.function)}"
@@ -53,12 +54,12 @@ class Unanswered(Struct, frozen=True):
 
     @property
     def yaml(self) -> str:
-        """The lines that would answer it, to be pasted under `tasks:` in sfnrun.yaml."""
-        return f"  {_yaml_key(self.state)}:\n    result: {_yaml_value(_plausible(self.resource))}"
+        """The lines that mock it, to paste under `tasks:` in sfnrun.yaml."""
+        return f"  {_yaml_key(self.state)}:\n    result: {_yaml_value(example_result(self.resource))}"
 
     @property
     def file(self) -> str | None:
-        """The file that would answer it, if it invokes a function."""
+        """The file that would contain its function; None if it does not invoke one."""
         if self.function is None:
             return None
         name = _file_name(function_name(self.function))
@@ -68,13 +69,13 @@ class Unanswered(Struct, frozen=True):
 
 
 def complaint(tasks: Sequence[Unanswered], where: Callable[[Pointer], str] | None = None) -> UnansweredTaskError:
-    """The error that lists the tasks; `where` gives "order.asl.yaml:12:5" for a pointer."""
-    count = "A Task has" if len(tasks) == 1 else f"{len(tasks)} Tasks have"
-    lines = [f"{count} nobody to answer:"]
+    """The error that lists the Tasks. `where` returns the location of a pointer ("order.asl.yaml:12:5")."""
+    count = "1 Task" if len(tasks) == 1 else f"{len(tasks)} Tasks"
+    lines = [f"no handler or mock for {count}:"]
     for task in tasks:
         place = f" ({where(task.pointer)})" if where else ""
-        meant = f"; sfnrun.yaml answers '{task.meant}': is it that?" if task.meant else ""
-        lines.append(f"  {task.state}{place} asks for {task.asks}{meant}")
+        meant = f" (did you mean '{task.meant}' in sfnrun.yaml?)" if task.meant else ""
+        lines.append(f"  {task.state}{place} calls {task.calls}{meant}")
     return UnansweredTaskError("\n".join(lines), _help(tasks))
 
 
@@ -82,10 +83,9 @@ def _help(tasks: Sequence[Unanswered]) -> str:
     files = list(dict.fromkeys(task.file for task in tasks if task.file))
     parts = []
     if files:
-        parts.append(f"Write def handler(event, context) in {', '.join(files)}; or")
+        parts.append(f"define handler(event, context) in {', '.join(files)}, or")
     yaml = "\n".join(dict.fromkeys(task.yaml for task in tasks))
-    whose = "it answers" if len(tasks) == 1 else "they answer"
-    parts.append(f"{'say' if files else 'Say'} in sfnrun.yaml what {whose}:\n\ntasks:\n{yaml}\n")
+    parts.append(f"add the {'result' if len(tasks) == 1 else 'results'} to sfnrun.yaml:\n\ntasks:\n{yaml}\n")
     return " ".join(parts)
 
 
@@ -100,7 +100,7 @@ def _file_name(function: str) -> str:
 
 
 def _yaml_key(text: str) -> str:
-    """A state's name as a YAML key: quoted where YAML would read something else."""
+    """A state's name as a YAML key, quoted where YAML would read something else."""
     plain = re.fullmatch(r"[A-Za-z_][\w -]*[\w]|[A-Za-z_]", text) is not None
     return text if plain and text.lower() not in _YAML_WORDS else dumps(text)
 
@@ -115,45 +115,3 @@ def _yaml_value(value: Json) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_yaml_value, value)) + "]"
     return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]*", value) else dumps(value)
-
-
-def _plausible(resource: Resource) -> Json:
-    """A result such as the service gives, to begin with."""
-    if resource.kind == "lambda":
-        return {"ok": True}
-    service = resource.service.removeprefix("aws-sdk:").lower()
-    action = resource.action.lower()
-    if resource.pattern == "waitForTaskToken":
-        return {"approved": True}
-    if (service, action) in _RESULTS:
-        return _RESULTS[service, action]
-    return _JOBS.get(service, {}) if resource.pattern.startswith("sync") else {}
-
-
-_ID = "11111111-2222-3333-4444-555555555555"
-_RESULTS: dict[tuple[str, str], Json] = {
-    ("apigateway", "invoke"): {"ResponseBody": {}, "StatusCode": 200},
-    ("athena", "getqueryresults"): {"ResultSet": {"Rows": []}},
-    ("athena", "startqueryexecution"): {"QueryExecutionId": _ID},
-    ("bedrock", "invokemodel"): {"Body": {}, "ContentType": "application/json"},
-    ("dynamodb", "getitem"): {"Item": {"id": {"S": "1"}}},
-    ("dynamodb", "query"): {"Count": 0, "Items": [], "ScannedCount": 0},
-    ("dynamodb", "scan"): {"Count": 0, "Items": [], "ScannedCount": 0},
-    ("events", "putevents"): {"Entries": [{"EventId": _ID}], "FailedEntryCount": 0},
-    ("eventbridge", "putevents"): {"Entries": [{"EventId": _ID}], "FailedEntryCount": 0},
-    ("http", "invoke"): {"ResponseBody": {}, "StatusCode": 200, "StatusText": "OK"},
-    ("lambda", "invoke"): {"Payload": {"ok": True}, "StatusCode": 200},
-    ("s3", "getobject"): {"Body": "", "ContentLength": 0},
-    ("s3", "listobjectsv2"): {"Contents": [], "KeyCount": 0},
-    ("sfn", "startexecution"): {"ExecutionArn": f"arn:aws:states:us-east-1:123456789012:execution:Name:{_ID}"},
-    ("sns", "publish"): {"MessageId": _ID},
-    ("sqs", "sendmessage"): {"MD5OfMessageBody": "d41d8cd98f00b204e9800998ecf8427e", "MessageId": _ID},
-    ("states", "startexecution"): {"Output": {}, "Status": "SUCCEEDED"},
-}
-_JOBS: dict[str, Json] = {
-    "athena": {"QueryExecution": {"QueryExecutionId": _ID, "Status": {"State": "SUCCEEDED"}}},
-    "batch": {"JobId": _ID, "Status": "SUCCEEDED"},
-    "codebuild": {"Build": {"BuildStatus": "SUCCEEDED"}},
-    "ecs": {"Containers": [{"ExitCode": 0}], "LastStatus": "STOPPED"},
-    "glue": {"Id": _ID, "JobRunState": "SUCCEEDED"},
-}

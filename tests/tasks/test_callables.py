@@ -173,13 +173,13 @@ async def later(request: Request) -> None: ...
 
 
 UNUSABLE = [
-    (5, "tasks is int, which answers nothing"),
-    ("S", "tasks is str, which answers nothing"),
-    ({1: 2}, "tasks has the name 1"),
-    ({"S": {1, 2}}, "the answer of 'S' is neither callable nor JSON: "),
-    ({"S": float("nan")}, "the answer of 'S' is neither callable nor JSON: "),
-    ({"S": later}, "the task 'S' is async"),
-    (later, "the task '*' is async"),
+    (5, "tasks must be a callable or a mapping, not int"),
+    ("S", "tasks must be a callable or a mapping, not str"),
+    ({1: 2}, "tasks has the key 1"),
+    ({"S": {1, 2}}, "tasks['S'] must be a callable or a JSON value: "),
+    ({"S": float("nan")}, "tasks['S'] must be a callable or a JSON value: "),
+    ({"S": later}, "tasks['S'] is an async function"),
+    (later, "tasks['*'] is an async function"),
 ]
 
 

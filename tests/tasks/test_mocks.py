@@ -114,10 +114,20 @@ def test_a_yaml_file_is_read_too(tmp_path: Path) -> None:
 
 def test_cases_that_are_not_there(mocks: MockConfig) -> None:
     for machine, case, message, hint in [
-        ("LambdaSqsIntegration", "HappyPath", "has no state machine 'LambdaSqsIntegration'", "'LambdaSQSIntegration'?"),
-        ("Order", "HappyPath", "has no state machine 'Order'", "LambdaSQSIntegration"),
-        ("LambdaSQSIntegration", "HapyPath", "has no test case 'HapyPath' for LambdaSQS", "did you mean 'HappyPath'?"),
-        ("LambdaSQSIntegration", "x", "has no test case 'x'", "HappyPath, RetryPath, HybridPath"),
+        (
+            "LambdaSqsIntegration",
+            "HappyPath",
+            "state machine 'LambdaSqsIntegration' not found",
+            "'LambdaSQSIntegration'?",
+        ),
+        ("Order", "HappyPath", "state machine 'Order' not found", "LambdaSQSIntegration"),
+        (
+            "LambdaSQSIntegration",
+            "HapyPath",
+            "test case 'HapyPath' of 'LambdaSQSIntegration' not found",
+            "did you mean 'HappyPath'?",
+        ),
+        ("LambdaSQSIntegration", "x", "test case 'x' of", "HappyPath, RetryPath, HybridPath"),
     ]:
         with pytest.raises(UsageError) as caught:
             mocks.test_case(machine, case)
@@ -130,7 +140,7 @@ def test_states_that_the_machine_does_not_have(mocks: MockConfig) -> None:
     machine = sfnrun.load({"StartAt": "LambdaStates", "States": states})
     with pytest.raises(UsageError) as caught:
         mocks.test_case("LambdaSQSIntegration", "HybridPath").check(machine)
-    assert "'LambdaState', which is no Task" in caught.value.message
+    assert "'LambdaState', which is not a Task" in caught.value.message
     assert caught.value.hint == "did you mean 'LambdaStates'?"
 
 

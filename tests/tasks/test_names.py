@@ -110,8 +110,9 @@ def test_several_that_are_as_good_are_an_error(tmp_path) -> None:
     with pytest.raises(UnansweredTaskError) as caught:
         folder.find("ChargeCard")
     shown = "functions/charge-card and functions/charge_card.py"
-    assert caught.value.message == f"The function ChargeCard could be any of {shown}."
-    assert caught.value.hint == ("say which in sfnrun.yaml: functions: {ChargeCard: {handler: file.py:function}}")
+    assert caught.value.message == f"function 'ChargeCard' is ambiguous: {shown} all match"
+    hint = "choose one in sfnrun.yaml: functions: {ChargeCard: {handler: file.py:function}}"
+    assert caught.value.hint == hint
     code = folder.find("charge_card")
     assert code is not None
     assert code.module == "charge_card", "the very name decides"

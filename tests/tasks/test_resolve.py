@@ -267,7 +267,7 @@ def test_all_that_nobody_answers_is_told_with_what_to_paste(tmp_path: Path) -> N
         },
     }
     found = Resolver(Project(settings=Settings(functions_dir=FUNCTIONS))).unanswered(sfnrun.load(definition))
-    assert [(one.state, one.asks) for one in found] == [
+    assert [(one.state, one.calls) for one in found] == [
         ("Notify", "sns:publish"),
         ("Deep", "the function ${DeepFunctionArn}"),
         ("yes", "aws-sdk:dynamodb:getItem"),
@@ -275,14 +275,14 @@ def test_all_that_nobody_answers_is_told_with_what_to_paste(tmp_path: Path) -> N
     ]
     error = complaint(found, lambda pointer: f"order.asl.json:{len(pointer)}")
     assert error.message.splitlines() == [
-        "4 Tasks have nobody to answer:",
-        "  Notify (order.asl.json:2) asks for sns:publish",
-        "  Deep (order.asl.json:5) asks for the function ${DeepFunctionArn}",
-        "  yes (order.asl.json:6) asks for aws-sdk:dynamodb:getItem",
-        "  Read table (order.asl.json:6) asks for aws-sdk:dynamodb:getItem",
+        "no handler or mock for 4 Tasks:",
+        "  Notify (order.asl.json:2) calls sns:publish",
+        "  Deep (order.asl.json:5) calls the function ${DeepFunctionArn}",
+        "  yes (order.asl.json:6) calls aws-sdk:dynamodb:getItem",
+        "  Read table (order.asl.json:6) calls aws-sdk:dynamodb:getItem",
     ]
-    assert error.hint.startswith("Write def handler(event, context) in ")
-    assert "deep.py; or say in sfnrun.yaml what they answer:\n\ntasks:\n" in error.hint
+    assert error.hint.startswith("define handler(event, context) in ")
+    assert "deep.py, or add the results to sfnrun.yaml:\n\ntasks:\n" in error.hint
     pasted = error.hint[error.hint.index("tasks:") :]
     (tmp_path / "sfnrun.yaml").write_text(pasted)
     assert set(yaml.safe_load(pasted)["tasks"]) == {"Notify", "Deep", "yes", "Read table"}
@@ -303,9 +303,9 @@ def test_one_that_nobody_answers() -> None:
         machine(Pay={"Resource": f"{ARN}:ChargeCard2"})
     )
     error = complaint(found)
-    assert error.message == "A Task has nobody to answer:\n  Pay asks for the function ChargeCard2"
+    assert error.message == "no handler or mock for 1 Task:\n  Pay calls the function ChargeCard2"
     assert error.hint == (
-        "Write def handler(event, context) in functions/charge_card_2.py; or say in sfnrun.yaml what it answers:\n\n"
+        "define handler(event, context) in functions/charge_card_2.py, or add the result to sfnrun.yaml:\n\n"
         "tasks:\n  Pay:\n    result: {ok: true}\n"
     )
 
@@ -314,5 +314,5 @@ def test_a_misspelt_name_in_sfnrun_yaml_is_pointed_at(tmp_path) -> None:
     (tmp_path / "sfnrun.yaml").write_text("tasks: {ChargeCart: {result: {}}, Ship: {result: {}}}")
     resolver = Resolver(load_project(tmp_path, config=tmp_path / "sfnrun.yaml"))
     error = complaint(resolver.unanswered(machine(ChargeCard={"Resource": f"{ARN}:pay"})))
-    assert error.message.endswith("ChargeCard asks for the function pay; sfnrun.yaml answers 'ChargeCart': is it that?")
+    assert error.message.endswith("ChargeCard calls the function pay (did you mean 'ChargeCart' in sfnrun.yaml?)")
     assert complaint(resolver.unanswered(machine(Bill={"Resource": f"{ARN}:pay"}))).message.endswith("function pay")

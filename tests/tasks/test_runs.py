@@ -149,5 +149,5 @@ def test_a_machine_that_nobody_answers_does_not_start(tmp_path: Path) -> None:
     definition = {"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": f"{ARN}:f", "End": True}}}
     with pytest.raises(UnansweredTaskError) as caught:
         sfnrun.run(definition, config=Settings(functions_dir=tmp_path), history=tmp_path / "history")
-    assert caught.value.message == "A Task has nobody to answer:\n  S (<definition>:1:26) asks for the function f"
+    assert caught.value.message == "no handler or mock for 1 Task:\n  S (<definition>:1:26) calls the function f"
     assert not (tmp_path / "history").exists()

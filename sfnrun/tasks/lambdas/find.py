@@ -1,4 +1,4 @@
-"""Where a function's handler stands is found by looking at files; nothing is imported.
+"""Finds the code of functions by their names, without importing it.
 
 `functions/NAME.py`, or `functions/NAME/` with `app.py`, `lambda_function.py`, `index.py` or `__init__.py`.
 """
@@ -20,7 +20,7 @@ _HANDLERS = ("handler", "lambda_handler")
 
 
 class Code(Struct, frozen=True):
-    """Where a handler stands: `module` in one of `folders`, under the first of `names` that the module has.
+    """The location of a handler: `module` in one of `folders`, under the first of `names` that the module has.
 
     `handler` is how Lambda would name it ("app.lambda_handler"); if it is written without a dot, `module` is "".
     """
@@ -32,14 +32,14 @@ class Code(Struct, frozen=True):
 
 
 class FunctionFolder(Struct, frozen=True, dict=True):
-    """The functions in a folder, by any of their names. `path` is absolute; it need not exist."""
+    """The functions in a directory, by any of their names. `path` is absolute; it does not have to exist."""
 
     path: Path
 
     def find(self, name: str) -> Code | None:
-        """The code of the function that `name` (a name, an ARN, a placeholder) means; None if there is none.
+        """The code of the function `name` (a name, an ARN, a placeholder); None if it is not found.
 
-        Raises UnansweredTaskError if several are equally good.
+        Raises UnansweredTaskError if several files match equally well.
         """
         bare = function_name(name)
         for places in (self._by_name, self._by_short_name):
@@ -49,7 +49,7 @@ class FunctionFolder(Struct, frozen=True, dict=True):
         return None
 
     def configured(self, handler: str, start: Path) -> Code:
-        """The code that a handler in sfnrun.yaml names: "/abs/charge.py:handler", "package.module:handler".
+        """The code of a `handler` in sfnrun.yaml: "/abs/charge.py:handler", "package.module:handler".
 
         A module is looked for in the functions folder, in `start` (the folder of sfnrun.yaml), then as Python does.
         Lambda's own "app.lambda_handler" is understood too.
@@ -66,7 +66,7 @@ class FunctionFolder(Struct, frozen=True, dict=True):
 
     @property
     def names(self) -> list[str]:
-        """The names of the functions that are here."""
+        """The names of the functions."""
         return [path.stem for path in self._entries]
 
     @cached_property
@@ -78,7 +78,7 @@ class FunctionFolder(Struct, frozen=True, dict=True):
 
     @cached_property
     def _by_short_name(self) -> dict[str, list[Path]]:
-        """functions/charge_card_lambda/ answers to ChargeCard too, where nothing has that very name."""
+        """functions/charge_card_lambda/ is found as ChargeCard too, unless another file has that name."""
         found: dict[str, list[Path]] = {}
         for path in self._entries:
             for shorter in list(candidates(path.stem))[1:]:
@@ -105,8 +105,8 @@ class FunctionFolder(Struct, frozen=True, dict=True):
         if len(found) == 1:
             return found[0]
         shown = " and ".join(str(path.relative_to(self.path.parent)) for path in found)
-        hint = f"say which in sfnrun.yaml: functions: {{{function_name(name)}: {{handler: file.py:function}}}}"
-        raise UnansweredTaskError(f"The function {name} could be any of {shown}.", hint)
+        hint = f"choose one in sfnrun.yaml: functions: {{{function_name(name)}: {{handler: file.py:function}}}}"
+        raise UnansweredTaskError(f"function '{name}' is ambiguous: {shown} all match", hint)
 
 
 def _file_in(folder: Path) -> str:
