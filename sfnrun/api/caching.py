@@ -13,8 +13,6 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from sfnrun.asl.load import every_state
-from sfnrun.asl.model import Machine, Task
 from sfnrun.cache.backends import open_backend
 from sfnrun.cache.background import Background
 from sfnrun.cache.policies import Policies
@@ -22,13 +20,13 @@ from sfnrun.cache.policy import NoKey, Select
 from sfnrun.cache.store import Store
 from sfnrun.config import CacheRule, Project
 from sfnrun.effects import Answerer
-from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError, UsageError, did_you_mean
+from sfnrun.errors import ConfigError, ExpressionError, Problem, StatesError
 from sfnrun.expr.scope import PlainScope
 from sfnrun.payload import Json
 from sfnrun.tasks.cached import CachedHandlers, Caching
 from sfnrun.tasks.cached.fingerprint import CodeFingerprints
 
-__all__ = ["CacheOptions", "RunCache", "check_refresh", "compile_key", "open_cache"]
+__all__ = ["CacheOptions", "RunCache", "compile_key", "open_cache"]
 
 # How long a run that is over waits for the answers that it began to fetch for the next.
 _LAST_WAIT = 10.0
@@ -72,14 +70,6 @@ class RunCache:
         """Wait for what is still being fetched, and write down what was counted."""
         self._background.close(_LAST_WAIT)
         self.store.close()
-
-
-def check_refresh(options: CacheOptions, machine: Machine) -> None:
-    """Raise UsageError if a state that is to be asked anew is no Task of the machine."""
-    tasks = sorted(state.name for state in every_state(machine.graph) if isinstance(state, Task))
-    for name in options.refresh.difference(tasks):
-        hint = did_you_mean(name, tasks, f"Tasks in this definition: {', '.join(tasks)}")
-        raise UsageError(f"unknown Task '{name}' in --refresh", hint)
 
 
 def open_cache(project: Project, options: CacheOptions, say: Callable[[str], None]) -> RunCache | None:

@@ -26,6 +26,7 @@ from sfnrun.world.real import RealDriver
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions, RunCache
+    from sfnrun.config.name_check import MachineNames
     from sfnrun.tasks.callables import Tasks
     from sfnrun.tasks.resolve import HandlerSource
 
@@ -89,10 +90,13 @@ class Answering(Struct, frozen=True, kw_only=True):
     def _cache(self, project: Project, machine: Machine) -> RunCache | None:
         if self.cache is None and all(rule.cache is None for rule in project.rules.values()):
             return None
-        from sfnrun.api.caching import CacheOptions, check_refresh, open_cache
+        from sfnrun.api.caching import CacheOptions, open_cache
 
         options = self.cache or CacheOptions()
-        check_refresh(options, machine)
+        if options.refresh:
+            from sfnrun.config.name_check import check_task_names
+
+            check_task_names(options.refresh, machine_names(machine), "--refresh")
         return open_cache(project, options, self.say)
 
 
@@ -148,6 +152,12 @@ def handlers(
 
     `machine_name` is the name under which the mock file knows the machine.
     """
+    if isinstance(tasks, Mapping) or project.files:
+        from sfnrun.config.name_check import check_names, check_task_names
+
+        names = machine_names(machine)
+        check_task_names(tasks if isinstance(tasks, Mapping) else (), names, "tasks")
+        check_names(project, names, lambda: _functions_in(project))
     if not any(isinstance(state, Task) for state in every_state(machine.graph)):
         return _NoTasks()
     from sfnrun.tasks.resolve import Resolver
@@ -162,6 +172,21 @@ def handlers(
             error.hint = "add an entry to `tasks`, keyed by state name, function name or resource"
         raise error
     return resolver
+
+
+def machine_names(machine: Machine) -> MachineNames:
+    """What settings and options can name in a machine."""
+    from sfnrun.config.name_check import MachineNames
+    from sfnrun.tasks.resolve import named_function, tasks_of
+
+    tasks = tuple((task.name, named_function(task), task.resource.arn) for task in tasks_of(machine.graph))
+    return MachineNames(machine.file or machine.name, tasks, machine.text)
+
+
+def _functions_in(project: Project) -> list[str]:
+    from sfnrun.tasks.lambdas.find import FunctionFolder
+
+    return FunctionFolder(project.functions_dir.absolute()).names
 
 
 class _NoTasks:

@@ -80,7 +80,7 @@ def validate(
     from sfnrun.asl.lint.inspection import Wanted
     from sfnrun.cli.arguments import substitutions
     from sfnrun.cli.checking import Checker
-    from sfnrun.cli.definitions import named
+    from sfnrun.config.definitions import named
 
     if diff and format is not Format.TEXT:
         raise UsageError("--diff is text", f"leave out --format {format}")
@@ -164,7 +164,7 @@ def _watched(given: list[str]) -> list[str]:
     from pathlib import Path
 
     from sfnrun.asl.lint.machines import split_name
-    from sfnrun.cli.definitions import named
+    from sfnrun.config.definitions import named
     from sfnrun.config.project import find_root, settings_file_in
 
     try:

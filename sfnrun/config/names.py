@@ -20,6 +20,7 @@ __all__ = [
     "key",
     "qualifier",
     "same_function",
+    "short_resource",
     "tasks_named",
     "wildcard",
 ]
@@ -42,14 +43,20 @@ def tasks_named(names: Iterable[str], state: str, function: str | None, resource
     names = list(names)
     found = [name for name in names if name == state]
     if function is not None:
-        spelled = same_function(function, names)
+        spelled = same_function(function, [name for name in names if name != state])
         found += [spelled] if spelled is not None else []
-    short = _INTEGRATION.sub("", resource)
-    found += [name for name in names if "*" not in name and name in (resource, short)]
-    known = (state, function_name(function) if function else "", resource, short)
+    short = short_resource(resource)
+    resources = (resource, short, short.removeprefix("activity:"))
+    found += [name for name in names if "*" not in name and name in resources]
+    known = (state, function_name(function) if function else "", *resources)
     patterns = [name for name in names if "*" in name and any(wildcard(name, each) for each in known)]
-    found += sorted(patterns, key=lambda pattern: -len(_INTEGRATION.sub("", pattern).replace("*", "")))
+    found += sorted(patterns, key=lambda pattern: -len(short_resource(pattern).replace("*", "")))
     return list(dict.fromkeys(found))
+
+
+def short_resource(resource: str) -> str:
+    """The part of a resource that tells it apart: `dynamodb:putItem` of `arn:aws:states:::dynamodb:putItem`."""
+    return _INTEGRATION.sub("", resource)
 
 
 def functions_named(names: Collection[str], function: str) -> list[str]:

@@ -17,7 +17,7 @@ from sfnrun.config.settings import ANSWERS, SHORT_FORMS, FunctionSettings, TaskR
 from sfnrun.errors import Problem
 from sfnrun.payload import Json
 
-__all__ = ["RULE", "Reader", "member_type", "merge", "plain_type", "satisfies", "type_of"]
+__all__ = ["RULE", "STARTS_OWN_KEY", "Reader", "member_type", "merge", "plain_type", "satisfies", "type_of"]
 
 RULE = "SFN-CONFIG"
 STARTS_OWN_KEY = "x-"

@@ -8,12 +8,11 @@ itself what the error is.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sfnrun.config.names import function_name, same_function
+from sfnrun.config.names import tasks_named
 from sfnrun.effects import Fingerprint, Handler, Output, Pending, Reply, Request, Resource
 from sfnrun.errors import TaskFailed, UsageError
 from sfnrun.payload import Json, Payload, dumps, loads
@@ -46,7 +45,7 @@ def from_callables(tasks: Tasks) -> TasksByName:
 
 
 class TasksByName:
-    """Handlers by the name of the state, of the function or of the resource, or by the first matching pattern."""
+    """Handlers by the names of Tasks, as under `tasks:` in sfnrun.yaml."""
 
     def __init__(self, tasks: Mapping[str, Any]) -> None:
         for name in tasks:
@@ -55,26 +54,13 @@ class TasksByName:
         self._handlers = {name: _handler(name, answer) for name, answer in tasks.items()}
         # One callable for all Tasks is found without a look at their names.
         self._everything = self._handlers["*"] if list(tasks) == ["*"] else None
-        self._patterns = [(_pattern(name), handler) for name, handler in self._handlers.items() if "*" in name]
 
     def find(self, task: TaskNames) -> Handler | None:
         """The handler of a Task; None if no name matches."""
         if self._everything is not None:
             return self._everything
-        state, function, resource, _ = task
-        bare = function_name(function) if function else ""
-        short = f"{resource.service}:{resource.label}" if resource.kind == "service" else resource.name
-        for name in (state, function or "", bare, resource.arn, short):
-            if name in self._handlers:
-                return self._handlers[name]
-        if function and (spelled := same_function(function, self._handlers)):
-            return self._handlers[spelled]
-        names = (state, bare, resource.arn, short)
-        return next((handler for matches, handler in self._patterns if any(map(matches, names))), None)
-
-
-def _pattern(text: str) -> Callable[[str], object]:
-    return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL).fullmatch
+        names = tasks_named(self._handlers, task.state, task.function, task.resource.arn)
+        return self._handlers[names[0]] if names else None
 
 
 def _handler(name: str, answer: Any) -> Handler:

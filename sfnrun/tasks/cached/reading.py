@@ -16,6 +16,7 @@ from sfnrun.cache.key import key_of, question_of, readable
 from sfnrun.cache.outcome import Outcome
 from sfnrun.cache.policy import Policy, Verdict, expiry, judge, keep_seconds
 from sfnrun.cache.store import Look
+from sfnrun.config.names import tasks_named
 from sfnrun.effects import Handler, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
@@ -79,7 +80,8 @@ class Reader:
         function = request.function_name
         if function is not None and request.resource.kind == "service":
             resource = f"{resource} {function}"
-        forced = request.state in caching.refresh and key not in caching.refreshed
+        names = tasks_named(caching.refresh, request.state, function, request.resource.arn) if caching.refresh else []
+        forced = bool(names) and key not in caching.refreshed
         return Asked(request, key, question, resource, caching.fingerprint_of(self._handler) or {}, forced)
 
     def _lead(self, asked: Asked, flight: Flight[Reply]) -> Found | Reply:

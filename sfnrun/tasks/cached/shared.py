@@ -31,10 +31,10 @@ KEY_SHOWN = 12
 class Caching(Struct):
     """What all cached tasks of an execution share.
 
-    `fingerprint_of` gives the fingerprint of a handler, None if its replies are never cached. `now` is
-    the engine's time in milliseconds; None if a call takes none of it (the virtual clock), then a request's own time
-    counts. `background` runs what nobody waits for. `refresh` are the states to ask anew, once for each key. `bypass`
-    is why nothing is looked up or kept at all, if so.
+    `fingerprint_of` gives the fingerprint of a handler, None if its replies are never cached. `now` is the engine's
+    time in milliseconds; None if a call takes none of it (the virtual clock), then a request's own time counts.
+    `background` runs what nobody waits for. `refresh` names the Tasks whose cached results are ignored, once for each
+    key. `bypass` is the reason why the cache is not used at all, if so.
     """
 
     store: Store
