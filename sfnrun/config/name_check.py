@@ -6,7 +6,6 @@ A name without `*` has to match in the machine that runs or, if it does not, in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from functools import cached_property
 
 from msgspec import Struct
@@ -16,7 +15,7 @@ from sfnrun.config.definitions import RawTask, definitions_in, tasks_in
 from sfnrun.config.names import function_name, key, same_function, short_resource, tasks_named
 from sfnrun.config.project import Project
 from sfnrun.config.reader import RULE, STARTS_OWN_KEY
-from sfnrun.errors import ConfigError, Problem, UsageError
+from sfnrun.errors import ConfigError, Problem, UsageError, did_you_mean
 
 __all__ = ["MachineNames", "check_names", "check_task_names", "name_problems"]
 
@@ -46,7 +45,7 @@ def check_task_names(names: Iterable[str], machine: MachineNames, what: str) -> 
     for name in names:
         if "*" not in name and not _means_task(name, machine.tasks):
             message = f"{what}: no state, function or resource is called '{name}' in {machine.file}"
-            raise UsageError(message, _did_you_mean(name, machine.tasks))
+            raise UsageError(message, _task_meant(name, machine.tasks))
 
 
 def name_problems(
@@ -67,8 +66,7 @@ def name_problems(
             continue
         with_code = [*functions(), *(function for _, function, _ in others.tasks if function)]
         if not _means_function(name, with_code):
-            close = get_close_matches(name, [function_name(each) for each in (*known, *with_code)], 1)
-            hint = f"did you mean '{close[0]}'?" if close else ""
+            hint = did_you_mean(name, [function_name(each) for each in (*known, *with_code)])
             yield _problem(project, ("functions", name), f"no function is called '{name}'", hint)
     for name in project.settings.substitutions:
         if name not in machine.text and not any(name in text for text in others.texts):
@@ -128,15 +126,14 @@ def _means_function(name: str, functions: Iterable[str]) -> bool:
 
 def _unknown_task(project: Project, at: Pointer, name: str, machine: MachineNames) -> Problem:
     message = f"no state, function or resource is called '{name}' in {machine.file}"
-    return _problem(project, at, message, _did_you_mean(name, machine.tasks))
+    return _problem(project, at, message, _task_meant(name, machine.tasks))
 
 
-def _did_you_mean(name: str, tasks: Iterable[RawTask]) -> str:
+def _task_meant(name: str, tasks: Iterable[RawTask]) -> str:
     names: dict[str, None] = {}
     for state, function, resource in tasks:
         names |= dict.fromkeys((state, *([function_name(function)] if function else []), short_resource(resource)))
-    close = get_close_matches(name, names, 1)
-    return f"did you mean '{close[0]}'?" if close else ""
+    return did_you_mean(name, names)
 
 
 def _problem(project: Project, at: Pointer, message: str, hint: str) -> Problem:

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from sfnrun.errors import did_you_mean
+
 __all__ = [
     "Account",
     "Backend",
@@ -172,11 +174,8 @@ def _existing(file: str, folder: Path) -> Path:
     path = folder / file
     if path.is_file():
         return path
-    from difflib import get_close_matches
-
     names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = get_close_matches(path.name, names, 1)
-    hint = f"did you mean '{close[0]}'?" if close else "paths are relative to the directory of this file"
+    hint = did_you_mean(path.name, names, "paths are relative to the directory of this file")
     raise Invalid(f"'{path}' not found", hint)
 
 
