@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 import sfnrun
 from sfnrun import PENDING, Reply, Request, TaskFailed
+from sfnrun.errors import WaitingError
 from sfnrun.history.file import Recording, read
 
 __all__ = ["Sample", "check", "samples"]
@@ -322,9 +323,12 @@ def samples(draw: Draw) -> Sample:
 def check(sample: Sample) -> sfnrun.Result:
     """Run a Sample and hold it against all that is promised."""
     with tempfile.TemporaryDirectory() as folder:
-        result = sfnrun.run(
-            sample.definition, sample.input, tasks=sample.world(), history=folder, name="n", **sample.options
-        )
+        try:
+            result = sfnrun.run(
+                sample.definition, sample.input, tasks=sample.world(), history=folder, name="n", **sample.options
+            )
+        except WaitingError as waiting:
+            return check_waiting(waiting, read(Path(folder) / "n.jsonl"))
         assert result.history is not None
         recording = read(result.history)
     assert_well_formed(result)
@@ -332,6 +336,14 @@ def check(sample: Sample) -> sfnrun.Result:
     assert summary(again) == summary(result), "the same seed gave another run"
     assert summary(sfnrun.replay(recording)) == summary(result), "the replay went another way"
     assert_prefix(recording, result, int(sample.cut * len(recording.lines)))
+    return result
+
+
+def check_waiting(waiting: WaitingError, recording: Recording) -> sfnrun.Result:
+    """Somebody has to answer a task token first: the history ends there, and replays as far as it goes."""
+    assert waiting.tokens
+    result = sfnrun.replay(recording)
+    assert result.status == "RUNNING"
     return result
 
 

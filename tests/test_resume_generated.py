@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -14,6 +15,7 @@ from machines import Sample, samples
 
 import sfnrun
 from sfnrun import PENDING, Reply, Request, TaskFailed
+from sfnrun.errors import WaitingError
 from sfnrun.history.file import read
 
 
@@ -53,7 +55,8 @@ def cut_and_resume(path: Path, sample: Sample, at: float, torn: float) -> None:
     if recording.complete:
         return
     world = World(sample)
-    sfnrun.resume(path, tasks=world)
+    with suppress(WaitingError):
+        sfnrun.resume(path, tasks=world)
     assert answered(list(recording.lines)).isdisjoint(world.asked), "what was answered was asked again"
 
 
@@ -61,13 +64,18 @@ def check(sample: Sample, at: float, torn: float, wrap: Callable[[], Any] = temp
     options = {name: value for name, value in sample.options.items() if name != "stop_at"}
     with wrap() as folder:
         path = Path(folder) / "n.jsonl"
-        sfnrun.run(sample.definition, sample.input, tasks=World(sample), history=folder, name="n", **options)
+        with suppress(WaitingError):
+            sfnrun.run(sample.definition, sample.input, tasks=World(sample), history=folder, name="n", **options)
         undisturbed = lines_of(path)
         cut_and_resume(path, sample, at, torn)
         assert lines_of(path) == undisturbed
+        if not read(path).complete:  # it waits for a task token
+            assert sfnrun.replay(path).status == "RUNNING"
+            return
         assert sfnrun.replay(path).status != "RUNNING"
         if options["workflow_type"] == "STANDARD" and sfnrun.replay(path).status != "SUCCEEDED":
-            sfnrun.redrive(path, tasks=World(sample))
+            with suppress(WaitingError):
+                sfnrun.redrive(path, tasks=World(sample))
             redriven = lines_of(path)
             assert redriven[: len(undisturbed)] == undisturbed
             cut_and_resume(path, sample, at, torn)

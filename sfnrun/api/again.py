@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from sfnrun.api.conduct import conduct
+from sfnrun.api.conduct import relaxed_gc
 from sfnrun.api.recorded import Redriving, execution_of, redrives_of
 from sfnrun.asl.model import Machine
 from sfnrun.effects import Driver
+from sfnrun.engine.execution import LIMITS, NO_LIMITS
 from sfnrun.engine.loop import ForeignHistory
-from sfnrun.engine.run import Outcome
+from sfnrun.engine.run import Outcome, interpret
 from sfnrun.history.file import Recording
 from sfnrun.history.journal import Journal, Told
 from sfnrun.record import Listener
@@ -34,16 +35,17 @@ def happen(
 ) -> Outcome:
     """Run the machines over what the driver knows of a recording."""
     start = recording.start
-    return conduct(
-        machines[0],
-        execution_of(recording),
-        driver,
-        journal,
-        limits=start["limits"],
-        stepping=start["stepping"],
-        redrives=redrives_of(driver, machines),
-        ledger=ledger,
-    )
+    with relaxed_gc():
+        return interpret(
+            machines[0],
+            execution_of(recording),
+            driver,
+            journal,
+            LIMITS if start["limits"] else NO_LIMITS,
+            stepping=start["stepping"],
+            foreign=ledger,
+            redrives=redrives_of(driver, machines),
+        )
 
 
 def happen_again(recording: Recording, machines: Sequence[Machine], listener: Listener) -> None:

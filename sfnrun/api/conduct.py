@@ -1,89 +1,49 @@
-"""One execution is run by a driver, with what has to be seen to around it: Ctrl-C, requests to stop, the collector."""
+"""Runs one execution of a World to its end, with what concerns the whole process: Ctrl-C, and the garbage collector."""
 
 from __future__ import annotations
 
 import gc
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
-from sfnrun.asl.model import Machine
-from sfnrun.effects import Answerer, Driver, Pause, Resumed, Stopped
-from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
-from sfnrun.engine.loop import ForeignHistory
-from sfnrun.engine.run import Outcome, Redrives, interpret, no_redrives
-from sfnrun.history.stop_request import requested_stop, withdraw_stop
-from sfnrun.record import Journal
-from sfnrun.world.perform import run_on
-from sfnrun.world.real import RealDriver
-from sfnrun.world.virtual import VirtualDriver
+from sfnrun.effects import Stopped
+from sfnrun.engine.run import Outcome
+from sfnrun.world.hosted import Hosted
+from sfnrun.world.world import World
 
-__all__ = ["Clock", "LiveDriver", "conduct", "driver_for", "unhurried_collector"]
+__all__ = ["GC_THRESHOLD", "relaxed_gc", "run_loop"]
 
-Clock = Literal["virtual", "real"]
-LiveDriver = VirtualDriver | RealDriver
-
-# So many new objects before the collector looks for cycles among them; 700 is Python's own.
-UNHURRIED = 100_000
-
-# How long somebody who asks for a stop may have to wait until the request is seen.
-SECONDS_BETWEEN_LOOKS = 0.2
+# The collector looks for cycles after this many new objects (Python: 700). A run makes many objects and no cycles;
+# looking as often as usual takes a third of its time (tests/bench/engine.py).
+GC_THRESHOLD = 100_000
 
 
-def driver_for(clock: Clock, answerer: Answerer, step: Callable[[Pause], Resumed] | None, debug: bool) -> LiveDriver:
-    """The driver of a clock; `debug` runs handlers on this thread."""
-    if clock == "virtual":
-        return VirtualDriver(answerer, step or run_on)
-    return RealDriver(answerer, step or run_on, threads=not debug)
+def run_loop(world: World, hosted: Hosted, *, interruptible: bool = False) -> Outcome:
+    """Turn a World until an execution has ended. With `interruptible` Ctrl-C stops it.
 
-
-def conduct(
-    machine: Machine,
-    execution: Execution,
-    driver: Driver,
-    journal: Journal,
-    *,
-    limits: bool,
-    stepping: bool = False,
-    live: LiveDriver | None = None,
-    history: Path | None = None,
-    interruptible: bool = False,
-    redrives: Redrives = no_redrives,
-    ledger: ForeignHistory | None = None,
-) -> Outcome:
-    """Run an execution to its end.
-
-    `live` is the driver whose clock it is, and which is told to stop: on Ctrl-C if `interruptible`, and when somebody
-    asks for it beside the `history`.
+    Raises what `World.wait` raises.
     """
-    with ExitStack() as around:
-        around.enter_context(unhurried_collector())
-        if live is not None and interruptible:
-            around.enter_context(_interrupting(live))
-        if live is not None and history is not None:
-            around.enter_context(_stoppable(live, history))
-        bounds = LIMITS if limits else NO_LIMITS
-        return interpret(machine, execution, driver, journal, bounds, stepping, ledger, redrives)
+    with relaxed_gc(), _interrupting(world, hosted) if interruptible else nullcontext():
+        return world.wait(hosted)
 
 
 @contextmanager
-def unhurried_collector() -> Iterator[None]:
-    """A run makes many small objects and no cycles of them; looking for cycles as often as usual costs a third."""
+def relaxed_gc() -> Iterator[None]:
+    """Let the garbage collector run less often."""
     before = gc.get_threshold()
-    gc.set_threshold(UNHURRIED, *before[1:])
+    gc.set_threshold(GC_THRESHOLD, *before[1:])
     try:
         yield
     finally:
-        if before[0] != UNHURRIED:  # else another thread's run set it, and puts it back
+        if before[0] != GC_THRESHOLD:  # else another thread set it, and resets it
             gc.set_threshold(*before)
 
 
 @contextmanager
-def _interrupting(driver: LiveDriver) -> Iterator[None]:
-    """Ctrl-C stops the execution as StopExecution would, so that its history has an end; a second one insists.
+def _interrupting(world: World, hosted: Hosted) -> Iterator[None]:
+    """Let Ctrl-C stop the execution as StopExecution does, so that its history has an end; a second one raises.
 
     Where the signal is ignored, as in a background job of a shell script, it stays ignored.
     """
@@ -94,30 +54,10 @@ def _interrupting(driver: LiveDriver) -> Iterator[None]:
 
     def on_interrupt(number: int, frame: object) -> None:
         signal.signal(signal.SIGINT, before)
-        driver.stop(Stopped())
+        world.stop(hosted, Stopped())
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _stoppable(driver: LiveDriver, history: Path) -> Iterator[None]:
-    """Whoever asks for it beside the history stops the execution, from any process."""
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(SECONDS_BETWEEN_LOOKS):
-            request = requested_stop(history)
-            if request is not None:
-                driver.stop(Stopped(*request))
-                return
-
-    threading.Thread(target=look, name="sfnrun-stop", daemon=True).start()
-    try:
-        yield
-    finally:
-        ended.set()
-        withdraw_stop(history)

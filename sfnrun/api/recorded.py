@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sfnrun.api.conduct import Clock
 from sfnrun.asl.load import Definition, every_state, load
 from sfnrun.asl.model import Machine
 from sfnrun.asl.text.source import from_text
@@ -15,6 +14,7 @@ from sfnrun.engine.execution import Execution
 from sfnrun.engine.run import Outcome, Redrive, Redrives
 from sfnrun.history.file import Recording
 from sfnrun.payload import Json, Payload
+from sfnrun.world.world import Clock
 
 __all__ = [
     "Redriving",

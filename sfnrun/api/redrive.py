@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sfnrun.api.recorded import changed_machine, clock_of, latest, machines_of
 from sfnrun.api.result import Result
-from sfnrun.api.resume import Showing, go_on, live_driver
+from sfnrun.api.resume import Showing, go_on, live_world
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition
 from sfnrun.asl.model import Machine
@@ -86,7 +86,7 @@ def redrive(
         machine = machines[-1] if definition is None else changed_machine(recording, definition)
         redriven = _redriven(recording, machine, state, input, changed=definition is not None)
         order = Redrive(Answered(latest(recording), "", redriven), machine)
-        with live_driver(recording, machine, answering) as live:
+        with live_world(recording, machine, answering) as live:
             return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), order)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfnrun.api.again import happen, ledger_of
-from sfnrun.api.conduct import unhurried_collector
+from sfnrun.api.conduct import relaxed_gc
 from sfnrun.api.recorded import execution_of, machines_of, states_of
 from sfnrun.api.result import Result, result_of
 from sfnrun.asl.load import Definition
@@ -20,7 +20,7 @@ from sfnrun.history.retold import Retold
 from sfnrun.record import Event, Listener
 from sfnrun.replayer.aws_events import Ledger
 from sfnrun.replayer.compare import Comparison
-from sfnrun.replayer.recorded import Exhausted, ReplayDriver, Successor
+from sfnrun.replayer.recorded import Exhausted, ReplayDriver
 
 if TYPE_CHECKING:
     from sfnrun.api.what_if import OnMissing
@@ -49,7 +49,7 @@ def replay(
     The Result's status is RUNNING if the recording has no end: its process was killed, or is still at work.
     """
     if not isinstance(recording, Recording):
-        with unhurried_collector():
+        with relaxed_gc():
             recording = read(Path(recording), lazily=True)
     machines = machines_of(recording, definition)
     execution = execution_of(recording)
@@ -107,13 +107,12 @@ def _beside(
     return result_of(execution, outcome, kept.events, recording.path)
 
 
-def replay_driver(recording: Recording, comparison: Comparison, then: Successor | None = None) -> ReplayDriver:
+def replay_driver(recording: Recording, comparison: Comparison) -> ReplayDriver:
     """The driver that gives a recording's answers, and knows where the comparison is."""
     start = recording.start
     return ReplayDriver(
         recording.of_kind("answer"),
         start["start_time"],
-        then,
         state_of=comparison.state_of,
         punctual=start.get("clock") == "virtual",
     )

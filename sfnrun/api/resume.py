@@ -7,30 +7,32 @@ Wait keeps its end, retries keep their counts. What the crash took of the histor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sfnrun.api.conduct import LiveDriver, conduct
+from sfnrun.api.conduct import relaxed_gc, run_loop
 from sfnrun.api.recorded import clock_of, execution_of, latest, machines_of, redrives_of, states_of
 from sfnrun.api.replay import replay_driver
 from sfnrun.api.result import Result, result_of
-from sfnrun.api.world import Answering, unheard
+from sfnrun.api.world import Answering, Stage, unheard
 from sfnrun.asl.model import Machine
 from sfnrun.config import Project, Settings
-from sfnrun.effects import Pause, Resumed
-from sfnrun.engine.run import Outcome, Redrive
+from sfnrun.effects import Answered, Pause, Resumed, Stopped
+from sfnrun.engine.execution import LIMITS, NO_LIMITS
+from sfnrun.engine.run import Redrive, Run, pull
 from sfnrun.errors import UsageError
 from sfnrun.history.file import HistoryFile, Recording
+from sfnrun.history.mailbox import MailFile
 from sfnrun.record import Event, Listener, Note
 from sfnrun.replayer.compare import Comparison
-from sfnrun.replayer.recorded import Successor
+from sfnrun.replayer.recorded import Exhausted
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions
     from sfnrun.tasks.callables import Tasks
 
-__all__ = ["Showing", "go_on", "live_driver", "resume"]
+__all__ = ["Showing", "go_on", "live_world", "resume"]
 
 
 class Showing(NamedTuple):
@@ -91,16 +93,16 @@ def resume(
             message = f"execution '{recording.path.stem}' has already ended ({status})"
             raise UsageError(message, "" if status == "Succeeded" else redrive)
         machines = machines_of(recording)
-        with live_driver(recording, machines[-1], answering) as live:
+        with live_world(recording, machines[-1], answering) as live:
             seam = Note("resumed", latest(recording), "", "", {"version": __version__})
             return go_on(file, recording, machines, live, Showing(listener, keep_events, interruptible), seam=seam)
 
 
-def live_driver(recording: Recording, machine: Machine, answering: Answering) -> AbstractContextManager[LiveDriver]:
-    """A driver with the recorded clock and handlers for the machine's Tasks. Raises UnansweredTaskError."""
+def live_world(recording: Recording, machine: Machine, answering: Answering) -> AbstractContextManager[Stage]:
+    """A World with the recorded clock and handlers for the machine's Tasks. Raises UnansweredTaskError."""
     start = recording.start
     answering = answering.or_recorded(start)
-    return answering.driver(
+    return answering.world(
         machine,
         answering.project(machine).for_machine(start["state_machine_name"]),
         start["state_machine_name"],
@@ -112,36 +114,36 @@ def go_on(
     file: HistoryFile,
     recording: Recording,
     machines: Sequence[Machine],
-    then: Successor,
+    stage: Stage | None,
     showing: Showing,
     redrive: Redrive | None = None,
     seam: Note | None = None,
+    stopped: Stopped | None = None,
 ) -> Result:
-    """Replay a recording, then go on with the driver and append to the file; `redrive` is for its end.
+    """Replay a recording, then continue it on a stage, or else stop it, and append to the file.
 
-    `seam` is noted where the recording ends.
+    `redrive` is for its end. `seam` is noted where the recording ends.
     """
     execution = execution_of(recording)
     events: list[Event] | None = [] if showing.keep_events else None
     comparison = Comparison(recording, showing.listener, events, beyond=file, seam=seam, states=states_of(machines))
-    driver = replay_driver(recording, comparison, then)
-    recorded = redrives_of(driver, machines)
-    orders = [redrive] if redrive is not None else []
-
-    def redrives(outcome: Outcome) -> Redrive | None:
-        return recorded(outcome) or (orders.pop() if orders else None)
-
-    outcome = conduct(
-        machines[0],
-        execution,
-        driver,
-        comparison,
-        limits=recording.start["limits"],
-        stepping=recording.start["stepping"],
-        live=then if isinstance(then, LiveDriver) else None,
-        history=file.path,
-        interruptible=showing.interruptible,
-        redrives=redrives,
-    )
+    driver = replay_driver(recording, comparison)
+    limits = LIMITS if recording.start["limits"] else NO_LIMITS
+    run = Run(machines[0], execution, driver, comparison, limits, stepping=recording.start["stepping"])
+    with relaxed_gc(), closing(run):
+        with suppress(Exhausted):
+            pull(run, driver, redrives_of(driver, machines))
+        comparison.flush()
+        if stopped is not None:
+            run.deliver(Answered(latest(recording), "", stopped))
+        if stage is None:
+            outcome = run.outcome
+        else:
+            hosted = stage.world.adopt(run, stage.answerer, step=stage.step, mailbox=MailFile(file.path))
+            driver.hand_over(hosted)
+            if redrive is not None:
+                stage.world.redrive(hosted, redrive)
+            outcome = run_loop(stage.world, hosted, interruptible=showing.interruptible)
     comparison.compare()
+    assert outcome is not None
     return result_of(execution, outcome, events or [], file.path)

@@ -15,20 +15,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfnrun.api.conduct import Clock, conduct
+from sfnrun.api.conduct import run_loop
 from sfnrun.api.recorded import start_line
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.config import Project, Settings
 from sfnrun.effects import Pause, Resumed
-from sfnrun.engine.execution import LIMITS, Execution
+from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.errors import ApiError, HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import Kept, Told, together
+from sfnrun.history.mailbox import MailFile
 from sfnrun.history.store import already_exists
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
+from sfnrun.world.world import Clock
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions
@@ -143,26 +145,25 @@ def run(
         return HistoryFile(path, {**line, **how}, fsync=fsync)
 
     with ExitStack() as opened:
-        driver = opened.enter_context(answering.driver(machine, project, machine_name, clock))
+        stage = opened.enter_context(answering.world(machine, project, machine_name, clock))
         chosen = name or _default_name(machine.name, seed if seeded else None)
         execution, file = _recorded(named, chosen, name is not None, history, begun)
         if file is not None:
             opened.callback(file.close)
         kept = Kept() if keep_events else None
         told = None if listener is None else Told(listener)
-        if stop_at is not None:
-            driver.stop_at(stop_at)
-        outcome = conduct(
+        hosted = stage.world.start(
             machine,
             execution,
-            driver,
             together([journal for journal in (file, kept, told) if journal is not None]),
-            limits=limits,
+            stage.answerer,
+            limits=LIMITS if limits else NO_LIMITS,
+            step=stage.step,
             stepping=step is not None,
-            live=driver,
-            history=None if file is None else file.path,
-            interruptible=interruptible,
+            stop_at=stop_at,
+            mailbox=None if file is None else MailFile(file.path),
         )
+        outcome = run_loop(stage.world, hosted, interruptible=interruptible)
     return result_of(execution, outcome, kept.events if kept else [], None if file is None else file.path)
 
 

@@ -9,15 +9,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from sfnrun.api.recorded import latest, machines_of
+from sfnrun.api.recorded import machines_of
 from sfnrun.api.result import Result
 from sfnrun.api.resume import Showing, go_on
-from sfnrun.effects import Stopped
+from sfnrun.effects import Mail, Stopped
 from sfnrun.errors import ApiError, HistoryError
 from sfnrun.history.file import HistoryFile, read
 from sfnrun.history.lock import is_held
-from sfnrun.history.stop_request import request_stop, withdraw_stop
-from sfnrun.replayer.stopping import StoppingDriver
+from sfnrun.history.mailbox import MailFile
 
 __all__ = ["stop"]
 
@@ -49,19 +48,18 @@ def stop(
 
 def _ask(path: Path, error: str | None, cause: str | None, timeout: float | None) -> None:
     """Have the process that runs the execution end it, and wait until it has let go of it."""
-    request_stop(path, error, cause)
+    mailbox = MailFile(path)
+    id = mailbox.send(Mail(int(time.time() * 1000), "", Stopped(error, cause)))
     began = time.monotonic()
     while is_held(path):
         if timeout is not None and time.monotonic() - began > timeout:
-            withdraw_stop(path)
+            mailbox.withdraw(id)
             message = f"execution '{path.stem}' did not stop within {timeout:g} seconds"
             raise HistoryError(message, "kill its process")
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    withdraw_stop(path)
 
 
 def _end(path: Path, stopped: Stopped) -> Result:
     file, recording = HistoryFile.reopen(path)
     with closing(file):
-        driver = StoppingDriver(stopped, latest(recording))
-        return go_on(file, recording, machines_of(recording), driver, Showing())
+        return go_on(file, recording, machines_of(recording), None, Showing(), stopped=stopped)

@@ -27,7 +27,7 @@ from sfnrun.replayer.by_state import Missing, PlaceDriver
 from sfnrun.replayer.nondeterminism import states_using_chance
 from sfnrun.replayer.recorded import Exhausted
 from sfnrun.replayer.state_matcher import ByPlace, RecordedPlaces
-from sfnrun.world.virtual import VirtualDriver
+from sfnrun.world.pulled import PulledWorld
 
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks
@@ -59,7 +59,7 @@ def replay_past_new_tasks(
     live = None
     if on_missing != "stop":
         settings = configured(config, machines[-1], tasks, functions)
-        live = VirtualDriver(_answering(settings if on_missing == "run" else _mocks_of(settings), tasks, on_missing))
+        live = PulledWorld(_answering(settings if on_missing == "run" else _mocks_of(settings), tasks, on_missing))
     driver = PlaceDriver(recorded, execution.start_time, journal.places.of, live)
     try:
         outcome = happen(recording, machines, driver, journal, journal if "imported" in recording.start else None)

@@ -10,19 +10,19 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.api.conduct import Clock, LiveDriver, driver_for
 from sfnrun.asl.load import every_state
 from sfnrun.asl.model import Machine, Pointer, Task
 from sfnrun.config import Project, Settings, load_project
 from sfnrun.effects import Answerer, CachedReplies, Handler, Pause, Request, Resumed
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json
-from sfnrun.world.real import RealDriver
+from sfnrun.world.hosted import Step, run_on
+from sfnrun.world.world import Clock, World
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions, RunCache
@@ -42,6 +42,14 @@ def unheard(line: str) -> None:
 
 # Members of Answering that can be written down.
 _RECORDED = ("functions", "mock_config", "test_case")
+
+
+class Stage(NamedTuple):
+    """A World for one execution, who answers its Tasks, and who steps through it."""
+
+    world: World
+    answerer: Answerer
+    step: Step
 
 
 class Answering(Struct, frozen=True, kw_only=True):
@@ -73,19 +81,19 @@ class Answering(Struct, frozen=True, kw_only=True):
         return configured(self.config, definition, self.tasks, self.functions)
 
     @contextmanager
-    def driver(self, machine: Machine, project: Project, machine_name: str, clock: Clock) -> Iterator[LiveDriver]:
-        """A driver that asks them. Raises UnansweredTaskError with all the Tasks that nobody answers."""
+    def world(self, machine: Machine, project: Project, machine_name: str, clock: Clock) -> Iterator[Stage]:
+        """A World in which they answer. Raises UnansweredTaskError with all the Tasks that nobody answers."""
         answerer = handlers(machine, project, self.tasks, self.mock_config, self.test_case, machine_name)
         with ExitStack() as opened:
             cache = self._cache(project, machine)
             if cache is not None:
                 opened.callback(cache.close)
                 answerer = cache.around(answerer)
-            driver = driver_for(clock, answerer, self.step, self.debug)
-            opened.callback(driver.close)
-            if cache is not None and isinstance(driver, RealDriver):
-                cache.by_clock(driver.now)
-            yield driver
+            world = World(clock, threads=not self.debug)
+            opened.callback(world.close)
+            if cache is not None and clock == "real":
+                cache.by_clock(lambda: world.now)
+            yield Stage(world, answerer, self.step or run_on)
 
     def _cache(self, project: Project, machine: Machine) -> RunCache | None:
         if self.cache is None and all(rule.cache is None for rule in project.rules.values()):

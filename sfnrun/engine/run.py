@@ -266,9 +266,10 @@ def _check_open_states(root: Fiber, graph: StateMachine) -> None:
 
 
 def _deadline(machine: Machine, execution: Execution, limits: Limits) -> Sleep | None:
-    """The timer of the machine's TimeoutSeconds, or of the quota, which nobody waits a year for."""
+    """The timer of the machine's TimeoutSeconds, or of the quota; its year does not pass for a token nobody answers."""
     quota = limits.standard_ms if execution.workflow_type == "STANDARD" else limits.express_ms
     own = None if machine.timeout_seconds is None else machine.timeout_seconds * 1000
     allowed = min((ms for ms in (quota, own) if ms is not None), default=None)
     began = execution.start_time if execution.redrive_time is None else execution.redrive_time
-    return None if allowed is None else Sleep(DEADLINE, began + allowed, daemon=allowed != own)
+    patient = execution.workflow_type == "STANDARD" and allowed != own
+    return None if allowed is None else Sleep(DEADLINE, began + allowed, daemon=patient)

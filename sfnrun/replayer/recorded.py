@@ -6,15 +6,15 @@ No handler is called, or even looked for, as long as there are recorded answers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sfnrun import effects
-from sfnrun.effects import Answer, Answered, Call, Driver, Pause, Redriven, Sleep, Started, Submitted
+from sfnrun.effects import Answer, Answered, Call, Pause, Redriven, Sleep, Started, Submitted
 from sfnrun.errors import DivergenceError, HistoryError
 from sfnrun.payload import Json, Payload
 
-__all__ = ["Exhausted", "ReplayDriver", "Successor", "answered_from_line"]
+__all__ = ["Exhausted", "LiveSink", "ReplayDriver", "answered_from_line"]
 
 ANSWERS: dict[str, type[Answer]] = {
     kind.__name__: kind
@@ -52,34 +52,33 @@ def answered_from_line(line: Mapping[str, Json], start_time: int) -> Answered:
     return Answered(start_time + line["at"], line["key"], kind(**members))
 
 
-class Successor(Driver, Protocol):
-    """A driver that can go on where a recording ends."""
+class LiveSink(Protocol):
+    """Takes the open effects of an execution where its recording ends."""
 
-    def take_over(self, key: str, effect: Sleep | Call | Pause, at: int, started: bool) -> None:
-        """Begin an effect that was begun before, `at` that time; `started`: its task was, and has not answered."""
+    def adopt(self, key: str, effect: Sleep | Call | Pause, at: int, answers: Sequence[Answer]) -> None:
+        """Continue an effect that began `at` a time and has had these answers."""
 
 
 class Open(NamedTuple):
-    """An effect without its last answer; `told` has the kinds of those that it had."""
+    """An effect without its last answer, and the answers that it had."""
 
     effect: Sleep | Call | Pause
     at: int
-    told: set[type[Answer]]
+    answers: list[Answer]
 
 
 class ReplayDriver:
-    """Gives recorded answers, then hands the open effects to `then`, which gives all that follow.
+    """Gives recorded answers; `hand_over` has a World go on where there are no more.
 
     Raises DivergenceError for an answer that nobody asked for, or that came before it was asked for; `state_of` tells
     the state of a fiber for that. `punctual`: a sleep ends at its time and no later, as under the virtual clock; None:
-    the times are those of another interpreter. Raises Exhausted where there are no more answers, and nobody goes on.
+    the times are those of another interpreter. Raises Exhausted where there are no more answers.
     """
 
     def __init__(
         self,
         answers: Iterable[Mapping[str, Json]],
         start_time: int,
-        then: Successor | None = None,
         *,
         state_of: Callable[[str], str | None] = nowhere,
         punctual: bool | None = None,
@@ -89,21 +88,12 @@ class ReplayDriver:
         self._answers = deque(answers)
         self._start_time = start_time
         self._open: dict[str, Open] = {}
-        self._then = then
-        self._handed_over = False
-        self._told: dict[str, set[type[Answer]]] = {}
 
     def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
-        if self._handed_over and self._then is not None:
-            self._then.begin(key, effect, at)
-        else:
-            self._open[key] = Open(effect, at, set())
+        self._open[key] = Open(effect, at, [])
 
     def cancel(self, key: str) -> None:
-        if self._handed_over and self._then is not None:
-            self._then.cancel(key)
-        else:
-            self._open.pop(key, None)
+        self._open.pop(key, None)
 
     def redriven(self) -> Answered | None:
         """The order to redrive the execution that was recorded after its end, if there was one."""
@@ -112,17 +102,15 @@ class ReplayDriver:
         return None
 
     def next(self, flush: Callable[[], None]) -> Answered:
-        if self._answers:
-            return self._recorded(self._answers.popleft())
-        if self._then is None:
+        if not self._answers:
             raise Exhausted
-        if not self._handed_over:
-            flush()
-            self._hand_over(self._then)
-        answered = self._then.next(flush)
-        while type(answered.answer) in self._told.get(answered.key, ()):
-            answered = self._then.next(flush)  # that its task was started, or its job submitted, is known already
-        return answered
+        return self._recorded(self._answers.popleft())
+
+    def hand_over(self, live: LiveSink) -> None:
+        """Have the effects that are open at the end of the recording continued."""
+        for key, (effect, at, answers) in self._open.items():
+            live.adopt(key, effect, at, answers)
+        self._open.clear()
 
     def _recorded(self, line: Mapping[str, Json]) -> Answered:
         answered = answered_from_line(line, self._start_time)
@@ -141,7 +129,7 @@ class ReplayDriver:
         if isinstance(asked.effect, Sleep) and self._punctual is not None:
             self._check_sleep(asked.effect, answered.at)
         if isinstance(answered.answer, Started | Submitted):
-            asked.told.add(type(answered.answer))
+            asked.answers.append(answered.answer)
         if not isinstance(answered.answer, Submitted):
             del self._open[key]
         if isinstance(answered.answer, Started):
@@ -159,10 +147,3 @@ class ReplayDriver:
         state = self._state_of(key.rpartition(":")[0])
         where = f"In state '{state}': " if state else ""
         return DivergenceError(where + what, state=state, recorded=recorded, now=now)
-
-    def _hand_over(self, then: Successor) -> None:
-        self._handed_over = True
-        for key, (effect, at, told) in self._open.items():
-            self._told[key] = told
-            then.take_over(key, effect, at, Started in told)
-        self._open.clear()

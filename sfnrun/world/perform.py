@@ -65,7 +65,8 @@ def answers_from(request: Request, outcome: TaskOutcome) -> Iterator[tuple[int, 
     if request.resource.kind == "activity":
         yield 0, Started(outcome.worker_name)
     if request.resource.pattern:
-        yield 0, Submitted(outcome.submitted or Payload({}))
+        replied = request.resource.pattern == "waitForTaskToken" and outcome.answer is not None
+        yield 0, Submitted(outcome.submitted or Payload({}), replied or None)
     yield outcome.duration_ms, outcome.answer
 
 

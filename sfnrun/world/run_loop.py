@@ -45,6 +45,7 @@ class RunLoop:
         self.holds = 0
         self.listeners = 0
         self._on_end = on_end
+        self._lets_years_pass = False
         self._now = 0
         # The wall clock may be set while we run; the monotonic one tells how much time has passed.
         self._epoch = time.time() - time.monotonic()
@@ -165,6 +166,11 @@ class RunLoop:
             if end is not None and time.monotonic() >= end:
                 return
 
+    def step(self, until: Hosted) -> None:
+        """Take one turn for an execution, or wait for one."""
+        if not self._turn(None):
+            self._rest(until, None, None)
+
     def _turn(self, to: int | None) -> bool:
         """Do what there is to do; return whether anything was done, for only then there may be nothing more to do."""
         worked = False
@@ -200,7 +206,7 @@ class RunLoop:
         for count in range(ENTRIES_PER_TURN):
             if given or self._runnable or self._pauses or self.calls.front is not None or not inbox.empty():
                 return count > 0
-            entry = agenda.first(daemons=not self.is_virtual or to is not None)
+            entry = agenda.first(daemons=not self.is_virtual or to is not None or self._lets_years_pass)
             if entry is None or not self._is_due(entry[0], to):
                 return count > 0
             at, _, owner, key, what = entry
@@ -208,6 +214,7 @@ class RunLoop:
                 self.calls.front = what
                 return count > 0
             agenda.pop()
+            self._lets_years_pass = False
             self._happen(at, owner, key, what)
         return True
 
@@ -250,32 +257,34 @@ class RunLoop:
         dirty, self._dirty = self._dirty, {}
         for hosted in dirty:
             self.attempt(hosted, hosted.run.journal.flush)
-        if self._inbox.empty() and not self.calls.front:
-            if self.is_virtual and not self._rest_virtually(until, to):
-                return not self._inbox.empty()
-            if not self.is_virtual and self._is_idle(until, to):
-                return False
+        if self._inbox.empty() and self.calls.front is None and self._is_idle(until, to):
+            return self.is_virtual and self._goes_on(until, to)
         self._wait(to, end)
         return True
 
-    def _rest_virtually(self, until: Hosted | None, to: int | None) -> bool:
-        if self.holds or self.listeners:
-            return True
+    def _is_idle(self, until: Hosted | None, to: int | None) -> bool:
+        """Whether nothing that is waited for can come."""
+        if self.is_virtual:
+            return not self.holds and not self.listeners
+        if to is not None:
+            return self.now >= to
+        is_waiting = until is not None or self.executions or self.listeners
+        return not is_waiting and self.agenda.first(daemons=False) is None
+
+    def _goes_on(self, until: Hosted | None, to: int | None) -> bool:
+        """Whether there is something to do after all, when a virtual clock has nothing but daemons on its agenda."""
         if to is not None:
             self._now = max(self._now, to)
             return False
         if self.mail.poll():
             return True
-        if until is not None and not until.done:
-            raise self._stuck(until)
-        return False
-
-    def _is_idle(self, until: Hosted | None, to: int | None) -> bool:
-        if to is not None:
-            return self.now >= to
-        if until is not None or self.executions or self.listeners:
+        if until is None or until.done:
             return False
-        return self.agenda.first(daemons=False) is None
+        # A Task that nobody can answer times out with its execution, after a year. A token could be answered.
+        self._lets_years_pass = not self.tokens.open and self.agenda.first() is not None
+        if not self._lets_years_pass:
+            raise self._stuck(until)
+        return True
 
     def _wait(self, to: int | None, end: float | None) -> None:
         """Wait for the inbox, or until the next entry is due."""

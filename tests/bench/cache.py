@@ -22,7 +22,7 @@ import redis
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from sfnrun.api.conduct import UNHURRIED
+from sfnrun.api.conduct import GC_THRESHOLD
 from sfnrun.cache.backend import Backend
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memory import MemoryBackend
@@ -143,7 +143,7 @@ def bench_key() -> None:
 
 
 def main() -> None:
-    gc.set_threshold(UNHURRIED)  # as in a run
+    gc.set_threshold(GC_THRESHOLD)  # as in a run
     print(f"{'':58}{'measured':>10}{'limit':>10}")
     with tempfile.TemporaryDirectory() as folder:
         bench_disk(folder)

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import sfnrun
 from sfnrun.api.caching import CacheOptions
-from sfnrun.api.conduct import Clock
 from sfnrun.config import Project, load_project
+from sfnrun.world.world import Clock
 from tests.cache.conftest import Server
 
 ITEMS = 10_000

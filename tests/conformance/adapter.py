@@ -12,7 +12,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from sfnrun import PENDING, Payload, Reply, Request, TaskFailed, run
-from sfnrun.api.conduct import conduct, driver_for
 from sfnrun.api.world import handlers
 from sfnrun.asl.load import WorkflowType, every_state, validate
 from sfnrun.asl.model import Field, Machine, Map, Parallel, State, StateMachine, Succeed
@@ -20,7 +19,7 @@ from sfnrun.asl.parse import parse
 from sfnrun.asl.text.source import from_text, from_value
 from sfnrun.config import Project
 from sfnrun.effects import Pause, Resumed
-from sfnrun.engine.execution import Execution
+from sfnrun.engine.execution import NO_LIMITS, Execution
 from sfnrun.errors import DefinitionError
 from sfnrun.explain.observe import Observer, VisitSeen, watched
 from sfnrun.explain.stages import stages_of
@@ -32,6 +31,7 @@ from sfnrun.history.journal import Told, together
 from sfnrun.history.visits import Visits
 from sfnrun.payload import dumps
 from sfnrun.record import Event, Note
+from sfnrun.world.world import World
 
 __all__ = ["UNDEFINED", "evaluate_jsonata", "evaluate_jsonpath", "run_case", "run_test_state", "validate_case"]
 
@@ -295,10 +295,12 @@ class StateAlone:
         states |= {before.name: replace(before, next=self.name), self.name: self.state}
         machine = watched(Machine(StateMachine(before.name, states)), self.observer)
         answerer = handlers(machine, Project(), self.answers)
-        driver = driver_for("virtual", answerer, self._step, False)
         listeners = (self.visits, self.observer, self)
         journal = together([Told(listener) for listener in listeners])
-        return conduct(machine, self._execution(), driver, journal, limits=False, stepping=True)
+        world = World("virtual")
+        return world.wait(
+            world.start(machine, self._execution(), journal, answerer, limits=NO_LIMITS, step=self._step, stepping=True)
+        )
 
     def _step(self, pause: Pause) -> Resumed:
         """The state has an input of its own; the execution's is that of the context object."""

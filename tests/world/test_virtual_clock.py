@@ -11,7 +11,7 @@ from driving import CALLBACK, FOREVER, drive, late, task, virtual
 import sfnrun
 from sfnrun import PENDING, Reply
 from sfnrun.effects import Stopped
-from sfnrun.errors import SfnrunError
+from sfnrun.errors import WaitingError
 
 YEAR_S = 365 * 86_400
 
@@ -107,7 +107,12 @@ def test_our_own_bug_comes_up_where_somebody_sees_it(time_limit):
         drive(virtual({"T": late(bug, time_limit)}), {"T": task(Catch=catch), "H": {"Type": "Succeed"}})
 
 
-def test_waiting_for_what_never_comes_is_said_where_nothing_limits_it():
-    states = {"T": {"Type": "Task", "Resource": CALLBACK, "Parameters": {}, "End": True}}
-    with pytest.raises(SfnrunError, match="waits for an answer that nothing will give"):
-        sfnrun.run({"StartAt": "T", "States": states}, tasks=lambda request: PENDING, limits=False)
+@pytest.mark.parametrize("limits", [True, False])
+def test_waiting_for_a_token_that_nobody_can_answer_is_an_error(limits):
+    """A virtual clock does not pass a year for the quota of AWS alone."""
+    state = {"Type": "Task", "Resource": CALLBACK, "Parameters": {}, "End": True}
+    states = {"M": {"Type": "Map", "End": True, "ItemProcessor": {"StartAt": "T", "States": {"T": state}}}}
+    with pytest.raises(WaitingError, match=r"n:M\[0\]\.T, n:M\[1\]\.T wait for a result") as caught:
+        sfnrun.run({"StartAt": "M", "States": states}, [1, 2], tasks=lambda request: PENDING, name="n", limits=limits)
+    assert [token.place for token in caught.value.tokens] == ["M[0].T", "M[1].T"]
+    assert all(token.token.startswith("n1.") and token.timeout_at is None for token in caught.value.tokens)
