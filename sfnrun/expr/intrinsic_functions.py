@@ -9,17 +9,18 @@ from __future__ import annotations
 import binascii
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from sfnrun.expr.hash_map import hash_map_order
+from sfnrun.expr.meter import MAX_BYTES, size_of
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, canonical, dumps, loads
 
-__all__ = ["FUNCTIONS", "Failure", "Function", "fill", "template_parts"]
+__all__ = ["FUNCTIONS", "TOO_LARGE", "Failure", "Function", "fill", "hash_map_order", "template_parts"]
 
 MAX_RANGE = 1000
 MAX_CHARACTERS = 10_000
+TOO_LARGE = f"its result is larger than {MAX_BYTES} bytes"
 INT_32 = range(-(2**31), 2**31)
 DIGESTS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
@@ -72,6 +73,8 @@ def _shown(value: Json) -> str:
 
 
 def _make_array(scope: Scope, *items: Json) -> Json:
+    if len(items) > 1 and sum(size_of(item) for item in items if isinstance(item, (list, dict, str))) > MAX_BYTES:
+        raise Failure(TOO_LARGE)
     return list(items)
 
 
@@ -143,6 +146,25 @@ def _json_merge(scope: Scope, first: Json, second: Json, deep: Json) -> Json:
         raise Failure(f"only shallow merging is supported, so the third argument is false, not {_shown(deep)}")
     merged = {**_object(first), **_object(second)}
     return {key: merged[key] for key in hash_map_order(merged)}
+
+
+def hash_map_order(keys: Collection[str]) -> list[str]:
+    """The keys in the order in which a java.util.HashMap gives them back that they were put into in this order.
+
+    AWS's interpreter, a Java program, keeps the keys of JSONPath payload templates and of States.JsonMerge in one.
+    """
+    buckets = 16
+    while len(keys) > buckets * 0.75:
+        buckets *= 2
+    return sorted(keys, key=lambda key: _java_hash(key) & (buckets - 1))
+
+
+def _java_hash(text: str) -> int:
+    """String.hashCode with its upper half mixed into the lower, as HashMap does."""
+    total = 0
+    for unit in memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H"):
+        total = (31 * total + unit) & 0xFFFFFFFF
+    return total ^ (total >> 16)
 
 
 def _string_to_json(scope: Scope, text: Json) -> Json:
@@ -223,6 +245,8 @@ def fill(parts: list[str], values: tuple[Json, ...]) -> str:
     filled = parts[0]
     for value, part in zip(values, parts[1:], strict=True):
         filled += (value if isinstance(value, str) else _java_text(value)) + part
+        if len(filled) > MAX_BYTES:
+            raise Failure(TOO_LARGE)
     return filled
 
 

@@ -14,8 +14,9 @@ from math import inf
 from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError, StatesError
-from sfnrun.expr.intrinsic_functions import FUNCTIONS, Failure, Function, fill, template_parts
+from sfnrun.expr.intrinsic_functions import FUNCTIONS, TOO_LARGE, Failure, Function, fill, template_parts
 from sfnrun.expr.jsonpath import Path, PathError, compile_path
+from sfnrun.expr.meter import MAX_BYTES, Meter, current_meter
 from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.payload import Json
 
@@ -68,7 +69,10 @@ def compile_intrinsic(text: str) -> Intrinsic:
     States.IntrinsicFailure for arguments that the function does not take.
     """
     call = _Reader(text).whole()
-    return Intrinsic(text, _reads(call), _compile_call(call), call)
+    evaluate = _compile_call(call)
+    if _metered_paths(call) > 1:
+        evaluate = _sharing_a_meter(evaluate)
+    return Intrinsic(text, _reads(call), evaluate, call)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -232,6 +236,13 @@ def _reads(argument: Argument) -> frozenset[str]:
     return argument.reads if isinstance(argument, Path) else frozenset()
 
 
+def _metered_paths(argument: Argument) -> int:
+    """How many paths count their steps."""
+    if isinstance(argument, Call):
+        return sum(map(_metered_paths, argument.arguments))
+    return isinstance(argument, Path) and argument.metered
+
+
 # --- evaluating ------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +255,19 @@ def _compile(argument: Argument) -> Evaluate:
     return lambda document, scope: value
 
 
+def _sharing_a_meter(evaluate: Evaluate) -> Evaluate:
+    """The same with one meter for all paths of the call, if the template has none."""
+
+    def evaluate_sharing(document: Json, scope: Scope) -> Json:
+        before = current_meter.set(current_meter.get() or Meter(document))
+        try:
+            return evaluate(document, scope)
+        finally:
+            current_meter.reset(before)
+
+    return evaluate_sharing
+
+
 def _compile_call(call: Call) -> Evaluate:
     run, arguments = _runner(call)
     values = [_compile(argument) for argument in arguments]
@@ -251,7 +275,10 @@ def _compile_call(call: Call) -> Evaluate:
 
     def evaluate(document: Json, scope: Scope) -> Json:
         try:
-            return run(scope, *[value(document, scope) for value in values])
+            result = run(scope, *[value(document, scope) for value in values])
+            if result.__class__ is str and len(result) > MAX_BYTES:
+                raise Failure(TOO_LARGE)
+            return result
         except PathError as error:
             error.function = error.function or text
             raise

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError
-from sfnrun.expr.hash_map import hash_map_order
+from sfnrun.expr.intrinsic_functions import hash_map_order
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
 from sfnrun.expr.jsonpath import Path, PathError, compile_path
+from sfnrun.expr.meter import Exceeded, Meter, current_meter
 from sfnrun.expr.scope import Evaluate, Expression, Scope
 from sfnrun.payload import MAX_DEPTH, Json, dumps
 
@@ -66,6 +67,7 @@ class _JsonPath:
     def __init__(self, on_error: OnError) -> None:
         self.on_error = on_error
         self.reads: set[str] = set()
+        self.counted = False
 
     def expression(self, at: Pointer, value: Json) -> Evaluate | None:
         key = at[-1] if at else None
@@ -77,7 +79,7 @@ class _JsonPath:
             self.on_error(at, error)
             return _never
         self.reads |= compiled.reads
-        return _in_field(key, compiled)
+        return _in_field(key, compiled, self.counted)
 
     def key(self, key: str) -> str:
         return key.removesuffix(".$")
@@ -100,8 +102,8 @@ def _path_or_intrinsic(text: Json) -> Expression:
     return compile_path(text)
 
 
-def _in_field(key: str, compiled: Expression) -> Evaluate:
-    evaluate = compiled.evaluate
+def _in_field(key: str, compiled: Expression, counted: bool) -> Evaluate:
+    evaluate = _kept(compiled.evaluate) if counted else compiled.evaluate
     of_document = isinstance(compiled, Path) and compiled.root == "$"
 
     def evaluate_field(document: Json, scope: Scope) -> Json:
@@ -116,6 +118,19 @@ def _in_field(key: str, compiled: Expression) -> Evaluate:
     return evaluate_field
 
 
+def _kept(evaluate: Evaluate) -> Evaluate:
+    """The same, where the value is counted as a part of the template's result."""
+
+    def evaluate_kept(document: Json, scope: Scope) -> Json:
+        value = evaluate(document, scope)
+        meter = current_meter.get()
+        if meter is not None:
+            meter.keep(value)
+        return value
+
+    return evaluate_kept
+
+
 class _Jsonata:
     """Texts of the form `{% … %}` are expressions; keys are what they are."""
 
@@ -124,6 +139,7 @@ class _Jsonata:
         self.on_error = on_error
         self.compile_leaf = compile_leaf
         self.reads: set[str] = set()
+        self.counted = False
 
     def expression(self, at: Pointer, value: Json) -> Evaluate | None:
         if not isinstance(value, str) or jsonata_inside(value) is None:
@@ -157,14 +173,42 @@ def _never(document: Json, scope: Scope) -> Json:
 Language = _JsonPath | _Jsonata
 
 
+# So many expressions, each within its own limits, cost less than a second and 200 MB together.
+FEW_EXPRESSIONS = 20
+
+
 def _template(node: Json, language: Language) -> Template:
+    text = dumps(node)
+    language.counted = _is_counted(text)
     whole = _compile(node, language)
     evaluate: Evaluate = (lambda document, scope: node) if whole is None else whole
-    text = dumps(node)
+    if language.counted:
+        evaluate = _counting(evaluate)
     # Each level costs a frame or two; where there are few containers they cannot be deep.
     if whole is not None and text.count("{") + text.count("[") > 100:
         evaluate = _with_room(evaluate)
     return Template(text, frozenset(language.reads), evaluate, whole is None)
+
+
+def _is_counted(text: str) -> bool:
+    """Whether the JSONPath expressions of a template share a meter: if they are many, or if a few may cost much."""
+    expressions = text.count('.$":')
+    return expressions > FEW_EXPRESSIONS or (expressions > 1 and (".." in text or "[?" in text))
+
+
+def _counting(evaluate: Evaluate) -> Evaluate:
+    """The same with a meter for all expressions of the template together."""
+
+    def evaluate_counted(document: Json, scope: Scope) -> Json:
+        before = current_meter.set(Meter(document))
+        try:
+            return evaluate(document, scope)
+        except Exceeded as exceeded:
+            raise exceeded.failure("The payload template") from None
+        finally:
+            current_meter.reset(before)
+
+    return evaluate_counted
 
 
 def _with_room(evaluate: Evaluate) -> Evaluate:

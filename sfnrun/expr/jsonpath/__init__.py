@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.jsonpath.parse import JAVA_BLANKS, parse_steps
 from sfnrun.expr.jsonpath.steps import Elements, Flaw, Names, PathError, Step, is_definite
-from sfnrun.expr.jsonpath.walk import compile_steps
+from sfnrun.expr.jsonpath.walk import compile_steps, is_metered
+from sfnrun.expr.meter import Exceeded
 from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.payload import Json, dumps
 
@@ -33,7 +34,8 @@ class Path(NamedTuple):
     """A compiled JSONPath.
 
     `definite` tells whether it gives a value itself (True) or a list of values. `root` is "$", "$$" or "$name", `keys`
-    the way from there if it is one of names and indices alone, else None.
+    the names and indices from there, or None if the path has other steps. `metered` tells that `evaluate` counts its
+    steps; it then raises StatesError where they are too many.
     """
 
     text: str
@@ -42,6 +44,7 @@ class Path(NamedTuple):
     evaluate: Evaluate
     root: str = "$"
     keys: Keys | None = None
+    metered: bool = False
 
 
 class ReferencePath(Path):
@@ -69,7 +72,7 @@ def compile_path(text: str, *, rooted: bool = True) -> Path:
     root, steps = _read(text, rooted)
     keys = _keys(steps)
     reads = frozenset([root[1:]]) if root not in ("$", "$$") else frozenset[str]()
-    return Path(text, reads, is_definite(steps), _evaluator(text, root, steps, keys), root, keys)
+    return Path(text, reads, is_definite(steps), _evaluator(text, root, steps, keys), root, keys, is_metered(steps))
 
 
 @lru_cache(maxsize=1024)
@@ -165,6 +168,8 @@ def _walking(text: str, steps: Sequence[Step]) -> Evaluate:
         except PathError as error:
             error.path = text
             raise
+        except Exceeded as exceeded:
+            raise exceeded.failure(f"The JSONPath '{text}'") from None
 
     return evaluate
 

@@ -14,20 +14,25 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sfnrun.expr.jsonpath.steps import Criterion, Filter, Flaw, InnerPath, Operand, PathError, Step, is_definite
+from sfnrun.expr.meter import Meter
+from sfnrun.expr.regex import Regex, compile_regex
 from sfnrun.payload import Json, dumps
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["Reader", "compile_filter", "java_text", "parse_filter"]
+__all__ = ["Reader", "compile_filter", "is_costly", "java_text", "parse_filter"]
 
 Reader = Callable[[Json, Json], Json]
 """Reads an inner path: `(item, document) -> value`; raises PathError."""
 
 ParseSteps = Callable[[str], tuple[Step, ...]]
 
-Test = Callable[[Json, Json], bool]
-"""A compiled filter: `(item, document) -> whether it is kept`."""
+Test = Callable[[Json, Json, Meter | None], bool]
+"""A compiled filter: `(item, document, meter) -> whether it is kept`; the meter is there if the filter is_costly."""
+
+Comparison = Callable[[Json, Json, Meter | None], bool]
+"""`(right side, left side, meter) -> whether the operator holds`."""
 
 # In the order in which Jayway looks for them; the first that occurs anywhere in a part is its operator.
 _OPERATORS = ("==", ">=", "<=", "!=", "<", ">", "=~")
@@ -145,14 +150,16 @@ def _inner_path(text: str, offset: int, parse_steps: ParseSteps) -> InnerPath:
     return InnerPath(steps, text[0] == "$")
 
 
-def _pattern(text: str, offset: int) -> re.Pattern[str]:
+def _pattern(text: str, offset: int) -> Regex:
     end = text.rindex("/")
     if end == 0:
         raise Flaw("this pattern is not closed", offset)
     # Java's \d, \w, \b and ignoring of case know ASCII only, unless told otherwise.
     flags = re.ASCII | (re.IGNORECASE if text.endswith("i") else 0)
     try:
-        return re.compile(text[1:end].replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"), flags)
+        return compile_regex(
+            text[1:end].replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"), flags
+        )
     except (re.error, OverflowError, RecursionError) as error:
         raise Flaw(f"this pattern is not valid: {error}", offset, len(text)) from None
 
@@ -160,12 +167,44 @@ def _pattern(text: str, offset: int) -> re.Pattern[str]:
 # --- evaluating ------------------------------------------------------------------------------------------------------
 
 
+# Criteria that a filter may try on each of very many items before they are counted.
+FEW_CRITERIA = 20
+# A criterion takes the time of so many steps, and of one more for so many characters of a literal.
+STEPS_OF_A_CRITERION = 3
+LONG_LITERAL = 1000
+
+
+def weight(part: Filter) -> int:
+    """How many steps the filter takes for an item, as the meter counts them."""
+    criteria = [criterion for group in part.any_of for criterion in group]
+    return sum(STEPS_OF_A_CRITERION + (_length(each.left) + _length(each.right)) // LONG_LITERAL for each in criteria)
+
+
+def _length(operand: Operand) -> int:
+    return len(operand) if isinstance(operand, str) else 0
+
+
+def is_costly(part: Filter) -> bool:
+    """Whether the steps that the filter takes have to be counted."""
+    criteria = (criterion for group in part.any_of for criterion in group)
+    return weight(part) > FEW_CRITERIA * STEPS_OF_A_CRITERION or any(
+        criterion.operator == "=~" for criterion in criteria
+    )
+
+
 def compile_filter(part: Filter, read: Callable[[InnerPath, bool], Reader]) -> Test:
     """The filter as a test; `read(path, require)` compiles an inner path, `require` all of several names."""
     groups = [[_compile_criterion(criterion, read) for criterion in group] for group in part.any_of]
     if len(groups) == 1 and len(groups[0]) == 1:
         return groups[0][0]
-    return lambda item, document: any(all(test(item, document) for test in group) for group in groups)
+    steps = weight(part)
+
+    def test(item: Json, document: Json, meter: Meter | None) -> bool:
+        if meter is not None:
+            meter.spend(steps)
+        return any(all(holds(item, document, meter) for holds in group) for group in groups)
+
+    return test
 
 
 def _compile_criterion(criterion: Criterion, read: Callable[[InnerPath, bool], Reader]) -> Test:
@@ -175,10 +214,10 @@ def _compile_criterion(criterion: Criterion, read: Callable[[InnerPath, bool], R
     left, right = (_compile_operand(operand, read) for operand in (criterion.left, criterion.right))
     holds = _HOLDS[criterion.operator]
 
-    def test(item: Json, document: Json) -> bool:
+    def test(item: Json, document: Json, meter: Meter | None) -> bool:
         try:
             value = left(item, document)
-            return holds(right(item, document), value)
+            return holds(right(item, document), value, meter)
         except PathError as error:
             if error.not_found:
                 return False
@@ -192,7 +231,7 @@ def _compile_criterion(criterion: Criterion, read: Callable[[InnerPath, bool], R
 def _compile_existence(read: Reader, wanted: bool) -> Test:
     """Whether there is something other than null. A `$` here is the item, as in Jayway."""
 
-    def test(item: Json, document: Json) -> bool:
+    def test(item: Json, document: Json, meter: Meter | None) -> bool:
         try:
             return (read(item, item) is not None) is wanted
         except PathError as error:
@@ -215,7 +254,7 @@ class _Incomparable(Exception):
 
 def _compare(expected: Json, value: Json) -> int:
     """Negative, zero or positive, as `expected` (the right side) is less than, equal to or more than `value`."""
-    if expected is value and not isinstance(value, re.Pattern):
+    if expected is value and not isinstance(value, Regex):
         return 0
     nullish = (expected is None or expected == "null", value is None or value == "null")
     if any(nullish):
@@ -239,9 +278,12 @@ def _order(left: Json, right: Json) -> int:
 
 
 def _order_of_texts(expected: str, value: str) -> int:
-    expected = expected.replace("\\'", "'")
+    if "\\'" in expected:
+        expected = expected.replace("\\'", "'")
     if expected == value:
         return 0
+    if expected.isascii() and value.isascii():
+        return _order(expected, value)
     return _order(*(text.encode("utf-16-be", "surrogatepass") for text in (expected, value)))
 
 
@@ -271,8 +313,8 @@ _COMPARISONS: dict[tuple[str, str], Callable[[Json, Json], int]] = {
 }
 
 
-def _comparison(holds: Callable[[int, int], bool], null_matches_null_only: bool) -> Test:
-    def test(expected: Json, value: Json) -> bool:
+def _comparison(holds: Callable[[int, int], bool], null_matches_null_only: bool) -> Comparison:
+    def test(expected: Json, value: Json, meter: Meter | None) -> bool:
         if null_matches_null_only and (expected is None) != (value is None):
             return False
         return holds(0, _compare(expected, value))
@@ -280,16 +322,17 @@ def _comparison(holds: Callable[[int, int], bool], null_matches_null_only: bool)
     return test
 
 
-def _matches(expected: Json, value: Json) -> bool:
-    """`=~`: the pattern may stand on either side and must match the whole text of the value."""
-    pattern, target = (value, expected) if isinstance(value, re.Pattern) else (expected, value)
-    if not isinstance(pattern, re.Pattern):
+def _matches(expected: Json, value: Json, meter: Meter | None) -> bool:
+    """`=~`: the pattern is on either side and must match the whole text of the value."""
+    pattern, target = (value, expected) if isinstance(value, Regex) else (expected, value)
+    if not isinstance(pattern, Regex):
         raise PathError(f"{java_text(pattern)} is not a pattern; write it as /…/", not_found=False)
-    return target is not None and pattern.fullmatch(java_text(target)) is not None
+    assert meter is not None
+    return target is not None and pattern.matches(java_text(target), meter)
 
 
 # `expected` is the right side: `value > expected` holds if 0 > compare(expected, value).
-_HOLDS: dict[str, Test] = {
+_HOLDS: dict[str, Comparison] = {
     "==": _comparison(operator.eq, False),
     "!=": _comparison(operator.ne, False),
     ">": _comparison(operator.gt, True),
@@ -302,6 +345,6 @@ _HOLDS: dict[str, Test] = {
 
 def java_text(value: Json) -> str:
     """A value as Jayway puts it in its messages: texts bare, everything else as JSON."""
-    if isinstance(value, re.Pattern):
-        return str(value.pattern)
+    if isinstance(value, Regex):
+        return value.pattern
     return value if isinstance(value, str) else dumps(value)

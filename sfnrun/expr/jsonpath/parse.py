@@ -227,7 +227,8 @@ class _Indices:
             return Elements(f"[{first}]", True, lambda length: (first,), first)
         if "sequence" in self.kinds:
             listed = tuple(self.numbers)
-            return Elements(f"[{','.join(map(str, listed))}]", False, lambda length: listed)
+            repeats = len(set(listed)) < len(listed)
+            return Elements(f"[{','.join(map(str, listed))}]", False, lambda length: listed, repeats=repeats)
         if "from" in self.kinds:
             return Elements(f"[{first}:]", False, _from(first))
         if "to" in self.kinds:

@@ -6,9 +6,10 @@ at most one value. They are NamedTuples, which start seven times as fast as froz
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+from sfnrun.expr.regex import Regex
 
 __all__ = [
     "Absolute",
@@ -78,13 +79,14 @@ class Elements(NamedTuple):
     """`[0]`, `[0,2]`, `[1:3]`, `[(@.length-1)]`: elements of an array by their index.
 
     `indices(length)` gives them for an array of that length; one that does not exist is an error. `single` is the index
-    if there is just one, counted from the start.
+    if there is just one, counted from the start; `repeats` tells that an index may come twice.
     """
 
     fragment: str
     definite: bool
     indices: Callable[[int], Iterable[int]]
     single: int | None = None
+    repeats: bool = False
 
 
 class Wildcard:
@@ -115,7 +117,7 @@ class InnerPath(NamedTuple):
     of_document: bool
 
 
-Operand = InnerPath | re.Pattern[str] | str
+Operand = InnerPath | Regex | str
 
 
 class Criterion(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sfnrun.expr.jsonpath.filters import Reader, compile_filter, java_text
+from sfnrun.expr.jsonpath.filters import Reader, Test, compile_filter, is_costly, java_text
 from sfnrun.expr.jsonpath.steps import (
     Absolute,
     Elements,
@@ -21,20 +21,28 @@ from sfnrun.expr.jsonpath.steps import (
     Wildcard,
     is_definite,
 )
+from sfnrun.expr.meter import Meter, current_meter
 from sfnrun.payload import Json
 
-__all__ = ["compile_steps"]
+__all__ = ["compile_steps", "is_metered"]
 
 Trail = tuple[Any, str | int] | None
 """The way to a value, as (trail to its container, key); None is the root. It becomes text only in an error."""
 
 
 class _Found(NamedTuple):
-    """What a walk has come to so far; `document` is what `$` means in a filter."""
+    """The values found so far; `document` is what `$` means in a filter, `meter` is there if steps are counted."""
 
     document: Json
     values: list[Json]
+    meter: Meter | None
 
+
+# Steps of a scan that are counted together.
+STEPS_AT_ONCE = 1000
+
+# An error that is raised, worded and caught takes the time of so many steps.
+STEPS_OF_AN_ERROR = 10
 
 Visit = Callable[[Json, Trail, _Found], None]
 
@@ -42,9 +50,10 @@ Visit = Callable[[Json, Trail, _Found], None]
 def compile_steps(steps: Sequence[Step], require: bool = False) -> Reader:
     """`(value, document) -> result` of the steps: the value of a definite path, the list of an indefinite one.
 
-    With `require`, a step of several names needs all of them. Raises PathError.
+    With `require`, a step of several names needs all of them. Raises PathError, and Exceeded if steps are counted.
     """
-    visits: list[Visit] = [_keep]
+    metered = is_metered(steps)
+    visits: list[Visit] = [_keep_counted if metered else _keep]
     for position in range(len(steps) - 1, -1, -1):
         rest = steps[position:]
         place = _Place(
@@ -57,21 +66,34 @@ def compile_steps(steps: Sequence[Step], require: bool = False) -> Reader:
             beyond=visits[-2] if len(rest) > 2 else None,
         )
         visits.append(_COMPILERS[type(rest[0])](rest[0], visits[-1], place))
-    return _single(visits[-1]) if is_definite(steps) else _several(visits[-1])
+    return _single(visits[-1]) if is_definite(steps) else _several(visits[-1], metered)
+
+
+def is_metered(steps: Sequence[Step]) -> bool:
+    """Whether the steps of a path are counted: where it may come to a value many times, and in costly filters.
+
+    Any other path looks at each value once, and needs no more time or memory than its document did.
+    """
+    return any(
+        isinstance(step, Scan)
+        or (isinstance(step, Elements) and step.repeats)
+        or (isinstance(step, Filter) and is_costly(step))
+        for step in steps
+    )
 
 
 def _single(visit: Visit) -> Reader:
     def read(value: Json, document: Json) -> Json:
-        found = _Found(document, [])
+        found = _Found(document, [], None)
         visit(value, None, found)
         return found.values[0]
 
     return read
 
 
-def _several(visit: Visit) -> Reader:
+def _several(visit: Visit, metered: bool) -> Reader:
     def read(value: Json, document: Json) -> Json:
-        found = _Found(document, [])
+        found = _Found(document, [], (current_meter.get() or Meter(document)) if metered else None)
         visit(value, None, found)
         return found.values
 
@@ -94,6 +116,12 @@ class _Place(NamedTuple):
 
 
 def _keep(value: Json, trail: Trail, found: _Found) -> None:
+    found.values.append(value)
+
+
+def _keep_counted(value: Json, trail: Trail, found: _Found) -> None:
+    assert found.meter is not None
+    found.meter.keep(value)
     found.values.append(value)
 
 
@@ -157,6 +185,8 @@ def _elements(step: Elements, then: Visit, place: _Place) -> Visit:
             what = f"Filter: {place.text} can only be applied to arrays. Current context is: {java_text(value)}"
             raise PathError(what, not_found=False)
         for index in step.indices(len(value)):
+            if found.meter is not None:
+                found.meter.spend(1)
             _element(value, index, trail, then, found)
 
     return visit
@@ -164,6 +194,8 @@ def _elements(step: Elements, then: Visit, place: _Place) -> Visit:
 
 def _wildcard(step: Wildcard, then: Visit, place: _Place) -> Visit:
     def visit(value: Json, trail: Trail, found: _Found) -> None:
+        if found.meter is not None and isinstance(value, dict | list):
+            found.meter.spend(len(value))
         if isinstance(value, dict):
             for name, member in value.items():
                 then(member, (trail, name), found)
@@ -174,6 +206,8 @@ def _wildcard(step: Wildcard, then: Visit, place: _Place) -> Visit:
                 except PathError as error:
                     if not error.not_found:
                         raise
+                    if found.meter is not None:
+                        found.meter.spend(STEPS_OF_AN_ERROR)
 
     return visit
 
@@ -183,11 +217,13 @@ def _filter(step: Filter, then: Visit, place: _Place) -> Visit:
 
     def visit(value: Json, trail: Trail, found: _Found) -> None:
         if isinstance(value, dict):
-            if accepts(value, found.document):
+            if accepts(value, found.document, found.meter):
                 then(value, trail, found)
         elif isinstance(value, list):
+            if found.meter is not None:
+                found.meter.spend(len(value))
             for index, element in enumerate(value):
-                if accepts(element, found.document):
+                if accepts(element, found.document, found.meter):
                     then(element, (trail, index), found)
         else:
             what = f"Filter: {place.text} can not be applied to primitives. Current context is: {java_text(value)}"
@@ -213,43 +249,54 @@ def _scan(step: Scan, then: Visit, place: _Place) -> Visit:
     beyond = place.beyond
 
     def visit(value: Json, trail: Trail, found: _Found) -> None:
-        for node, here in _below(value, trail):
-            if not suits(node, found.document):
+        assert found.meter is not None
+        for node, here in _below(value, trail, found.meter):
+            if not suits(node, found.document, found.meter):
                 continue
             if isinstance(node, dict) or beyond is None:
                 then(node, here, found)
             else:
                 # Jayway forgets which elements were asked for: $..[0].name goes through all of them.
+                found.meter.spend(len(node))
                 for index, element in enumerate(node):
                     beyond(element, (here, index), found)
 
     return visit
 
 
-def _below(value: Json, trail: Trail) -> Iterator[tuple[Json, Trail]]:
+_CONTAINERS = (dict, list)
+
+
+def _below(value: Json, trail: Trail, meter: Meter) -> Iterator[tuple[Json, Trail]]:
     """The value and all objects and arrays in it, in document order; without recursion, however deep."""
-    pending: list[tuple[Json, Trail]] = [(value, trail)]
+    pending: list[tuple[Json, Trail]] = [(value, trail)] if isinstance(value, _CONTAINERS) else []
+    steps = 0
     while pending:
         node, here = pending.pop()
+        steps += len(node) + 1
+        if steps > STEPS_AT_ONCE:
+            meter.spend(steps)
+            steps = 0
+        yield node, here
         if isinstance(node, dict):
-            yield node, here
-            pending.extend((member, (here, name)) for name, member in reversed(node.items()))
-        elif isinstance(node, list):
-            yield node, here
-            pending.extend((node[index], (here, index)) for index in range(len(node) - 1, -1, -1))
+            inner = [(each, (here, name)) for name, each in node.items() if isinstance(each, _CONTAINERS)]
+        else:
+            inner = [(each, (here, index)) for index, each in enumerate(node) if isinstance(each, _CONTAINERS)]
+        pending += reversed(inner)
+    meter.spend(steps)
 
 
-def _scan_test(following: Step | None) -> Callable[[Json, Json], bool]:
+def _scan_test(following: Step | None) -> Test:
     if isinstance(following, Names):
         names = following.names
-        return lambda node, document: isinstance(node, dict) and all(name in node for name in names)
+        return lambda node, document, meter: isinstance(node, dict) and all(name in node for name in names)
     if isinstance(following, Elements):
-        return lambda node, document: isinstance(node, list)
+        return lambda node, document, meter: isinstance(node, list)
     if isinstance(following, Wildcard):
-        return lambda node, document: True
+        return lambda node, document, meter: True
     if isinstance(following, Filter):
         return compile_filter(following, _inner_reader)
-    return lambda node, document: False
+    return lambda node, document, meter: False
 
 
 _COMPILERS: dict[type, Callable[[Any, Visit, _Place], Visit]] = {
