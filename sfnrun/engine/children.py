@@ -182,8 +182,8 @@ def _selected(visit: Visit, state: Map, effective: Payload, item: dict[str, Any]
     visit.next_attempt()
     try:
         if state.query_language == "JSONata":
-            return Payload(visit.evaluate_states(state.item_selector, {"input": effective.value}))
-        return Payload(visit.evaluate(state.item_selector, effective))
+            return visit.provided(visit.evaluate_states(state.item_selector, {"input": effective.value}))
+        return visit.provided(visit.evaluate(state.item_selector, effective))
     finally:
         visit.item = None
         visit.next_attempt()

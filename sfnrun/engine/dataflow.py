@@ -49,7 +49,7 @@ class JsonPathFlow:
 
     def arguments(self, visit: Visit, effective: Payload) -> Payload:
         template = visit.state.parameters
-        return effective if template is None else Payload(visit.evaluate(template, effective))
+        return effective if template is None else visit.provided(visit.evaluate(template, effective))
 
     def output(self, visit: Visit, effective: Payload, result: Payload | None) -> Payload:
         state = visit.state
@@ -111,7 +111,7 @@ class JsonataFlow:
         arguments = visit.state.arguments
         if arguments is None:
             return effective
-        return Payload(visit.evaluate_states(arguments, {"input": effective.value}))
+        return visit.provided(visit.evaluate_states(arguments, {"input": effective.value}))
 
     def output(self, visit: Visit, effective: Payload, result: Payload | None) -> Payload:
         states: dict[str, Json] = {"input": effective.value}

@@ -111,6 +111,8 @@ def _at_path(visit: Visit, field: Field, document: Payload) -> Json:
     except PathError:
         text = f"The {field.name} parameter does not reference an input value: {_path(field)}"
         raise visit.runtime_error(text) from None
+    except StatesError as error:
+        raise visit.failure(error) from None
 
 
 def _seconds_at_path(visit: Visit, field: Field, document: Payload) -> int:

@@ -135,6 +135,18 @@ class Visit:
             f"could not be found in the input '{document.text}'"
         )
 
+    def provided(self, value: Json) -> Payload:
+        """The value of Parameters, Arguments or ItemSelector. Raises StatesError if it exceeds the payload limit."""
+        payload = Payload(value)
+        limit = self.fiber.loop.limits.data_bytes
+        if limit is not None and payload.exceeds(limit):
+            raise StatesError(
+                "States.DataLimitExceeded",
+                f"The state/task '{self.state.name}' provided parameters with a size exceeding "
+                "the maximum number of bytes service limit.",
+            )
+        return payload
+
     def runtime_error(self, text: str) -> StatesError:
         return StatesError("States.Runtime", self.prefix + text, fatal=True)
 

@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.jsonpath import Path, PathError, compile_path
-from sfnrun.expr.scope import Scope
+from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.expr.template import OnError, Pointer
 from sfnrun.expr.timestamp import instant_ms
 from sfnrun.payload import Json, dumps
 
 __all__ = ["OPERATORS", "Comparison", "Finding", "Junction", "Rule", "compile_rule"]
+
+# AWS says this of null, even to IsPresent (states-language#29, confirmed by AWS Support).
+NULL_INPUT = "Unable to apply Path transformation to null or empty input."
 
 # Keys and indices down to the deepest rule; each level costs a frame or two when it is evaluated.
 MAX_NESTING = 200
@@ -161,10 +164,13 @@ def _invalid(path: Path) -> StatesError:
     return StatesError("States.Runtime", cause)
 
 
-def _value(path: Path) -> Callable[[Json, Scope], Json]:
+def _value(path: Path) -> Evaluate:
     evaluate = path.evaluate
+    is_of_document = path.root == "$"
 
     def value(document: Json, scope: Scope) -> Json:
+        if document is None and is_of_document:
+            raise StatesError("States.Runtime", NULL_INPUT)
         try:
             return evaluate(document, scope)
         except PathError:
@@ -202,8 +208,11 @@ Build = Callable[[Path, Any], Matches]
 
 def _presence(variable: Path, wanted: Json) -> Matches:
     evaluate = variable.evaluate
+    is_of_document = variable.root == "$"
 
     def matches(document: Json, scope: Scope) -> bool:
+        if document is None and is_of_document:
+            raise StatesError("States.Runtime", NULL_INPUT)
         try:
             evaluate(document, scope)
         except PathError:
@@ -251,11 +260,13 @@ def _as_instants(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bo
 
 def _as_java_texts(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     """Java orders texts by their UTF-16 units."""
-    return lambda left, right: compare(_utf_16(left), _utf_16(right))
 
+    def compare_texts(left: str, right: str) -> bool:
+        if left.isascii() and right.isascii():
+            return compare(left, right)
+        return compare(left.encode("utf-16-be", "surrogatepass"), right.encode("utf-16-be", "surrogatepass"))
 
-def _utf_16(text: str) -> bytes | str:
-    return text.encode("utf-16-be", "surrogatepass")
+    return compare_texts
 
 
 def _string_matches(variable: Path, pattern: Json) -> Matches:

@@ -79,7 +79,7 @@ class Meter:
             self.spend_bytes(size + 1)
 
     def _extend(self) -> None:
-        """Allow more, once, for a document that is larger than AWS's are: enough to look at all of it and to give it."""
+        """Allow more, once, for a document that is larger than those of AWS: enough to read and to give all of it."""
         size, self._document = size_of(self._document), None
         if size > USUAL_DOCUMENT:
             self.steps += size // 4
