@@ -95,3 +95,8 @@ def test_regex_search_takes_steps_in_proportion_to_the_text():
 def test_regex_refuses_what_only_python_has(pattern):
     with pytest.raises(re.error, match="not supported"):
         compile_regex(pattern)
+
+
+def test_a_pattern_that_is_too_large_for_the_machine_ends(monkeypatch):
+    with pytest.raises(Exceeded, match="too large"):
+        compile_regex("(?:(?:a{1,50}){1,50}){1,50}").matches("a" * 100, Meter())
