@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import sfnrun
+from sfnrun.asl.model import every_state
 
 ROOT = Path(__file__).resolve().parents[1]
 MACHINES = ROOT / "statemachines"
@@ -30,7 +31,6 @@ def test_an_example_is_valid_and_has_an_input(file):
 
 
 def test_the_order_has_every_type_of_state():
-    from sfnrun.asl.load import every_state
 
     machine = sfnrun.load(MACHINES / "order.asl.yaml")
     states = every_state(machine.graph)

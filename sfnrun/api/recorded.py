@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sfnrun.asl.load import Definition, every_state, load
-from sfnrun.asl.model import Machine
+from sfnrun.asl.load import Definition, load
+from sfnrun.asl.model import Machine, every_state
 from sfnrun.asl.text.source import from_text
 from sfnrun.effects import Answered
 from sfnrun.engine.execution import Execution

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.asl.load import every_state
-from sfnrun.asl.model import Machine, Pointer, Task
+from sfnrun.asl.model import Machine, Pointer, Task, every_state
 from sfnrun.config import Project, Settings, load_project
 from sfnrun.effects import Answerer, CachedReplies, Handler, Pause, Request, Resumed
 from sfnrun.errors import UsageError

@@ -36,6 +36,7 @@ __all__ = [
     "Succeed",
     "Task",
     "Wait",
+    "every_state",
 ]
 
 QueryLanguage = Literal["JSONPath", "JSONata"]
@@ -213,3 +214,17 @@ class Machine(Struct, frozen=True):
     sha256: str = ""
     file: str = ""
     substitutions: Mapping[str, Json] = field(default_factory=dict)
+
+
+def every_state(graph: StateMachine) -> list[State]:
+    """Return all states of a graph and of all graphs inside it."""
+    found: list[State] = []
+    graphs = [graph]
+    while graphs:
+        for state in graphs.pop().states.values():
+            found.append(state)
+            if isinstance(state, Map):
+                graphs.append(state.processor)
+            elif isinstance(state, Parallel):
+                graphs += state.branches
+    return found

@@ -6,8 +6,8 @@ fail, and those are reported all at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sfnrun.asl.model import (
@@ -83,10 +83,10 @@ def parse(source: Source) -> Machine:
 
 
 def _name_of(source: Source) -> str:
-    """The name that a machine has in its template, else from its file: `order.asl.yaml` is "order"."""
+    """Return the name of a machine in its template, else the one of its file: "order" for `order.asl.yaml`."""
     if source.within:
         return str(source.within[source.within.index("Properties") - 1 if "Properties" in source.within else 2])
-    name = PurePath(source.name).name.split(".")[0]
+    name = re.split(r"[/\\]", source.name)[-1].split(".")[0]
     return name if name and not name.startswith(("-", "<")) else "StateMachine"
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.asl.lint.inspection import Inspection, Wanted, inspect
+from sfnrun.asl.lint.inspection import CheckOptions, Inspection
+from sfnrun.asl.load import inspect
 from sfnrun.config import load_project
 from sfnrun.config.project import find_root, settings_file_in
 from sfnrun.errors import ConfigError, Problem, UsageError
@@ -47,12 +48,12 @@ class Round(Struct, frozen=True, dict=True):
 class Checker:
     """Inspects files; `wanted` is what the command line says, to which the settings beside each file are added."""
 
-    def __init__(self, wanted: Wanted, *, config: str | None = None, is_strict: bool = False) -> None:
+    def __init__(self, wanted: CheckOptions, *, config: str | None = None, is_strict: bool = False) -> None:
         self._wanted = wanted
         self._config = None if config is None else Path(config)
         self._is_strict = is_strict
-        self._by_config: dict[Path | None, Wanted] = {}
-        self._by_folder: dict[Path, Wanted] = {}
+        self._by_config: dict[Path | None, CheckOptions] = {}
+        self._by_folder: dict[Path, CheckOptions] = {}
 
     def round(self, names: Iterable[str]) -> Round:
         """Inspect files, a template's own and those it names together. Raises UsageError and ConfigError."""
@@ -62,21 +63,21 @@ class Checker:
                 found[one.path] = _joined(found[one.path], one) if one.path in found else one
         return Round(tuple(found.values()), self._is_strict)
 
-    def wanted(self, name: str) -> Wanted:
+    def wanted(self, name: str) -> CheckOptions:
         """What is wanted of a file: the command line's words go before those of its sfnrun.yaml."""
         folder = Path(name).parent
         if folder not in self._by_folder:
             self._by_folder[folder] = self._wanted_in(folder)
         return self._by_folder[folder]
 
-    def _wanted_in(self, folder: Path) -> Wanted:
+    def _wanted_in(self, folder: Path) -> CheckOptions:
         path = self._config or settings_file_in(find_root(folder))
         if path not in self._by_config:
             # Without a file there are no settings: where handlers are is of no interest here.
             self._by_config[path] = self._wanted if path is None else self._with(load_project(folder, config=path))
         return self._by_config[path]
 
-    def _with(self, project: Project) -> Wanted:
+    def _with(self, project: Project) -> CheckOptions:
         _require_rules(project)
         settings = project.settings
         substitutions = {**settings.substitutions, **self._wanted.substitutions}

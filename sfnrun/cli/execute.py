@@ -126,7 +126,7 @@ def execute(
 ) -> None:
     """Run a state machine; its output goes to stdout, alone."""
     import sfnrun
-    from sfnrun.asl.lint.machines import machine_in
+    from sfnrun.asl.load import machine_in
     from sfnrun.cli.arguments import read_input, substitutions
     from sfnrun.cli.output import check_output, spared_stdout, write_result
     from sfnrun.cli.watching import Watch

@@ -7,8 +7,9 @@ from difflib import unified_diff
 
 from msgspec import Struct
 
-from sfnrun.asl.lint.fixes import Mended, mended
+from sfnrun.asl.lint.fixes import Fixed
 from sfnrun.asl.lint.inspection import Inspection
+from sfnrun.asl.load import fix
 from sfnrun.cli.checking import Checker, Round
 from sfnrun.errors import UsageError
 
@@ -48,7 +49,7 @@ def mend(checker: Checker, names: list[str], found: Round, *, write: bool) -> tu
             break
         for one, new in changed:
             mending.changes += new.changes
-            mending.before.setdefault(one.path, one.machines[0][0].rows.text)
+            mending.before.setdefault(one.path, one.machines[0][0].lines.text)
             mending.after[one.path] = new.text
             if write:
                 _write(one.path, new.text)
@@ -57,8 +58,8 @@ def mend(checker: Checker, names: list[str], found: Round, *, write: bool) -> tu
     return mending, found
 
 
-def _mended(checker: Checker, one: Inspection) -> Mended | None:
-    return None if one.path == "-" else mended(one, checker.wanted(one.path))
+def _mended(checker: Checker, one: Inspection) -> Fixed | None:
+    return None if one.path == "-" else fix(one, checker.wanted(one.path))
 
 
 def _write(path: str, text: str) -> None:

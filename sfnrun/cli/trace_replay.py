@@ -175,9 +175,9 @@ def _tell(watch: "Watch", divergence: DivergenceError, recording: "Recording", d
 
 
 def _source(recording: "Recording", definition: str | None) -> "Source":
-    from sfnrun.asl.text.source import load
+    from sfnrun.asl.load import read_source
     from sfnrun.cli.watching import recorded_source
 
     if definition is None:
         return recorded_source(recording)
-    return load(definition, substitutions=recording.start["substitutions"], limits=False)
+    return read_source(definition, substitutions=recording.start["substitutions"], limits=False)

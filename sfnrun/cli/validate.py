@@ -77,7 +77,7 @@ def validate(
 
         write_text(explained(explain))
         return
-    from sfnrun.asl.lint.inspection import Wanted
+    from sfnrun.asl.lint.inspection import CheckOptions
     from sfnrun.cli.arguments import substitutions
     from sfnrun.cli.checking import Checker
     from sfnrun.config.definitions import named
@@ -87,7 +87,9 @@ def validate(
     given = files or ["."]
     if watch and "-" in given:
         raise UsageError("stdin cannot be watched", "give a file")
-    wanted = Wanted(substitutions(set_), workflow_type.value if workflow_type else "", _rules(select), _rules(ignore))
+    wanted = CheckOptions(
+        substitutions(set_), workflow_type.value if workflow_type else "", _rules(select), _rules(ignore)
+    )
 
     def check() -> int:
         checker = Checker(wanted, config=config, is_strict=strict)
@@ -163,7 +165,7 @@ def _watched(given: list[str]) -> list[str]:
     """The files themselves, and the settings beside them."""
     from pathlib import Path
 
-    from sfnrun.asl.lint.machines import split_name
+    from sfnrun.asl.load import split_name
     from sfnrun.config.definitions import named
     from sfnrun.config.project import find_root, settings_file_in
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from sfnrun.asl.lint.machines import machines_in, split_name
+from sfnrun.asl.load import machines_in, split_name
 from sfnrun.errors import DefinitionError, UsageError
 from sfnrun.payload import Json
 

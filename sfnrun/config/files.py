@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, inspect
 
-from sfnrun.asl.text.file_text import read_text
-from sfnrun.asl.text.place import Fault
-from sfnrun.asl.text.source import Pointer, Source, fault_problem
+from sfnrun.asl.load import read_text
+from sfnrun.asl.text.positions import SyntaxProblem
+from sfnrun.asl.text.source import Pointer, Source, problem_of
 from sfnrun.config.reader import RULE, Reader, as_path, member_type, merge, plain_type, type_of
 from sfnrun.config.settings import Settings
 from sfnrun.errors import ConfigError, DefinitionError, Problem, Severity
@@ -99,15 +99,15 @@ def _source(path: Path) -> Source:
     name = str(path)
     text = read_text(name)
     try:
-        value, places, mark, tags = yaml_text.decode(text)
+        value, nodes, mark, tags = yaml_text.decode(text)
         if tags:
             tag = tags[0]
-            raise Fault(f"the tag {tag.name} has no JSON value", tag.start, tag.end - tag.start, "remove the tag")
+            raise SyntaxProblem(f"Tag {tag.name} has no JSON value", tag.start, tag.end - tag.start, "remove the tag")
         if value is not None and not isinstance(value, dict):
-            raise Fault("settings are a map, such as 'seed: 1'", 0, len(text.splitlines()[0]), "")
-    except Fault as fault:
-        raise DefinitionError([fault_problem(name, text, fault)]) from None
-    return Source(name, text, "yaml", _without(mark, value or {}), places)
+            raise SyntaxProblem("settings are a map, such as 'seed: 1'", 0, len(text.splitlines()[0]), "")
+    except SyntaxProblem as problem:
+        raise DefinitionError([problem_of(name, text, problem)]) from None
+    return Source(name, text, "yaml", _without(mark, value or {}), nodes)
 
 
 def _without(mark: str, value: Json) -> Json:

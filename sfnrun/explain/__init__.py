@@ -12,8 +12,7 @@ from itertools import islice
 
 from sfnrun.api.again import happen_again
 from sfnrun.api.recorded import machines_of
-from sfnrun.asl.load import every_state
-from sfnrun.asl.model import Machine, State
+from sfnrun.asl.model import Machine, State, every_state
 from sfnrun.asl.text.source import from_text
 from sfnrun.errors import UsageError
 from sfnrun.explain.observe import Observer, watched

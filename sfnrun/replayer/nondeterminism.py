@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sfnrun.asl.load import every_state
-from sfnrun.asl.model import Machine
+from sfnrun.asl.model import Machine, every_state
 from sfnrun.asl.text.source import from_text
 from sfnrun.payload import Json, dumps
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sfnrun.asl.load import read_source
 from sfnrun.asl.model import Machine
-from sfnrun.asl.text import source as definitions
 from sfnrun.asl.text.source import Pointer, Source
 from sfnrun.effects import Handler, Output, Request
 from sfnrun.errors import ConfigError, DefinitionError, Problem, TaskFailed, UsageError
@@ -132,7 +132,7 @@ def _ranges(numbers: Iterable[int]) -> str:
 def load_mock_config(path: Path | str) -> MockConfig:
     """The mock file at `path`. Raises ConfigError with all problems in it, each with its location."""
     try:
-        source = definitions.load(path)
+        source = read_source(path)
     except DefinitionError as error:
         raise ConfigError(map(_as_mock_problem, error.problems)) from None
     reader = _Reader(source)

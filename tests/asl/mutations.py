@@ -19,7 +19,8 @@ from typing import Any
 
 from sfnrun.asl.lint.outline import Outline, State
 from sfnrun.asl.lint.rules import check
-from sfnrun.asl.text.source import Source, from_text, load
+from sfnrun.asl.load import read_source
+from sfnrun.asl.text.source import Source, from_text
 from sfnrun.errors import DefinitionError, Problem
 
 __all__ = ["MUTATIONS", "Tally", "readable", "run"]
@@ -392,7 +393,7 @@ def readable(paths: Iterable[Path]) -> list[Source]:
     found = []
     for path in paths:
         try:
-            source = load(path)
+            source = read_source(path)
         except DefinitionError:
             continue
         if not errors(source):

@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 import sfnrun
-from sfnrun.asl.lint.inspection import Wanted, inspect
-from sfnrun.asl.lint.machines import machine_in, machines_in
+from sfnrun.asl.lint.inspection import CheckOptions
+from sfnrun.asl.load import inspect, machine_in, machines_in
 from sfnrun.errors import Problem, UsageError
 
 TABLES = Path(__file__).with_name("templates")
@@ -62,7 +62,7 @@ def told(case: dict[str, Any], template: str) -> str:
         " ".join(word for word in (part.name, part.workflow_type, part.path, "" if part.source else "(unread)") if word)
         for part in machines_in(template, substitutions)
     ]
-    for found in inspect(template, Wanted(substitutions)):
+    for found in inspect(template, CheckOptions(substitutions)):
         for problem in found.problems:
             span = problem.span
             place = f"{problem.path}:{span.line}:{span.column}" if span else problem.path
@@ -104,7 +104,7 @@ def test_one_machine_of_a_template_is_run_by_its_name(tmp_path: Path) -> None:
     assert machine_in(f"{path}#Second").value["StartAt"] == "B"
     with pytest.raises(UsageError, match="2 state machines"):
         sfnrun.load(path)
-    with pytest.raises(UsageError, match="there is no Third"):
+    with pytest.raises(UsageError, match="state machine not found: Third"):
         sfnrun.load(f"{path}#Third")
 
 

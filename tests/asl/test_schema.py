@@ -14,7 +14,7 @@ import yaml
 
 from sfnrun.asl.lint.outline import TYPES
 from sfnrun.asl.lint.shape import is_valid, operators, schema, violations
-from sfnrun.asl.text.source import load
+from sfnrun.asl.load import read_source as load
 from sfnrun.errors import DefinitionError
 
 FIXTURES = Path(__file__).parent / "rules"

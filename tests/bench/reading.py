@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import yaml
 
-from sfnrun.asl.text.json_faults import faults
+from sfnrun.asl.text.json_problems import syntax_problems
 from sfnrun.asl.text.source import Source, from_text
 
 
@@ -65,7 +65,7 @@ def main() -> None:
         ("JSON", lambda: from_text(plain)),
         ("JSON, 500 placeholders", lambda: from_text(with_placeholders, substitutions={"Charge": "charge"})),
         ("JSON, every value located", lambda: locate_all(from_text(plain))),
-        ("JSON, a comma too many at its end", lambda: faults(broken)),
+        ("JSON, a comma too many at its end", lambda: syntax_problems(broken)),
         (f"YAML, {len(as_yaml) // 1000} KB, with places", lambda: from_text(as_yaml, format="yaml")),
     ]
     print(f"{len(plain) // 1000} KB, {locate_all(from_text(plain)):,} values")

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 import sfnrun
 from sfnrun import Reply, Request
-from sfnrun.asl.load import every_state
-from sfnrun.asl.model import Fail, Machine
-from sfnrun.asl.text.source import load as load_source
+from sfnrun.asl.load import read_source as load_source
+from sfnrun.asl.model import Fail, Machine, every_state
 
 SAMPLES = Path(__file__).resolve().parents[2] / "../shared/conformance/validation/files/samples"
 

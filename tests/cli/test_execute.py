@@ -196,14 +196,14 @@ def test_substitutions_are_set(sfn, definition):
     assert sfn("execute", name, "--set", "Table=orders", "-q").out == '{"table":"orders"}\n'
     done = sfn("execute", name)
     assert (done.code, done.out) == (2, "")
-    assert "${Table} has no value" in done.err
+    assert "No value for ${Table}" in done.err
     assert sfn("execute", name, "--set", "Table").err.startswith("error: --set 'Table' is not NAME=VALUE")
 
 
 BAD_DEFINITIONS = [
-    ("missing.json", None, "there is no such file"),
+    ("missing.json", None, "File not found"),
     ("broken.json", "{", "broken.json:1:1"),
-    ("empty.json", "", "this is empty"),
+    ("empty.json", "", "the text is empty"),
     ("target.json", '{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}', "B"),
     ("tabs.yaml", "StartAt: A\nStates:\n\tA: {}\n", "tabs.yaml:3:1"),
 ]

@@ -12,10 +12,10 @@ from bench.validating import write_hostile
 SAYS = {
     "1 GB.asl.json": ["SFN-S13", "1,073,741,824 bytes"],
     "10,000 problems.asl.json": ["SFN-F03", "did you mean 'Next'?", "and 9,800 more"],
-    "binary.asl.json": ["SFN-S01", "binary file"],
-    "deep.asl.json": ["SFN-S01", "nested deeper than 1,000 levels"],
-    "deep.asl.yaml": ["nested deeper than 1,000 levels"],
-    "laughs.asl.yaml": ["aliases of this file stand for more than 500,000 values"],
+    "binary.asl.json": ["SFN-S01", "Binary file"],
+    "deep.asl.json": ["SFN-S01", "Nested deeper than 1,000 levels"],
+    "deep.asl.yaml": ["Nested deeper than 1,000 levels"],
+    "laughs.asl.yaml": ["Aliases expand to more than 500,000 values"],
     "one line of 1 MB.asl.json": ["SFN-F03", "'Nxt'"],
 }
 

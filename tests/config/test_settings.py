@@ -376,7 +376,7 @@ def test_the_schema_rejects_what_the_reader_rejects(text: str, says: str) -> Non
         "not found",
         "not set",
         "needs sfnrun",
-        "second time",
+        "Duplicate key",
         "the same function",
         "•••",
         "a map, such",

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from sfnrun import PENDING, Payload, Reply, Request, TaskFailed, run
 from sfnrun.api.world import handlers
-from sfnrun.asl.load import WorkflowType, every_state, validate
-from sfnrun.asl.model import Field, Machine, Map, Parallel, State, StateMachine, Succeed
+from sfnrun.asl.load import WorkflowType, validate
+from sfnrun.asl.model import Field, Machine, Map, Parallel, State, StateMachine, Succeed, every_state
 from sfnrun.asl.parse import parse
 from sfnrun.asl.text.source import from_text, from_value
 from sfnrun.config import Project

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sfnrun.asl.lint.rules import check
+from sfnrun.asl.load import read_source
 from sfnrun.asl.parse import parse
-from sfnrun.asl.text.source import Source, from_text, load
+from sfnrun.asl.text.source import Source, from_text
 from sfnrun.errors import DefinitionError, Problem
 
 CORPUS = Path(__file__).resolve().parents[2] / "../shared/conformance/validation"
@@ -40,7 +41,7 @@ CASES = {case["id"]: case for case in manifest()}
 
 def read(case: dict[str, Any]) -> tuple[Source | None, list[Problem]]:
     try:
-        source = load(CORPUS / case["file"])
+        source = read_source(CORPUS / case["file"])
     except DefinitionError as error:
         return None, list(error.problems)
     return source, check(source, workflow_type=case["type"])

@@ -162,5 +162,5 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "MockConfigFile.json").write_text("{}")
     with pytest.raises(ConfigError) as caught:
         load_mock_config(tmp_path / "MockConfigFil.json")
-    assert "there is no such file" in caught.value.message
+    assert "File not found" in caught.value.message
     assert "MockConfigFile.json?" in caught.value.message

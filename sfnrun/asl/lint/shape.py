@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -49,7 +48,9 @@ _LANGUAGES = {"JSONPath": "JSONata", "JSONata": "JSONPath"}
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the Amazon States Language, draft 7."""
-    loaded: dict[str, Any] = msgspec.json.decode((Path(__file__).parent / "schema.json").read_bytes())
+    from pkgutil import get_data
+
+    loaded: dict[str, Any] = msgspec.json.decode(get_data(__package__, "schema.json") or b"{}")
     return loaded
 
 

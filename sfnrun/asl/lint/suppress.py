@@ -1,11 +1,11 @@
-"""Comments in YAML that say which Problems are known and meant: of their line, of the next one, or of the whole file.
+"""Suppression comments (`# sfnrun: ignore`) in YAML: for a line, the next line or the whole file.
 
     Next: Done          # sfnrun: ignore SFN-G02
     # sfnrun: ignore SFN-G03, T19 -- the line below
     # sfnrun: ignore-file SFN-G
 
-A rule is written as it is told, without the dash, or without SFN; a letter is its whole section. None at all is every
-rule. What stands behind ` -- ` is why.
+A rule is written with or without its prefix ("SFN-G02", "G02"); a letter is a whole section; a comment without rules
+ignores all. The text after ` -- ` is the reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
-from sfnrun.asl.text.place import Lines
+from sfnrun.asl.text.positions import Lines
 from sfnrun.errors import Problem, Span, UsageError
 
 __all__ = ["suppressed"]
@@ -25,7 +25,7 @@ _REASON = re.compile(r"(?:^|\s)--(?:\s|$)")
 
 
 class _Ignored(Struct):
-    """What is ignored: rules of the whole file, and by line; None is every rule."""
+    """The ignored rules of the whole file, and by line; None is every rule."""
 
     everywhere: list[set[str] | None] = field(default_factory=list)
     by_line: dict[int, list[set[str] | None]] = field(default_factory=dict)
@@ -37,9 +37,9 @@ class _Ignored(Struct):
 
 
 def suppressed(problems: Iterable[Problem], texts: Mapping[str, str]) -> list[Problem]:
-    """The problems that no comment in their file ignores, and one for each comment that names what is no rule.
+    """Return the problems that no comment in their file ignores, and one for each comment with an unknown rule.
 
-    `texts` are those of YAML files by path; a JSON file has no comments.
+    `texts` are the texts of YAML files by path; a JSON file has no comments.
     """
     ignored = {path: _ignored(path, text) for path, text in texts.items() if "sfnrun:" in text}
     if not ignored:
@@ -72,5 +72,13 @@ def _ignored(path: str, text: str) -> _Ignored:
 def _unknown(path: str, error: UsageError, span: Span, source_line: str) -> Problem:
     hint = error.hint
     return Problem(
-        "SFN-S16", f"{error.message}, so nothing is ignored", "warning", "", hint, "/", path, span, source_line
+        "SFN-S16",
+        f"{error.message[:1].upper()}{error.message[1:]}; this comment has no effect",
+        "warning",
+        "",
+        hint,
+        "/",
+        path,
+        span,
+        source_line,
     )

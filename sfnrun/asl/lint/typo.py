@@ -1,4 +1,4 @@
-"""Which name was meant by a misspelt one: probably, for a hint, and where there can be no doubt, for a fix."""
+"""Suggest corrections for misspelled names: likely ones for hints, unambiguous ones for fixes."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def _close(name: str, names: tuple[str, ...]) -> str | None:
 
 
 def close_to(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that was probably meant by `name`, if there is one."""
+    """Return the one of `names` that `name` is probably a misspelling of."""
     return _close(name, tuple(names)) if len(name) < 200 else None
 
 
 def only_meant(name: str, names: Iterable[str]) -> str | None:
-    """The only one of `names` that is a slip away: other case, or two letters wrong (of short names one, or none)."""
+    """Return the only one of `names` within a small edit distance: two letters (one or none for short names)."""
     return _only_near(name, tuple(names)) if len(name) <= _LONGEST else None
 
 
-@lru_cache(maxsize=512)  # one slip is often made many times
+@lru_cache(maxsize=512)  # the same mistake is often made many times
 def _only_near(name: str, names: tuple[str, ...]) -> str | None:
-    slips = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
-    near = [known for known in names if abs(len(known) - len(name)) <= slips and _slips(name, known) <= slips]
+    most = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
+    near = [known for known in names if abs(len(known) - len(name)) <= most and _distance(name, known) <= most]
     return near[0] if len(near) == 1 else None
 
 
-def _slips(one: str, other: str) -> int:
-    """Letters to change, add, drop or swap with their neighbour (optimal string alignment); case costs nothing."""
+def _distance(one: str, other: str) -> int:
+    """Return the optimal string alignment distance (changes, insertions, deletions, swaps), ignoring case."""
     one, other = one.lower(), other.lower()
     before: list[int] = []
     row = list(range(len(other) + 1))

@@ -1,7 +1,7 @@
-"""A definition as it is written: its value, its text, and where in the text each value stands.
+"""A definition with its value, its text, and the position of each value in the text.
 
-A Source costs what `json.loads` costs; positions are computed when somebody first asks. Whatever cannot be read is a
-DefinitionError whose Problems say where and what to do, within milliseconds, however hostile the file.
+A Source costs what `json.loads` costs: positions are computed when they are first needed. A text that cannot be read
+is a DefinitionError whose Problems have a position and a hint, within milliseconds, however hostile the text.
 """
 
 from __future__ import annotations
@@ -9,28 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from sfnrun.asl.text import inside, json_text
-from sfnrun.asl.text.file_text import MAX_DEFINITION, read_text, too_long
-from sfnrun.asl.text.place import Fault, Lines, Place, Rows, find
-from sfnrun.asl.text.substitution import Placeholder, Pointer, Substitutions, Unusable, substitute
+from msgspec import Struct
+
+from sfnrun.asl.text import json_text
+from sfnrun.asl.text.positions import LineMap, Lines, SyntaxProblem, TextNode, find_node, json_span, yaml_span
+from sfnrun.asl.text.substitution import InvalidSubstitution, Placeholder, Pointer, Substitutions, substitute
 from sfnrun.errors import DefinitionError, Fix, Problem, Severity, Span
 from sfnrun.payload import Json, dumps, loads
 
 __all__ = [
     "MAX_DEFINITION",
+    "FileMachine",
     "Placeholder",
     "Pointer",
+    "Reader",
     "Source",
-    "fault_problem",
     "format_of",
     "from_text",
     "from_value",
-    "load",
     "location_text",
-    "unresolved_problems",
+    "problem_of",
+    "too_long",
 ]
 
 if TYPE_CHECKING:
@@ -38,23 +39,24 @@ if TYPE_CHECKING:
 
 Format = Literal["json", "yaml"]
 
-_FORMATS: dict[str, Format] = {".json": "json", ".asl": "json", ".yaml": "yaml", ".yml": "yaml"}
-_NOT_AN_OBJECT = "Definition must be a valid JSON object"
+# CreateStateMachine accepts a definition of at most this many characters.
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+MAX_DEFINITION = 1_048_576
 
-# Fields that only name who answers: `${ChargeCardFunctionArn}` finds functions/charge_card.py as it is.
-_NAMES_WHO_ANSWERS = frozenset({"FunctionName", "Resource", "StateMachineArn"})
+_FORMATS: dict[str, Format] = {"json": "json", "asl": "json", "yaml": "yaml", "yml": "yaml"}
+_EXTENSION = r"(?s).*[^/\\]\.([^./\\]+)"
+_NOT_AN_OBJECT = "Definition must be a valid JSON object"  # AWS
 
 
 class Source:
-    """A definition that was read: `value` is its JSON value with substitutions made, `name` the path as given.
+    """A definition that was read: `value` is its JSON value after substitution, `name` its path as given.
 
-    `format` is "json" or "yaml". `substituted` are the names of substitutions that were used, `substitutions` the
-    values that were given for them, `unresolved` the placeholders without a value. `text` is "" for a value that came
-    without one.
+    `format` is "json" or "yaml"; `text` is "" for a value without a text. `substitutions` has the values of
+    placeholders, `substituted` the names of those that were used, `unresolved` the placeholders without a value.
 
-    Of a machine inside a template, `within` is the place of its definition there and `expected` the names of the
-    placeholders that are given values when it is deployed. `text` is the text of the whole template with `places`
-    those of the part, or else the string that the definition is, with `rows` the lines around it.
+    For a machine inside a template, `within` is the pointer of its definition there, and `expected` the names of the
+    placeholders that the deployment replaces. `text` is the text of the whole template, with `nodes` those of the
+    definition; or, if the definition is a string, that string, with `lines` those of the template.
     """
 
     def __init__(
@@ -63,9 +65,9 @@ class Source:
         text: str,
         format: Format,
         value: Json,
-        places: Place | None = None,
+        nodes: TextNode | None = None,
         *,
-        rows: Rows | None = None,
+        lines: LineMap | None = None,
         within: Pointer = (),
         expected: frozenset[str] = frozenset(),
     ) -> None:
@@ -77,85 +79,85 @@ class Source:
         self.expected = expected
         self.substitutions = Substitutions(None)
         self.unresolved: tuple[Placeholder, ...] = ()
-        self._given_places = places
-        self._given_rows = rows
-        # Strings by pointer, and keys by new name, as they stood before substitution.
-        self._written: Mapping[Pointer, str] = {}
-        self._renamed: Mapping[str, str] = {}
+        self._given_nodes = nodes
+        self._given_lines = lines
+        # The original text of strings by pointer, and of keys by new name.
+        self._original: Mapping[Pointer, str] = {}
+        self._original_keys: Mapping[str, str] = {}
 
     @cached_property
     def definition(self) -> str:
-        """The text of the definition alone: JSON of our own where it is an object in a template."""
-        return dumps(self.value) if self.within and self._given_rows is None else self.text
+        """The text of the definition alone; for an object in a template, the JSON text of its value."""
+        return dumps(self.value) if self.within and self._given_lines is None else self.text
 
     @property
     def substituted(self) -> tuple[str, ...]:
         return tuple(self.substitutions.used)
 
-    def substitute(self, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]) -> None:
-        """Put values in for placeholders; only while the Source is made, before anybody holds its value."""
+    def substitute(self, substitutions: Substitutions, mark: str, decode: Callable[[str], Json]) -> None:
+        """Replace placeholders. Called while the Source is built, before its value is used."""
         self.substitutions = substitutions
         try:
-            outcome = substitute(self.value, substitutions, mark, bare)
-        except Unusable as error:
-            hint = "put quotes around the placeholder, or give a number, true, false or null"
+            replaced = substitute(self.value, substitutions, mark, decode)
+        except InvalidSubstitution as error:
+            hint = "put the placeholder in quotes, or set it to a number, true, false or null"
             raise DefinitionError([self.problem("SFN-T16", str(error), error.pointer, hint=hint, code="")]) from None
         except ValueError as error:
-            hint = "look at substitutions: in sfnrun.yaml and at --set"
+            hint = "check substitutions: in sfnrun.yaml, and --set"
             raise DefinitionError([Problem("SFN-T16", str(error), code="", hint=hint, path=self.name)]) from None
-        self.unresolved, self._written, self._renamed = tuple(outcome.unresolved), outcome.written, outcome.renamed
+        self.unresolved = tuple(replaced.unresolved)
+        self._original, self._original_keys = replaced.written, replaced.renamed
 
     @cached_property
-    def rows(self) -> Rows:
-        """The lines of the file that the text stands in."""
-        return self._given_rows or Lines(self.text)
+    def lines(self) -> LineMap:
+        """The lines of the file that contains the text."""
+        return self._given_lines or Lines(self.text)
 
     @cached_property
-    def _places(self) -> Place:
-        return self._given_places or json_text.places(self.text)
+    def _nodes(self) -> TextNode:
+        return self._given_nodes or json_text.nodes(self.text)
 
-    def find(self, pointer: Sequence[str | int]) -> tuple[Place, int]:
-        """The place in `text` of the value at `pointer`, or of what is nearest around it, and how many steps it has."""
-        if self._renamed:
-            pointer = [self._renamed.get(step, step) if isinstance(step, str) else step for step in pointer]
-        return find(self._places, pointer)
+    def find(self, pointer: Sequence[str | int]) -> tuple[TextNode, int]:
+        """Return the node of the value at `pointer`, or of its nearest ancestor, and how many steps were found."""
+        if self._original_keys:
+            pointer = [self._original_keys.get(step, step) if isinstance(step, str) else step for step in pointer]
+        return find_node(self._nodes, pointer)
 
     def locate(self, pointer: Sequence[str | int], *, key: bool = False) -> Span | None:
-        """Where the value at `pointer` stands, or its key; None if nothing of the text is there.
+        """Return the position of the value at `pointer`, or of its key; None if it is not in the text.
 
-        A value that an unquoted `${Name}` brought in stands where the placeholder does.
+        A value that replaced an unquoted `${Name}` has the position of the placeholder.
         """
         if not self.text:
             return None
-        place, found = self.find(pointer)
-        if found < len(pointer) and place.children is not None:
+        node, found = self.find(pointer)
+        if found < len(pointer) and node.children is not None:
             return None
-        return self._key_span(place) if key and place.key_start >= 0 else self.rows.span(place.start, place.end)
+        return self._key_span(node) if key and node.key_start >= 0 else self.lines.span(node.start, node.end)
 
     def locate_inside(self, pointer: Sequence[str | int], offset: int, length: int = 1) -> Span | None:
-        """Where `length` characters from `offset` of the string at `pointer` stand.
+        """Return the position of `length` characters from `offset` of the string at `pointer`.
 
-        Escapes, folded lines and substitutions are accounted for; what cannot be told is the whole value.
+        Accounts for escapes, folded lines and substitutions. If the position is unknown, it is that of the value.
         """
         if not self.text:
             return None
-        place, found = self.find(pointer)
-        if found < len(pointer) or place.children is not None:
+        node, found = self.find(pointer)
+        if found < len(pointer) or node.children is not None:
             return self.locate(pointer)
-        found_span = self._span_inside(tuple(pointer), place, offset, length)
-        start, end = found_span or (place.start, place.end)
-        return self.rows.span(start, min(end, place.end))
+        start, end = self._range_inside(tuple(pointer), node, offset, length) or (node.start, node.end)
+        return self.lines.span(start, min(end, node.end))
 
-    def _span_inside(self, pointer: Pointer, place: Place, offset: int, length: int) -> tuple[int, int] | None:
-        written = self._written.get(pointer)
-        if written is not None:
-            last = self.substitutions.offset_before(written, offset + length - 1, is_end=True)
-            offset = self.substitutions.offset_before(written, offset)
+    def _range_inside(self, pointer: Pointer, node: TextNode, offset: int, length: int) -> tuple[int, int] | None:
+        original = self._original.get(pointer)
+        if original is not None:
+            last = self.substitutions.offset_before(original, offset + length - 1, is_end=True)
+            offset = self.substitutions.offset_before(original, offset)
             length = last - offset
         if self.format == "json":
-            return inside.json_span(self.text, place, offset, length) if self.text[place.start] == '"' else None
-        value = self._value_at(pointer) if written is None else written
-        return inside.yaml_span(self.text, place, offset, length, value) if isinstance(value, str) else None
+            return json_span(self.text, node, offset, length) if self.text[node.start] == '"' else None
+        value = self._value_at(pointer) if original is None else original
+        return yaml_span(self.text, node, offset, length, value) if isinstance(value, str) else None
 
     def _value_at(self, pointer: Pointer) -> Json:
         value = self.value
@@ -163,8 +165,8 @@ class Source:
             value = value[step]
         return value
 
-    def _key_span(self, place: Place) -> Span:
-        return self.rows.span(place.key_start, place.key_end)
+    def _key_span(self, node: TextNode) -> Span:
+        return self.lines.span(node.key_start, node.key_end)
 
     def problem(
         self,
@@ -181,48 +183,71 @@ class Source:
         location: str | None = None,
         fix: Fix | None = None,
     ) -> Problem:
-        """A Problem with what is at `pointer`: its key, or `length` characters of its string from `offset`.
+        """Return a Problem of the value at `pointer`: of its key, or of `length` characters of it from `offset`.
 
-        If nothing stands at `pointer`, it shows the key of the nearest thing around it. `location` is AWS's
-        text for the place if it is not that of the pointer.
+        If there is no value at `pointer`, the Problem shows the key of its nearest ancestor. `location` is AWS's
+        location if it is not that of the pointer.
         """
         if offset is None:
             span = self.locate(pointer, key=key) or self._nearest(pointer)
         else:
             span = self.locate_inside(pointer, offset, length)
         where = location_text(pointer) if location is None else location
-        source_line = self.rows.line(span.line) if span else ""
+        source_line = self.lines.line(span.line) if span else ""
         return Problem(rule, message, severity, code, hint, where, self.name, span, source_line, fix)
 
     def _nearest(self, pointer: Sequence[str | int]) -> Span | None:
         if not self.text:
             return None
-        place, _ = self.find(pointer)
-        return self._key_span(place) if place.key_start >= 0 else self.rows.span(place.start, place.start + 1)
+        node, _ = self.find(pointer)
+        return self._key_span(node) if node.key_start >= 0 else self.lines.span(node.start, node.start + 1)
 
     def __repr__(self) -> str:
         return f"Source({self.name!r}, {self.format})"
 
 
+class FileMachine(Struct, frozen=True):
+    """One state machine of a file: its Source, or the Problems that prevent it.
+
+    `name` is its name in a template, "" for a definition file. `path` is the file of its Problems: the template, or the
+    file of its definition. `workflow_type` is "" if the file does not say it.
+    """
+
+    name: str
+    path: str
+    source: Source | None
+    workflow_type: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+class Reader(Protocol):
+    """Reads the files that a template names, so that nothing here knows a file system."""
+
+    def exists(self, path: str) -> bool: ...
+
+    def read(self, path: str) -> str:
+        """Return the text of a file. Raises DefinitionError."""
+
+    def beside(self, path: str, relative: str) -> str:
+        """Return the path of a file that is given relative to the file `path`."""
+
+
 def location_text(pointer: Sequence[str | int]) -> str:
-    """AWS's way to write a place: "/States/A/Catch[0]/Next", and "/" for the whole."""
+    """Return a pointer as AWS writes it: "/States/A/Catch[0]/Next", and "/" for the whole."""
     return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in pointer) or "/"
 
 
-def load(path: str | Path, *, substitutions: Mapping[str, Json] | None = None, limits: bool = True) -> Source:
-    """The definition in a file, or of standard input for "-". `limits=False` lifts AWS's limit of 1 MB.
-
-    The extension says whether it is JSON or YAML, else the content. Raises DefinitionError.
-    """
-    name = str(path)
-    text = read_text(name, limits=limits)
-    return from_text(text, name, format_of(name, text), substitutions, limits=limits)
-
-
 def format_of(name: str, text: str) -> Format:
-    """What the extension of a file says, else what its text looks like: JSON begins with `{` or `[`."""
-    by_name = _FORMATS.get(Path(name).suffix.lower())
+    """Return the format that the extension of a file says, else the one of its text: JSON begins with `{` or `[`."""
+    extension = re.fullmatch(_EXTENSION, name)
+    by_name = _FORMATS.get(extension[1].lower()) if extension else None
     return by_name or ("json" if text.lstrip()[:1] in ("{", "[") else "yaml")
+
+
+def too_long(name: str, size: str) -> Problem:
+    """Return the Problem of a definition that is longer than AWS accepts."""
+    message = f"Definition has {size}; the limit is {MAX_DEFINITION:,} characters"
+    return Problem("SFN-S13", message, hint="pass --no-limits to lift it", location="/", path=name)
 
 
 def from_text(
@@ -233,7 +258,10 @@ def from_text(
     *,
     limits: bool = True,
 ) -> Source:
-    """The definition that a text is; without a format, a text that begins with `{` or `[` is JSON, any other YAML."""
+    """Read the text of a definition; without a format, a text that begins with `{` or `[` is JSON, any other YAML.
+
+    `limits` False lifts AWS's limit of 1 MB. Raises DefinitionError.
+    """
     text = text.removeprefix("\ufeff")
     if limits and len(text) > MAX_DEFINITION:
         raise DefinitionError([too_long(name, f"{len(text):,} characters")])
@@ -243,18 +271,18 @@ def from_text(
         is_json = format == "json" or (format is None and text.lstrip()[0] in "{[")
         read = _read_json if is_json else _read_yaml
         return read(name, text, Substitutions(substitutions))
-    except Fault as fault:
-        raise DefinitionError([fault_problem(name, text, fault)]) from None
+    except SyntaxProblem as problem:
+        raise DefinitionError([problem_of(name, text, problem)]) from None
 
 
 def _where_jackson_stops(text: str) -> int | None:
-    """The offset behind what AWS's JSON parser read last, a character or a word in the place of a value; None: all."""
+    """Return the offset after the character, or the word in place of a value, at which AWS's JSON parser gives up."""
     import json
 
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 points at the comma, earlier ones behind it
+        if error.msg.startswith("Illegal trailing comma"):  # 3.13 reports the comma, 3.12 the bracket after it
             return min(len(text) - len(text[error.pos + 1 :].lstrip()) + 1, len(text))
         word = re.compile(r"\w+").match(text, error.pos) if error.msg == "Expecting value" else None
         return min(word.end() if word else error.pos + 1, len(text))
@@ -264,7 +292,7 @@ def _where_jackson_stops(text: str) -> int | None:
 
 
 def from_value(value: Json, name: str = "<definition>", substitutions: Mapping[str, Json] | None = None) -> Source:
-    """The definition that a JSON value is, which is not changed; its Problems have no positions."""
+    """Read a definition that is a JSON value, which is not changed; its Problems have no positions."""
     if not isinstance(value, dict):
         raise DefinitionError([Problem("SFN-S02", _NOT_AN_OBJECT, location="/", path=name)])
     text = dumps(value)
@@ -279,10 +307,11 @@ def _read_json(name: str, text: str, substitutions: Substitutions) -> Source:
     try:
         value, mark = json_text.decode(text)
     except ValueError:
-        from sfnrun.asl.text.json_faults import faults
+        from sfnrun.asl.text.json_problems import syntax_problems  # only invalid texts need it
 
         stop = _where_jackson_stops(text)
-        raise DefinitionError(fault_problem(name, text, fault, stop=stop) for fault in faults(text)) from None
+        found = syntax_problems(text)
+        raise DefinitionError(problem_of(name, text, problem, stop=stop) for problem in found) from None
     if not isinstance(value, dict):
         raise _not_an_object(text)
     source = Source(name, text, "json", value)
@@ -292,95 +321,69 @@ def _read_json(name: str, text: str, substitutions: Substitutions) -> Source:
 
 
 def _read_yaml(name: str, text: str, substitutions: Substitutions) -> Source:
-    from sfnrun.asl.text import yaml_text
+    from sfnrun.asl.text import yaml_text  # most definitions are JSON
 
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise Fault("half of a surrogate pair is no character", error.start, 1, "write the character itself") from None
-    value, places, mark, tags = yaml_text.decode(text)
+        raise SyntaxProblem("Unpaired surrogate", error.start, 1, "write the character itself") from None
+    value, nodes, mark, tags = yaml_text.decode(text)
     if not isinstance(value, dict):
         raise _not_an_object(text)
     if tags:
         raise _template_tag(value, tags[0])
-    source = Source(name, text, "yaml", value, places)
+    source = Source(name, text, "yaml", value, nodes)
     if "${" in text:
         source.substitute(substitutions, mark, yaml_text.scalar)
     return source
 
 
-def unresolved_problems(source: Source, severity: Severity = "error") -> list[Problem]:
-    """A Problem for each placeholder without a value, but for those that only name who answers a Task, by line.
+def problem_of(
+    name: str, text: str, problem: SyntaxProblem, outer: LineMap | None = None, *, stop: int | None = None
+) -> Problem:
+    """Return the Problem of a SyntaxProblem.
 
-    `${ChargeCardFunctionArn}` as a Resource or FunctionName still finds its handler by its name.
+    `outer` are the lines of the file if the text is a string in it; `stop` is where AWS's parser gives up.
     """
-    problems = [
-        _unresolved_problem(source, placeholder, severity)
-        for placeholder in source.unresolved
-        if placeholder.is_key or placeholder.pointer[-1] not in _NAMES_WHO_ANSWERS
-    ]
-    return sorted(problems, key=lambda problem: (problem.span.line, problem.span.column) if problem.span else (0, 0))
-
-
-def _unresolved_problem(source: Source, placeholder: Placeholder, severity: Severity) -> Problem:
-    from difflib import get_close_matches
-
-    close = get_close_matches(placeholder.name, source.substitutions.names, 1)
-    meant = f"did you mean ${{{close[0]}}}? Else " if close else ""
-    return source.problem(
-        "SFN-T16",
-        f"{placeholder.text} has no value",
-        placeholder.pointer,
-        key=placeholder.is_key,
-        offset=None if placeholder.is_key else placeholder.offset,
-        length=len(placeholder.text),
-        hint=f"{meant}give it one: --set {placeholder.name}=value, or substitutions: in sfnrun.yaml",
-        code="",
-        severity=severity,
-    )
-
-
-def fault_problem(name: str, text: str, fault: Fault, rows: Rows | None = None, *, stop: int | None = None) -> Problem:
-    """The Problem of a Fault; `rows` if its span is not the lines', `stop` is where AWS's parser gives up."""
     lines = Lines(text)
-    offset = min(fault.offset, len(text))
-    span = lines.span(offset, offset + fault.length)
-    shown = rows.span(offset, offset + fault.length) if rows else span
+    offset = min(problem.offset, len(text))
+    span = lines.span(offset, offset + problem.length)
+    shown = outer.span(offset, offset + problem.length) if outer else span
     there = span if stop is None else lines.span(stop, stop + 1)
-    is_syntax = fault.code == "INVALID_JSON_DESCRIPTION"
+    is_syntax = problem.code == "INVALID_JSON_DESCRIPTION"
     excerpt = f'{text}"' if len(text) <= 500 else f'{text[:500]}"[truncated {len(text) - 500} chars]'
     return Problem(
-        fault.rule,
-        _printable(fault.message),
-        code=fault.code,
-        hint=_printable(fault.hint),
+        problem.rule,
+        _printable(problem.message),
+        code=problem.code,
+        hint=_printable(problem.hint),
         location=f'[Source: (String)"{excerpt}; line: {there.line}, column: {there.column}]' if is_syntax else "/",
         path=name,
         span=shown,
-        source_line=(rows or lines).line(shown.line),
+        source_line=(outer or lines).line(shown.line),
     )
 
 
 def _printable(text: str) -> str:
-    """What a terminal shows and does not obey, whatever stands in the keys of a file."""
+    """Escape control characters: keys of a file must not control the terminal."""
     return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
-def _not_an_object(text: str) -> Fault:
+def _not_an_object(text: str) -> SyntaxProblem:
     start = len(text) - len(text.lstrip())
     first_line = text[start:].partition("\n")[0]
-    hint = 'it begins with {"StartAt": "...", "States": {'
+    hint = 'begin the definition with {"StartAt": "...", "States": {'
     code = "SCHEMA_VALIDATION_FAILED" if text else "MISSING_DESCRIPTION"
     if not first_line:
-        return Fault(_NOT_AN_OBJECT, 0, 1, f"this is empty; {hint}", "SFN-S02", code)
-    return Fault(_NOT_AN_OBJECT, start, len(first_line), hint, "SFN-S02", code)
+        return SyntaxProblem(_NOT_AN_OBJECT, 0, 1, f"the text is empty; {hint}", "SFN-S02", code)
+    return SyntaxProblem(_NOT_AN_OBJECT, start, len(first_line), hint, "SFN-S02", code)
 
 
-def _template_tag(value: dict[str, Json], tag: Tag) -> Fault:
+def _template_tag(value: dict[str, Json], tag: Tag) -> SyntaxProblem:
     if isinstance(value.get("Resources"), dict):
-        rule, message = "SFN-S15", "this is a CloudFormation template, not the definition of a state machine"
-        hint = "give the template as a file, and the machines in it are found"
+        rule, message = "SFN-S15", "CloudFormation template instead of a state machine definition"
+        hint = "pass the template as a file: its state machines are found"
     else:
-        rule, message = "SFN-S14", f"{tag.name} means something in a CloudFormation template only"
-        hint = "write ${Name} and give it with --set Name=value"
-    return Fault(message, tag.start, tag.end - tag.start, hint, rule, "SCHEMA_VALIDATION_FAILED")
+        rule, message = "SFN-S14", f"{tag.name} is only valid in CloudFormation templates"
+        hint = "write ${Name}, and pass --set Name=VALUE"
+    return SyntaxProblem(message, tag.start, tag.end - tag.start, hint, rule, "SCHEMA_VALIDATION_FAILED")

@@ -1,9 +1,9 @@
-r"""`${Name}`: what CloudFormation, SAM, CDK, Serverless and Terraform put into a definition before AWS sees it.
+r"""Replace `${Name}` placeholders as CloudFormation, SAM, CDK, Serverless and Terraform do at deployment.
 
-CloudFormation replaces text before the definition is parsed, and again in what it put in (DefinitionProcessor of its
-resource provider). So a placeholder inside quotes gives a string whatever its value, and one that stands for a whole
-value without quotes (`"TimeoutSeconds": ${Timeout}`) gives what its text says. `$${Name}` (Terraform), `${!Name}`
-(Fn::Sub) and `\${Name}` are not replaced: they become `${Name}`.
+CloudFormation replaces text before the definition is parsed, and again in the replacement (DefinitionProcessor of its
+resource provider). So a placeholder in quotes becomes a string whatever its value, and an unquoted one that is a whole
+value (`"TimeoutSeconds": ${Timeout}`) becomes the value that its text is. `$${Name}` (Terraform), `${!Name}` (Fn::Sub)
+and `\${Name}` are escapes: they become `${Name}`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from msgspec import Struct, field
 
 from sfnrun.payload import Json, dumps
 
-__all__ = ["Outcome", "Placeholder", "Pointer", "Substitutions", "Unusable", "substitute"]
+__all__ = ["InvalidSubstitution", "Placeholder", "Pointer", "Replaced", "Substitutions", "substitute"]
 
 Pointer = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"([$\\]?)\$\{(!?)([^{}\"'$\n]+)\}")
-# What a name looks like, so that other uses of ${ } are left alone. A name that is given may look like anything.
+# Other uses of ${ } are not placeholders. A name that has a value may look like anything.
 _NAME = re.compile(r"[A-Za-z_][\w.\-/]*(?::{1,2}[\w.\-/]+)*")
 
 
 class Placeholder(Struct, frozen=True):
-    """A `${Name}` that has no value: where it stands, and whether it is all of its string.
+    """A `${Name}` without a value, in the string at `pointer`; `whole` if it is the whole string.
 
-    `offset` counts characters of the string; `is_key` says that the string is the key, not the value.
+    `offset` counts characters of the string; `is_key` is True if the string is the key, not the value.
     """
 
     name: str
@@ -42,16 +42,16 @@ class Placeholder(Struct, frozen=True):
         return f"${{{self.name}}}"
 
 
-class Unusable(ValueError):
-    """A substitution whose text is no JSON value, where an unquoted placeholder needs one."""
+class InvalidSubstitution(ValueError):
+    """A substitution whose text is not JSON, for an unquoted placeholder."""
 
     def __init__(self, name: str, text: str, pointer: Pointer) -> None:
-        super().__init__(f"${{{name}}} stands without quotes, and its value {text[:60]} is no JSON")
+        super().__init__(f"Value of the unquoted placeholder ${{{name}}} is not JSON: {text[:60]}")
         self.pointer = pointer
 
 
 class _Piece(NamedTuple):
-    """A placeholder in a text: its span, what replaces it, and its name if it has no value."""
+    """A placeholder in a text: its range, its replacement, and its name if it has no value."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ class _Piece(NamedTuple):
 
 
 class Substitutions:
-    """Values by name, with placeholders inside the values replaced too. The names that were asked for are in `used`."""
+    """Values by name; placeholders inside values are replaced, too. `used` has the names that were looked up."""
 
     def __init__(self, values: Mapping[str, Json] | None) -> None:
         self._values = values or {}
@@ -73,19 +73,19 @@ class Substitutions:
 
     @property
     def given(self) -> Mapping[str, Json]:
-        """The values as they were given; none if no placeholder asked for one."""
+        """The original values; none if no placeholder used one."""
         return self._values if self.used else {}
 
     @property
     def values(self) -> Mapping[str, Json]:
-        """The values as they were given, whether they were asked for or not."""
+        """The original values, used or not."""
         return self._values
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
     def text(self, name: str) -> str:
-        """The text that stands for `${name}`. Raises ValueError if the value leads back to itself."""
+        """Return the text that replaces `${name}`. Raises ValueError if the value refers to itself."""
         self.used[name] = None
         if name not in self._texts:
             self._texts[name] = self._resolve(name, ())
@@ -93,7 +93,7 @@ class Substitutions:
 
     def _resolve(self, name: str, within: tuple[str, ...]) -> str:
         if name in within:
-            raise ValueError(f"the substitutions {' -> '.join((*within, name))} lead back to themselves")
+            raise ValueError(f"Circular substitution: {' -> '.join((*within, name))}")
         value = self._values[name]
         text = value if isinstance(value, str) else dumps(value)
         return _PLACEHOLDER.sub(lambda found: self._resolve_inner(found, (*within, name)), text)
@@ -103,7 +103,7 @@ class Substitutions:
         return found[0] if kept or name not in self._values else self._resolve(name, within)
 
     def pieces(self, text: str) -> Iterator[_Piece]:
-        """The placeholders of a text."""
+        """Yield the placeholders of a text."""
         for found in _PLACEHOLDER.finditer(text):
             before, bang, name = found.groups()
             known = name in self._values
@@ -117,7 +117,7 @@ class Substitutions:
                 yield _Piece(found.start(), found.end(), found[0], name)
 
     def offset_before(self, written: str, offset: int, *, is_end: bool = False) -> int:
-        """Where in a text as written the character at `offset` of the text as substituted begins, or ends."""
+        """Return where in the original text the character at `offset` of the replaced text begins, or ends."""
         grown = 0
         for start, end, replacement, _ in self.pieces(written):
             if offset < start + grown:
@@ -129,42 +129,42 @@ class Substitutions:
 
 
 def _is_name(name: str, text: str) -> bool:
-    """Whether `${name}` is meant to be replaced. In JSONata `${a:b}` groups `$`; `${AWS::Region}` is no JSONata."""
+    """Whether `${name}` is a placeholder. In JSONata `${a:b}` groups `$`; `${AWS::Region}` is not JSONata."""
     is_jsonata_group = text.startswith("{%") and ":" in name.replace("::", "")
     return _NAME.fullmatch(name) is not None and not is_jsonata_group
 
 
-class Outcome(Struct):
-    """What substitution met: placeholders without a value; strings by pointer, and keys by new name, as written."""
+class Replaced(Struct):
+    """What `substitute` found: placeholders without a value; original strings by pointer, original keys by new name."""
 
     unresolved: list[Placeholder] = field(default_factory=list)
     written: dict[Pointer, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
 
 
-def substitute(value: Json, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]) -> Outcome:
-    """Replaces the placeholders of a value, in place.
+def substitute(value: Json, substitutions: Substitutions, mark: str, decode: Callable[[str], Json]) -> Replaced:
+    """Replace the placeholders of a value, in place.
 
-    A string that begins with `mark` stood unquoted, and `bare(text)` reads what replaces it. Raises Unusable, and
-    ValueError for substitutions that lead back to themselves.
+    A string that begins with `mark` was an unquoted placeholder; `decode` turns the text of its value into JSON.
+    Raises InvalidSubstitution, and ValueError for a circular substitution.
     """
-    walk = _Walk(substitutions, mark, bare)
+    walk = _Walk(substitutions, mark, decode)
     walk.through(value)
-    return walk.outcome
+    return walk.replaced
 
 
-# A pointer that costs nothing until it is wanted: the step and the trail to its parent.
+# A pointer that is built only when it is needed: the last step, and the trail to its parent.
 _Trail = tuple["_Trail | None", str | int]
 
 
 class _Walk:
-    """One iterative walk; a container that a YAML alias shares is visited once."""
+    """One iterative walk; a container that YAML aliases share is visited once."""
 
-    def __init__(self, substitutions: Substitutions, mark: str, bare: Callable[[str], Json]) -> None:
+    def __init__(self, substitutions: Substitutions, mark: str, decode: Callable[[str], Json]) -> None:
         self._substitutions = substitutions
         self._mark = mark
-        self._bare = bare
-        self.outcome = Outcome()
+        self._decode = decode
+        self.replaced = Replaced()
 
     def through(self, value: Json) -> None:
         mark = self._mark
@@ -191,7 +191,7 @@ class _Walk:
             return self._unquoted(text[1:], pointer)
         replaced = self._text(text, pointer)
         if replaced != text:
-            self.outcome.written[pointer] = text
+            self.replaced.written[pointer] = text
         return replaced
 
     def _text(self, text: str, pointer: Pointer, is_key: bool = False) -> str:
@@ -201,29 +201,30 @@ class _Walk:
             parts += text[at:start], replacement
             length += start - at
             if missing is not None:
-                self.outcome.unresolved.append(Placeholder(missing, pointer, end - start == len(text), length, is_key))
+                self.replaced.unresolved.append(Placeholder(missing, pointer, end - start == len(text), length, is_key))
             length += len(replacement)
             at = end
         return "".join((*parts, text[at:])) if parts else text
 
     def _unquoted(self, name: str, pointer: Pointer) -> Json:
         if name not in self._substitutions:
-            self.outcome.unresolved.append(Placeholder(name, pointer, True))
+            self.replaced.unresolved.append(Placeholder(name, pointer, True))
             return f"${{{name}}}"
         text = self._substitutions.text(name)
         try:
-            return self._bare(text)
+            return self._decode(text)
         except ValueError:
-            raise Unusable(name, text, pointer) from None
+            raise InvalidSubstitution(name, text, pointer) from None
 
     def _rename(self, container: dict[str, Json], at: Pointer) -> None:
         new_names = {key: self._text(key, (*at, key), is_key=True) for key in container}
         if len(set(new_names.values())) < len(new_names):
-            raise ValueError(f"substitutions give two keys of {at[-1] if at else 'the definition'} the same name")
+            where = f"'{at[-1]}'" if at else "the definition"
+            raise ValueError(f"Substitutions give two keys of {where} the same name")
         items = [(new_names[key], child) for key, child in container.items()]
         container.clear()
         container.update(items)
-        self.outcome.renamed |= {new: old for old, new in new_names.items() if new != old}
+        self.replaced.renamed |= {new: old for old, new in new_names.items() if new != old}
 
 
 def _pointer(trail: _Trail | None) -> Pointer:

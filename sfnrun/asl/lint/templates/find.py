@@ -1,4 +1,4 @@
-"""Which parts of a template are state machines: a table of resource types, and Serverless's own section."""
+"""Find the state machines of a template: resources of known types, and the section of the Serverless plugin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from sfnrun.asl.lint.templates.render import render
-from sfnrun.asl.text.place import Place
+from sfnrun.asl.text.positions import TextNode
 from sfnrun.payload import Json
 
 __all__ = ["Declared", "declared", "is_template", "may_be_template"]
@@ -17,15 +17,15 @@ __all__ = ["Declared", "declared", "is_template", "may_be_template"]
 Pointer = tuple[str | int, ...]
 Form = Literal["object", "string", "file", "elsewhere"]
 
-# At the top of a template and of nothing else; JSON is looked at once it is read.
+# Only templates have these keys at the top level. For JSON the decoded value decides.
 _TOP_KEY = re.compile(r"^(?:Resources|resources|stepFunctions|AWSTemplateFormatVersion)\s*:", re.MULTILINE)
 
 
 class Declared(Struct, frozen=True):
-    """A state machine that a template declares: `node` at `pointer` is its definition, in one of these forms.
+    """A state machine that a template declares: `node` at `pointer` is its definition, in one of four forms.
 
-    "object": the definition itself. "string": its text, perhaps put together by functions. "file": a path beside the
-    template. "elsewhere": what only the service knows.
+    "object": the definition itself. "string": its text, maybe built by functions. "file": a path relative to the
+    template. "elsewhere": a location that only AWS knows.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Declared(Struct, frozen=True):
 
 
 class _Resource(Struct, frozen=True):
-    """A type of resource: the property that says STANDARD or EXPRESS, and those that hold a definition."""
+    """A type of resource: the property with STANDARD or EXPRESS, and those that contain a definition."""
 
     type_property: str
     forms: Mapping[str, Form]
@@ -52,26 +52,26 @@ _RESOURCES = {
     "AWS::Serverless::StateMachine": _Resource("Type", {"Definition": "object", "DefinitionUri": "file"}),
 }
 
-# Serverless variables that name a file: ${file(workflow.asl.yml)}, with a key of it after a colon.
+# A Serverless variable that names a file: ${file(workflow.asl.yml)}.
 _SERVERLESS_FILE = re.compile(r"\$\{file\(([^(){}]+)\)\}")
 
 
 def may_be_template(text: str) -> bool:
-    """Whether a text deserves a closer look; costs next to nothing for a definition."""
+    """Whether a text may be a template; a cheap test."""
     if text.lstrip()[:1] in "{[":
         return '"Resources"' in text or '"stepFunctions"' in text
     return _TOP_KEY.search(text) is not None
 
 
 def is_template(value: Json) -> bool:
-    """Whether a document is a template and no definition."""
+    """Whether a document is a template, not a definition."""
     if not isinstance(value, dict) or "StartAt" in value or "States" in value:
         return False
     return any(isinstance(value.get(key), dict | list) for key in ("Resources", "resources", "stepFunctions"))
 
 
 def declared(value: Mapping[str, Any]) -> Iterator[Declared]:
-    """The machines of a template, in the order in which they stand."""
+    """Yield the state machines of a template, in order."""
     yield from _resources(value.get("Resources"), ("Resources",))
     yield from _serverless(value)
 
@@ -96,7 +96,7 @@ def _of_resource(name: str, known: _Resource, properties: dict[str, Any], at: Po
 
 
 def _form(name: str, form: Form, node: Json, pointer: Pointer) -> Declared:
-    """The form that a definition really has: functions may put a file or a text in an object's place."""
+    """Return the actual form of a definition: a function can replace an object with a file or a string."""
     function, argument = _function(node)
     if function == "Fn::ToJsonString":
         return Declared(name, "object", argument, (*pointer, function))
@@ -104,8 +104,8 @@ def _form(name: str, form: Form, node: Json, pointer: Pointer) -> Declared:
         location = _included(argument)
         return Declared(name, "file" if isinstance(location, str) else "elsewhere", location, pointer)
     if form == "file":
-        # Else {Bucket, Key}, an s3:// address, or what only a deployment knows.
-        path = render(node, Place(0, 0)).text if isinstance(node, str) or function else "${}"
+        # Otherwise {Bucket, Key}, an s3:// address, or a value that only a deployment knows.
+        path = render(node, TextNode(0, 0)).text if isinstance(node, str) or function else "${}"
         is_path = "${" not in path and "://" not in path
         return Declared(name, "file" if is_path else "elsewhere", path if is_path else node, pointer)
     if form == "object" and (function or not isinstance(node, dict)):
@@ -124,7 +124,7 @@ def _function(node: Json) -> tuple[str, Json]:
 
 
 def _included(transform: Json) -> Json:
-    """The file that AWS::Include puts in its place; None if it is another macro or not a file here."""
+    """Return the file that AWS::Include includes; None for another macro or a file in S3."""
     parameters = transform.get("Parameters") if isinstance(transform, dict) else None
     if not isinstance(parameters, dict) or transform.get("Name") != "AWS::Include":
         return None
@@ -133,7 +133,7 @@ def _included(transform: Json) -> Json:
 
 
 def _serverless(value: Mapping[str, Any]) -> Iterator[Declared]:
-    """https://github.com/serverless-operations/serverless-step-functions: machines beside the functions."""
+    """Yield the state machines of https://github.com/serverless-operations/serverless-step-functions."""
     section = value.get("stepFunctions")
     machines = section.get("stateMachines") if isinstance(section, dict) else None
     for name, machine in machines.items() if isinstance(machines, dict) else ():
@@ -157,7 +157,7 @@ def _of_serverless(name: str, node: Json, pointer: Pointer, type_: str) -> Decla
 
 
 def _all_resources(section: Json) -> Iterator[tuple[Pointer, Json]]:
-    """`resources:` of a serverless.yml is a template or a list of them."""
+    """Yield the resources of a serverless.yml, whose `resources:` is a template or a list of templates."""
     if isinstance(section, list):
         for index, one in enumerate(section):
             yield ("resources", index, "Resources"), one.get("Resources") if isinstance(one, dict) else None

@@ -1,28 +1,33 @@
-"""From what a template declares to Sources: inline objects, strings with escapes, and files beside the template."""
+"""Turn the state machines that a template declares into Sources: objects, strings with escapes, and other files."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from msgspec import Struct
 
-from sfnrun.asl.lint.part import Part
 from sfnrun.asl.lint.templates.find import Declared, declared, is_template
 from sfnrun.asl.lint.templates.render import Piece, is_function, render, resolve
-from sfnrun.asl.text import inside, json_text, yaml_text
-from sfnrun.asl.text.file_text import read_text
-from sfnrun.asl.text.place import Fault, Lines, LinesInside, Place, find
-from sfnrun.asl.text.source import Format, Source, fault_problem, format_of, from_text
+from sfnrun.asl.text import json_text, yaml_text
+from sfnrun.asl.text.positions import (
+    EmbeddedLines,
+    Lines,
+    SyntaxProblem,
+    TextNode,
+    find_node,
+    json_characters,
+    yaml_characters,
+)
+from sfnrun.asl.text.source import FileMachine, Format, Reader, Source, format_of, from_text, problem_of
 from sfnrun.asl.text.substitution import Substitutions
-from sfnrun.errors import DefinitionError, Problem
+from sfnrun.errors import DefinitionError, Problem, Severity
 from sfnrun.payload import Json, dumps, loads
 
-__all__ = ["parts"]
+__all__ = ["machines"]
 
-# What a deployment knows and a template does not: enough to read ARNs by. --set AWS::Region=… says otherwise.
+# Values that a deployment knows and a template does not, so that ARNs can be parsed; --set AWS::Region=… overrides.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": "123456789012",
@@ -40,48 +45,57 @@ class _Template(Struct):
     text: str
     format: Format
     value: Json
-    place: Place
+    node: TextNode
     mark: str
     lines: Lines
+    reader: Reader
 
     def plain(self, text: str) -> str:
         return f"${{{text[1:]}}}" if self.mark and text.startswith(self.mark) else text
 
 
-def parts(name: str, text: str, substitutions: Mapping[str, Json]) -> list[Part] | None:
-    """The machines of a template; None if the text is none. Raises DefinitionError if it cannot be read.
+class _Given(Struct):
+    """The values of placeholders, and the names of those that the deployment replaces."""
 
-    `substitutions` win over those of the template. A definition that cannot be read is a Part with Problems.
+    values: Mapping[str, Json]
+    expected: frozenset[str]
+
+
+def machines(name: str, text: str, substitutions: Mapping[str, Json], reader: Reader) -> list[FileMachine] | None:
+    """Return the state machines of a template; None if the text is not a template.
+
+    `substitutions` override those of the template. A definition that cannot be read is a FileMachine with Problems.
+    Raises DefinitionError if the template cannot be read.
     """
-    template = _read(name, text, "json" if text.lstrip()[:1] in "{[" else "yaml")
+    template = _read(name, text, "json" if text.lstrip()[:1] in "{[" else "yaml", reader)
     if not is_template(template.value):
         return None
-    return [_part(template, machine, substitutions) for machine in declared(_unmarked(template))]
+    return [_machine(template, one, substitutions) for one in declared(_unmarked(template))]
 
 
-def _read(name: str, text: str, format: Format) -> _Template:
+def _read(name: str, text: str, format: Format, reader: Reader) -> _Template:
     try:
         if format == "json":
             value, mark = _decode_json(text)
-            place = json_text.places(text)
+            node = json_text.nodes(text)
         else:
-            value, place, mark, _ = yaml_text.decode(text, any_keys=True)
-    except Fault as fault:
-        raise DefinitionError([fault_problem(name, text, fault)]) from None
-    return _Template(name, text, format, value, place, mark, Lines(text))
+            value, node, mark, _ = yaml_text.decode(text, any_keys=True)
+    except SyntaxProblem as problem:
+        raise DefinitionError([problem_of(name, text, problem)]) from None
+    return _Template(name, text, format, value, node, mark, Lines(text), reader)
 
 
 def _decode_json(text: str) -> tuple[Json, str]:
     try:
         return json_text.decode(text)
     except ValueError:
-        from sfnrun.asl.text.json_faults import faults
+        from sfnrun.asl.text.json_problems import syntax_problems  # only invalid texts need it
 
-        raise faults(text)[0] from None
+        raise syntax_problems(text)[0] from None
 
 
 def _unmarked(template: _Template) -> Mapping[str, Json]:
-    """The top of the template, where `definition: ${file(x.yml)}` is a text as it is written."""
+    """Return the value of the template, in which `definition: ${file(x.yml)}` is a plain string again."""
     section = template.value.get("stepFunctions")
     machines = section.get("stateMachines") if isinstance(section, dict) else None
     for machine in machines.values() if isinstance(machines, dict) else ():
@@ -91,159 +105,145 @@ def _unmarked(template: _Template) -> Mapping[str, Json]:
     return value
 
 
-def _part(template: _Template, machine: Declared, substitutions: Mapping[str, Json]) -> Part:
-    read = _FORMS[machine.form]
+def _machine(template: _Template, machine: Declared, substitutions: Mapping[str, Json]) -> FileMachine:
     known = {name: value for name, value in machine.substitutions.items() if not isinstance(value, dict | list)}
-    expected = frozenset(machine.substitutions)
+    given = _Given({**_PSEUDO_PARAMETERS, **known, **substitutions}, frozenset(machine.substitutions))
     path = _path(template, machine) if machine.form == "file" else template.name
     try:
-        source = read(template, machine, {**_PSEUDO_PARAMETERS, **known, **substitutions}, expected)
+        source = _READERS[machine.form](template, machine, given)
     except DefinitionError as error:
-        return Part(machine.name, path, None, machine.workflow_type, error.problems)
-    return Part(machine.name, path, source, machine.workflow_type)
+        return FileMachine(machine.name, path, None, machine.workflow_type, error.problems)
+    return FileMachine(machine.name, path, source, machine.workflow_type)
 
 
-def _object(
-    template: _Template, machine: Declared, substitutions: Mapping[str, Json], expected: frozenset[str]
-) -> Source:
-    place, _ = find(template.place, machine.pointer)
-    brought = resolve(machine.node, place)
-    expected |= _serverless_names(machine, template.text[place.start : place.end])
+def _object(template: _Template, machine: Declared, given: _Given) -> Source:
+    node, _ = find_node(template.node, machine.pointer)
+    resolved = resolve(machine.node, node)
+    expected = given.expected | resolved.names
+    expected |= _serverless_names(machine, template.text[node.start : node.end])
     source = Source(
         template.name,
         template.text,
         template.format,
         machine.node,
-        place,
+        node,
         within=machine.pointer,
-        expected=expected | brought.names,
+        expected=expected,
     )
-    values = {**brought.values, **substitutions}
-    source.substitute(Substitutions(values), template.mark, loads if template.format == "json" else yaml_text.scalar)
+    values = Substitutions({**resolved.values, **given.values})
+    source.substitute(values, template.mark, loads if template.format == "json" else yaml_text.scalar)
     return source
 
 
-def _string(
-    template: _Template, machine: Declared, substitutions: Mapping[str, Json], expected: frozenset[str]
-) -> Source:
-    place, _ = find(template.place, machine.pointer)
-    rendered = render(machine.node, place)
+def _string(template: _Template, machine: Declared, given: _Given) -> Source:
+    node, _ = find_node(template.node, machine.pointer)
+    rendered = render(machine.node, node)
     text = rendered.text
-    rows = LinesInside(
-        template.lines, partial(_characters, template, rendered.pieces), _writer(template, rendered.pieces[0].place)
+    lines = EmbeddedLines(
+        template.lines, partial(_characters, template, rendered.pieces), _writer(template, rendered.pieces[0].node)
     )
-    values = {**rendered.values, **substitutions}
     try:
         value, mark = _decode_json(text)
         if not isinstance(value, dict):
-            raise Fault("Definition must be a valid JSON object", 0, max(1, len(text)), "", "SFN-S02", _SCHEMA)
-    except Fault as fault:
-        raise DefinitionError([fault_problem(template.name, text, fault, rows)]) from None
+            message = "Definition must be a valid JSON object"  # AWS
+            raise SyntaxProblem(message, 0, max(1, len(text)), "", "SFN-S02", "SCHEMA_VALIDATION_FAILED")
+    except SyntaxProblem as problem:
+        raise DefinitionError([problem_of(template.name, text, problem, lines)]) from None
     source = Source(
         template.name,
         text,
         "json",
         value,
-        rows=rows,
+        lines=lines,
         within=machine.pointer,
-        expected=expected | rendered.names,
+        expected=given.expected | rendered.names,
     )
-    source.substitute(Substitutions(values), mark, loads)
+    source.substitute(Substitutions({**rendered.values, **given.values}), mark, loads)
     return source
 
 
-_SCHEMA = "SCHEMA_VALIDATION_FAILED"
-
-
 def _characters(template: _Template, pieces: list[Piece]) -> list[tuple[int, int]]:
-    """Where in the template each character of a text in pieces stands."""
+    """Return start and end in the template of each character of a text in pieces."""
     found: list[tuple[int, int]] = []
     for piece in pieces:
-        place = piece.place
+        node = piece.node
         if not piece.is_literal:
-            found += [(place.start, place.end)] * len(piece.text)
+            found += [(node.start, node.end)] * len(piece.text)
         elif template.format == "json":
-            found += inside.json_characters(template.text, place)
+            found += json_characters(template.text, node)
         else:
-            found += inside.yaml_characters(template.text, place, piece.text)
+            found += yaml_characters(template.text, node, piece.text)
     return found
 
 
-def _writer(template: _Template, place: Place) -> Callable[[str], str] | None:
-    """How a text is written into the string at `place`; None if that takes more than to put it there."""
-    style = template.text[place.start : place.start + 1]
+def _writer(template: _Template, node: TextNode) -> Callable[[str], str] | None:
+    """Return a function that escapes a text for the string at `node`; None if it cannot be inserted as it is."""
+    style = template.text[node.start : node.start + 1]
     if style == '"':
         return lambda text: dumps(text)[1:-1]
     if style == "'":
         return lambda text: text.replace("'", "''")
     if style == "|":
-        line = template.text.find("\n", place.start) + 1
-        first = template.text[line : place.end].lstrip("\n")
+        line = template.text.find("\n", node.start) + 1
+        first = template.text[line : node.end].lstrip("\n")
         indent = first[: len(first) - len(first.lstrip(" "))]
         return lambda text: text.replace("\n", f"\n{indent}")
     return None
 
 
-def _file(
-    template: _Template, machine: Declared, substitutions: Mapping[str, Json], expected: frozenset[str]
-) -> Source:
+def _file(template: _Template, machine: Declared, given: _Given) -> Source:
     path = _path(template, machine)
-    if not os.path.isfile(path):
-        raise DefinitionError([_not_there(template, machine, path)])
-    text = read_text(path)
-    source = from_text(text, path, format_of(path, text), substitutions)
-    source.expected = expected | _serverless_names(machine, source.text)
+    if not template.reader.exists(path):
+        message = f"Definition of {machine.name} not found: {path}"
+        hint = "the path is relative to the template"
+        raise DefinitionError([_problem(template, machine, "SFN-S00", message, hint, code="MISSING_DESCRIPTION")])
+    text = template.reader.read(path)
+    source = from_text(text, path, format_of(path, text), given.values)
+    source.expected = given.expected | _serverless_names(machine, source.text)
     return source
 
 
 def _serverless_names(machine: Declared, text: str) -> set[str]:
-    """All placeholders of a text: Serverless puts its variables in anywhere, in a syntax of their own."""
+    """Return all placeholders of a text: Serverless replaces its own variables anywhere."""
     return set(_NAMES.findall(text)) if machine.pointer[0] == "stepFunctions" else set()
 
 
 def _path(template: _Template, machine: Declared) -> str:
-    """The file beside the template that a definition is in."""
-    return os.path.normpath(os.path.join(os.path.dirname(template.name), machine.node))
+    return template.reader.beside(template.name, machine.node)
 
 
-def _not_there(template: _Template, machine: Declared, path: str) -> Problem:
-    place, _ = find(template.place, machine.pointer)
-    span = template.lines.span(place.start, place.end)
+def _elsewhere(template: _Template, machine: Declared, given: _Given) -> Source:
+    message = f"Definition of {machine.name} is not in this template and is not checked"
+    hint = "" if is_function(machine.node) else "pass the file of the definition"
+    raise DefinitionError([_problem(template, machine, "SFN-S15", message, hint, severity="info")])
+
+
+def _problem(
+    template: _Template,
+    machine: Declared,
+    rule: str,
+    message: str,
+    hint: str,
+    *,
+    code: str = "",
+    severity: Severity = "error",
+) -> Problem:
+    node, _ = find_node(template.node, machine.pointer)
+    span = template.lines.span(node.start, node.end)
     return Problem(
-        "SFN-S00",
-        f"the definition of {machine.name} should be in {path}, and there is no such file",
-        code="MISSING_DESCRIPTION",
-        hint="the path is relative to the template",
-        location="/",
-        path=template.name,
-        span=span,
-        source_line=template.lines.line(span.line),
+        rule,
+        message,
+        severity,
+        code,
+        hint,
+        "/",
+        template.name,
+        span,
+        template.lines.line(span.line),
     )
 
 
-def _elsewhere(
-    template: _Template, machine: Declared, substitutions: Mapping[str, Json], expected: frozenset[str]
-) -> Source:
-    place, _ = find(template.place, machine.pointer)
-    span = template.lines.span(place.start, place.end)
-    raise DefinitionError(
-        [
-            Problem(
-                "SFN-S15",
-                f"the definition of {machine.name} is not in this template, so it is not checked",
-                "info",
-                "",
-                "give the file that holds it" if not is_function(machine.node) else "",
-                "/",
-                template.name,
-                span,
-                template.lines.line(span.line),
-            )
-        ]
-    )
-
-
-_FORMS: dict[str, Callable[[_Template, Declared, Mapping[str, Json], frozenset[str]], Source]] = {
+_READERS: dict[str, Callable[[_Template, Declared, _Given], Source]] = {
     "elsewhere": _elsewhere,
     "file": _file,
     "object": _object,
