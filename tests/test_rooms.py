@@ -15,12 +15,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfnrun"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # room -> what it may import of the house besides itself; a longer name allows that module alone
-FLOOR = {"addresses", "digest", "effects", "errors", "payload", "record", "version"}
+FLOOR = {"addresses", "digest", "effects", "errors", "payload", "private", "record", "version"}
 MAY_IMPORT = {
     "addresses": {"errors"},
     "digest": set(),
     "errors": set(),
     "payload": {"errors"},
+    "private": set(),
     "record": {"effects"},
     "effects": {"errors", "payload"},
     "version": set(),

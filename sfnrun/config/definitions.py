@@ -10,7 +10,7 @@ from sfnrun.asl.load import machines_in, split_name
 from sfnrun.errors import DefinitionError, UsageError
 from sfnrun.payload import Json
 
-__all__ = ["RawTask", "definitions_in", "named", "tasks_in"]
+__all__ = ["RawTask", "definitions_at", "definitions_in", "machines_of", "named", "tasks_in"]
 
 _DEFINITION = re.compile(r"\.asl(?:\.json|\.ya?ml)?$", re.IGNORECASE)
 _TEMPLATE = re.compile(r"(?:^|[._-])template\.(?:json|ya?ml)$|^serverless\.ya?ml$", re.IGNORECASE)
@@ -63,6 +63,23 @@ def definitions_in(folder: str) -> Iterator[str]:
             path = os.path.join(parent, name)
             if _DEFINITION.search(name) or (_TEMPLATE.search(name) and _has_machines(path)):
                 yield path
+
+
+def definitions_at(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """The definitions in a directory, without those below it and those in templates."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return
+    yield from (os.path.join(folder, name) for name in names if _DEFINITION.search(name))
+
+
+def machines_of(template: str) -> list[str]:
+    """The names of the state machines in a template."""
+    try:
+        return [part.name for part in machines_in(template) if part.name]
+    except (DefinitionError, UsageError):
+        return []
 
 
 def _has_machines(path: str) -> bool:

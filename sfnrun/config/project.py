@@ -142,6 +142,19 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
 
         return tuple(Path(path) for pattern in patterns for path in sorted(glob(pattern, recursive=True)))
 
+    @cached_property
+    def machines(self) -> Mapping[str, str]:
+        """The definitions of the project by name: those of the settings, of templates, and files at the root."""
+        from sfnrun.config.definitions import definitions_at, machines_of
+
+        found: dict[str, str] = {}
+        for path in definitions_at(self.root):
+            found[Path(path).name.split(".")[0]] = path
+        for template in reversed(self.templates):
+            found |= {name: f"{template}#{name}" for name in machines_of(str(template))}
+        entries = self.settings.machines.items()
+        return found | {name: entry.definition for name, entry in entries if entry.definition is not None}
+
 
 def load_project(start: str | Path = ".", *, config: str | Path | Iterable[str | Path] | None = None) -> Project:
     """The project that a directory belongs to; `config` names the files of settings that count instead of sfnrun.yaml.

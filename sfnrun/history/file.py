@@ -25,6 +25,7 @@ from sfnrun.history.lines import INLINE, Answered, Lines, value_line
 from sfnrun.history.lock import take
 from sfnrun.history.recording import ENDS, FORMAT, PAYLOADS, ReadLines, Recording, missing, read, recorded, whole_lines
 from sfnrun.payload import Json, dumps
+from sfnrun.private import make_directory, opener
 from sfnrun.record import Event, Note
 
 __all__ = ["BATCH", "ENDS", "FORMAT", "INLINE", "PAYLOADS", "HistoryFile", "Recording", "read"]
@@ -38,8 +39,8 @@ class HistoryFile:
 
     def __init__(self, path: Path, start: Mapping[str, Json], *, fsync: bool = False) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = open(path, "xb", buffering=0)  # noqa: SIM115
+            make_directory(path.parent)
+            file = open(path, "xb", buffering=0, opener=opener)  # noqa: SIM115
             with suppress(OSError):  # it is new, so nobody else has it; where there are no locks it cannot be resumed
                 take(file)
             if fsync:

@@ -213,3 +213,44 @@ def test_entries_of_a_function_are_merged_the_more_specific_first() -> None:
     assert project.function("get-one").timeout == project.function("GETONE:prod").timeout == 4
     assert project.function("put").timeout == 1
     assert Project().function("any") == FunctionSettings()
+
+
+# --- its machines ---
+
+TEMPLATE = """
+Resources:
+  Shipping:
+    Type: AWS::StepFunctions::StateMachine
+    Properties: {DefinitionString: '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'}
+"""
+
+
+def test_machines_by_name(tmp_path: Path) -> None:
+    (tmp_path / "order.asl.yaml").write_text("StartAt: A\nStates: {A: {Type: Succeed}}\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "hidden.asl.json").write_text("")
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    names = {"order": f"{tmp_path}/order.asl.yaml", "Shipping": f"{tmp_path}/template.yaml#Shipping"}
+    assert load_project(tmp_path).machines == names
+    (tmp_path / "sfnrun.yaml").write_text("machines: {Orders: order.asl.yaml, Shipping: {type: EXPRESS}}")
+    project = load_project(tmp_path)
+    assert project.machines == names | {"Orders": f"{tmp_path}/order.asl.yaml"}
+    assert project.machine_at(tmp_path / "order.asl.yaml") == "Orders"
+    assert project.machine_at(tmp_path / "template.yaml", "Shipping") == "Shipping"
+    assert project.for_machine("Shipping").own.type == "EXPRESS"
+    assert project.machine_at(tmp_path / "sub" / "hidden.asl.json") == ""
+
+
+def test_what_is_recorded_is_private(tmp_path: Path) -> None:
+    from sfnrun.private import make_directory, opener
+
+    make_directory(tmp_path / "a" / ".sfnrun" / "executions")
+    make_directory(tmp_path / "a" / ".sfnrun" / "executions")
+    assert (tmp_path / "a" / ".sfnrun" / ".gitignore").read_text() == "*\n"
+    assert not (tmp_path / "a" / ".gitignore").exists()
+    with open(tmp_path / "a" / "file", "x", opener=opener):
+        pass
+    modes = {
+        path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "a").rglob("*") if path.name != ".gitignore"
+    }
+    assert modes == {".sfnrun": 0o700, "executions": 0o700, "file": 0o600}

@@ -24,6 +24,7 @@ from sfnrun.cache.backends.locks import locks_in
 from sfnrun.cache.backends.raw_cache import RawCache, refuse_foreign_settings
 from sfnrun.cache.breaker import Breaker
 from sfnrun.cache.entry import head, is_dead
+from sfnrun.private import make_directory
 
 __all__ = ["DiskBackend"]
 
@@ -97,7 +98,7 @@ class DiskBackend:
         return self._opened
 
     def _create(self) -> Any:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self.folder)
         if os.name == "posix" and self.folder.stat().st_mode & 0o077:
             self.folder.chmod(0o700)
         database = self.folder / diskcache.core.DBNAME
