@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["make_directory", "opener"]
@@ -20,7 +21,8 @@ def make_directory(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.name == PROJECT_DIRECTORY:
-            (folder / ".gitignore").write_text("*\n", encoding="ascii")
+            with suppress(OSError):  # a full disk is reported by whoever needs the directory
+                (folder / ".gitignore").write_text("*\n", encoding="ascii")
 
 
 def opener(path: str, flags: int) -> int:
