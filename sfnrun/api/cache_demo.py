@@ -20,7 +20,7 @@ from sfnrun.api.run import run
 from sfnrun.api.world import handlers
 from sfnrun.asl.load import load
 from sfnrun.cache.backend import Backend, Unavailable
-from sfnrun.cache.outcome import tell
+from sfnrun.cache.outcome import describe
 from sfnrun.config import CacheSettings, Project, load_project
 from sfnrun.effects import Answerer, CachedReplies, Handler, Output, Request
 from sfnrun.errors import UsageError
@@ -84,14 +84,14 @@ class _Timed:
             return found
 
         def timed(*arguments: Any) -> Any:
-            turn = name == "take" and arguments[0].startswith("write:")
+            turn = name == "lookup" and arguments[0].startswith("write:")
             with _timing(self._trips, "take turns with others" if turn else _TRIPS[name]):
                 return found(*arguments)
 
         return timed
 
 
-_TRIPS = {"take": "look into the cache", "put": "keep the answer", "give": "keep the answer"}
+_TRIPS = {"lookup": "look into the cache", "put": "keep the answer", "release": "keep the answer"}
 
 
 @contextmanager
@@ -130,7 +130,7 @@ class _Teacher:
     def _explain(self, answer: Any) -> None:
         self.count += 1
         title, why = _LESSONS[self._state]
-        told = tell(self._note.details) if self._note else "no cache"
+        told = describe(self._note.details) if self._note else "no cache"
         lines = ["", f"{self.count}. {title}", f"   {why}", f"   {self._state}: {told}"]
         lines += [f"     {trip.name:<24}{trip.ms:>9.2f} ms" for trip in _merged(self._trips)]
         lines += [f"     price {answer['price']}, from the database's call no. {answer['database_calls']}"]
@@ -187,7 +187,7 @@ def _dead_node(write: Callable[[str], None], root: Path, project: Project) -> No
 def _execute(root: Path, project: Project, trips: list[Trip], listener: Any, say: Callable[[str], None]) -> str:
     cache = RunCache(project, CacheOptions(), say)
     cache.store.backend = _Timed(cache.store.backend, trips)
-    cache.store.generation("")  # opens the place, which is no part of a lesson
+    cache.store.tag_version("")  # opens the place, which is no part of a lesson
     trips.clear()
     definition = root / _EXAMPLE
     answerer = cache.around(_TimedHandlers(handlers(load(definition), project), trips))

@@ -11,13 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 from sfnrun.api.caching import compile_key
+from sfnrun.cache.admin import CacheAdmin
 from sfnrun.cache.backend import Unavailable
 from sfnrun.cache.backends import open_backend
 from sfnrun.cache.entry import Entry
-from sfnrun.cache.inventory import Inventory
-from sfnrun.cache.key import key_of, question_of, readable
-from sfnrun.cache.policies import Policies
-from sfnrun.cache.policy import NoKey, Policy, expiry, keep_seconds
+from sfnrun.cache.key import key_of, key_text, select_key
+from sfnrun.cache.policy import KeyNotFound, Policies, Policy, expiry, retention_seconds
 from sfnrun.cache.store import Store
 from sfnrun.config import Project
 from sfnrun.config.names import function_arn
@@ -42,10 +41,10 @@ def place_of(project: Project) -> str:
 
 
 @contextmanager
-def inventory(project: Project) -> Iterator[Inventory]:
+def inventory(project: Project) -> Iterator[CacheAdmin]:
     """The cache that the settings name, for looking into it. Raises UnavailableError if it cannot be reached."""
     with _store(project) as store:
-        yield Inventory(store)
+        yield CacheAdmin(store)
 
 
 @contextmanager
@@ -98,8 +97,8 @@ class _Warmer:
             line = msgspec.json.decode(text, type=_Line)
             policy = self._policies.named(line.task)
             payload = Payload(loads(bytes(line.payload).decode()))
-            question = question_of(policy, payload.value)
-        except (ValueError, NoKey) as error:
+            question = select_key(policy, payload.value)
+        except (ValueError, KeyNotFound) as error:
             raise UsageError(f"line {number}: {error}", '{"task": "GetPrice", "payload": {…}, "value": …}') from error
         if isinstance(line.value, msgspec.Raw):
             self._store(store, policy, question, bytes(line.value).decode(), None, 0)
@@ -140,9 +139,9 @@ class _Warmer:
             took_ms,
             policy.version,
             dict(code) if isinstance(code, dict) else None,
-            generation=(store.generation(policy.task) or "") if policy.watched else "",
-            question=readable(question, policy.redact),
-            by="warm",
+            tag_version=(store.tag_version(policy.task) or "") if policy.tagged else "",
+            key_text=key_text(question, policy.redact),
+            written_by="warm",
         )
-        if not store.put(key, entry, text, keep_seconds(policy)):
+        if not store.put(key, entry, text, retention_seconds(policy)):
             raise Unavailable(f"{store.backend.label} keeps nothing")

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from sfnrun.cache.backends import open_backend
-from sfnrun.cache.background import Background
-from sfnrun.cache.policies import Policies
-from sfnrun.cache.policy import NoKey, Select
+from sfnrun.cache.concurrency import BackgroundJobs
+from sfnrun.cache.policy import KeyNotFound, Policies, Select
 from sfnrun.cache.store import Store
 from sfnrun.config import CacheRule, Project
 from sfnrun.effects import Answerer
@@ -46,9 +45,9 @@ class RunCache:
 
     def __init__(self, project: Project, options: CacheOptions, say: Callable[[str], None]) -> None:
         everything = CacheRule() if options.everything else None
-        policies = Policies(project, compile_key, everything=everything, ttl_ms=options.ttl_ms)
+        policies = Policies(project, compile_key, default=everything, ttl_ms=options.ttl_ms)
         self.store = Store(open_backend(project.cache), say)
-        self._background = Background()
+        self._background = BackgroundJobs()
         self._caching = Caching(
             self.store,
             policies,
@@ -99,7 +98,7 @@ def _jsonata(text: str) -> Select:
         try:
             return expression.evaluate({"input": payload}, PlainScope())
         except StatesError as error:
-            raise NoKey(str(error.cause)) from error
+            raise KeyNotFound(str(error.cause)) from error
 
     return select
 
@@ -113,6 +112,6 @@ def _path(text: str) -> Select:
         try:
             return path.evaluate(payload, PlainScope())
         except PathError as error:
-            raise NoKey(error.message) from error
+            raise KeyNotFound(error.message) from error
 
     return select

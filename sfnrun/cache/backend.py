@@ -1,9 +1,10 @@
-"""What a place that keeps bytes has to do; everything else about caching is the same for all of them.
+"""The interface of a cache backend: bytes under keys, with leases and conditional writes.
 
-A hit costs one trip, a miss two around its handler: `take` gives what is there, or the lease to bring it, and `give`
-stores what was brought and ends the lease. Keys are ASCII words, values bytes with the head and the expiry of an entry.
-No backend judges an age but to know whether a lease is wanted: `keep_seconds` only says when a value is garbage. Every
-method may raise Unavailable, quickly (within the timeout, and at once while a Breaker is open), and nothing else.
+A hit costs one round trip and a miss two, one before and one after its handler: `lookup` returns the value or a lease,
+`release` stores the result and ends the lease. Keys are ASCII words; values are the bytes that `cache.entry.encode`
+makes, in whose frame a backend can read the etag and the expiry. A backend judges no ages: it reads the expiry only to
+decide whether to grant a lease, and `retention_seconds` says when a value is garbage. Every method may raise
+Unavailable, within the timeout of the backend or at once while a Breaker is open, and nothing else.
 """
 
 from __future__ import annotations
@@ -15,20 +16,24 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 __all__ = [
-    "ALWAYS",
-    "Answer",
-    "Asked",
+    "ANY_AGE",
+    "CLAIM_SECONDS",
     "Backend",
+    "BackendInfo",
     "Counts",
-    "Facts",
-    "Taken",
+    "MissHint",
+    "RawLookup",
+    "Replacement",
     "TooLarge",
     "Unavailable",
     "is_entry_key",
 ]
 
-ALWAYS = 2**53
-"""No entry expires later."""
+ANY_AGE = 2**53
+"""As `expired_by` of a lookup: grant the lease whatever is stored; no entry expires later."""
+
+CLAIM_SECONDS = 3600.0
+"""Lifetime of a claim in seconds; it must be longer than any handler runs."""
 
 Counts = Mapping[tuple[str, str], int]
 """Counters by (task, name)."""
@@ -37,45 +42,48 @@ _ENTRY_KEY = re.compile("[0-9a-f]{40}")
 
 
 class Unavailable(Exception):
-    """The place cannot be reached, is too slow, full, read-only or broken; the message says which, for people."""
+    """The backend cannot be reached, is too slow, full, read-only or damaged; the message says which."""
 
 
 class TooLarge(Exception):
-    """The place never takes a value of this size."""
+    """The value is larger than the backend can ever store."""
 
 
-class Asked(NamedTuple):
-    """What is remembered of a key when its value is gone, so that a miss can say why; `expires_at` None is never."""
+class MissHint(NamedTuple):
+    """Kept after eviction so that a miss can report "expired" or "evicted".
+
+    `expires_at` is in milliseconds since 1970, None for never.
+    """
 
     task: str
     expires_at: int | None
 
 
-class Taken(Struct, frozen=True):
-    """What `take` found: the value under the key, that under the mark's, and the lease if it was wanted and is free.
+class RawLookup(Struct, frozen=True):
+    """Result of a lookup: the value, the value of the tag, and a lease if one was requested and is free.
 
-    A lease is a word that only its owner knows; "" where nobody else could have it. If there is no value, `known` says
-    whether the task ever stored anything, and `asked` what is remembered of the key.
+    A lease is a token that only its owner knows; "" if no other process can hold one. Without a value, `task_known`
+    says whether the task ever stored an entry, and `hint` is what is remembered of the key.
     """
 
     value: bytes | None
-    mark: bytes | None = None
+    tag: bytes | None = None
     lease: str | None = None
-    known: bool = False
-    asked: Asked | None = None
+    task_known: bool = False
+    hint: MissHint | None = None
 
 
-class Answer(Struct, frozen=True):
-    """A value to be stored if what is there still has the head `seen` (None: if nothing is there)."""
+class Replacement(Struct, frozen=True):
+    """A value to store if the stored one still has this `etag` (None: if nothing is stored)."""
 
-    seen: bytes | None
+    etag: bytes | None
     value: bytes
-    keep_seconds: float | None
-    asked: Asked | None = None
+    retention_seconds: float | None
+    hint: MissHint | None = None
 
 
-class Facts(NamedTuple):
-    """What a place knows of itself; None is unknown or unbounded. `evictions` counts what it threw out for room."""
+class BackendInfo(NamedTuple):
+    """Size and limits of a backend; None is unknown or unbounded. `evictions` counts values removed to make room."""
 
     size_bytes: int | None = None
     limit_bytes: int | None = None
@@ -84,46 +92,48 @@ class Facts(NamedTuple):
 
 
 class Backend(Protocol):
-    """A place that keeps bytes, for all threads of a process and, but for `memory://`, for all processes."""
+    """A store of bytes, shared by all threads of a process and, except for `memory://`, by all processes."""
 
     label: str
     may_lag: bool
-    """Whether `take` may give something older than what was last stored."""
+    """Whether a lookup can return an older value than the one stored last."""
 
-    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
-        """What is under `key` and `mark`; and the lease of the key, if nothing is there or it expires by `dead`.
+    def lookup(
+        self, key: str, task: str = "", tag: str = "", expired_by: int | None = None, claim: bytes = b""
+    ) -> RawLookup:
+        """Return the values of `key` and `tag`, and lease the key if nothing is stored or it expires by `expired_by`.
 
-        `dead` None: no lease is wanted. ALWAYS: whatever is there. A lease is held until it is given back; that of a
-        process that died is free again. With it, `claim` is put where there was nothing.
+        `expired_by` None: no lease. A lease is held until it is released; that of a process that died becomes free.
+        With a lease on an empty key, `claim` is stored.
         """
 
-    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        """What is under several keys, in one trip to each node."""
+    def lookup_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """Return the values of several keys, in one round trip to each node."""
 
-    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
-        """Store an answer, and give the lease back; atomic. Whether it was stored."""
+    def release(self, key: str, lease: str, replacement: Replacement | None = None) -> bool:
+        """Store a replacement and end the lease, atomically. Return whether it was stored."""
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
-        """Store over whatever is there."""
+    def put(self, key: str, value: bytes, retention_seconds: float | None, hint: MissHint | None = None) -> None:
+        """Store a value unconditionally."""
 
     def delete(self, key: str) -> None: ...
 
     def scan(self) -> Iterator[tuple[str, bytes]]:
-        """All values that we stored, in no order."""
+        """Yield all entries, in no order."""
 
     def add(self, counts: dict[tuple[str, str], int]) -> None:
-        """Add to the counters, and take out what is added; so what is left can be given again."""
+        """Add to the counters and remove from `counts` what was added, so that the rest can be tried again."""
 
     def counts(self) -> Counts: ...
 
-    def facts(self) -> Facts: ...
+    def info(self) -> BackendInfo: ...
 
     def clear(self) -> None:
-        """Remove everything of ours, counters too."""
+        """Remove all entries, tags, leases and counters of this cache."""
 
     def close(self) -> None: ...
 
 
 def is_entry_key(key: str) -> bool:
-    """Whether a stored key is that of an entry, and not a mark, a lease or a counter."""
+    """Return whether a stored key is that of an entry, not of a tag, a lease or a counter."""
     return _ENTRY_KEY.fullmatch(key) is not None

@@ -1,8 +1,8 @@
-"""One kept answer as bytes: a JSON array `["sfnrun cache", 1, CHECKSUM, EXPIRY, LENGTH, {…}, VALUE]`, never a pickle.
+"""A cache entry as bytes: a JSON array `["sfnrun cache", 2, CHECKSUM, EXPIRY, LENGTH, {…}, VALUE]`, never a pickle.
 
-The checksum covers all that follows it. EXPIRY stands where a server's script can read it; LENGTH is that of the `{…}`,
-so the text of VALUE comes out as it went in.
-Whatever cannot be read (damaged, foreign, of a newer format) is Unreadable, which is a miss and no error.
+The checksum covers everything after it. EXPIRY is at a fixed offset, so that a server's script can read it. LENGTH is
+that of the `{…}`, so that the text of VALUE is returned byte for byte. Bytes that cannot be read (damaged, foreign, of
+another format) raise Unreadable, which is a miss and not an error.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Literal
 
 from msgspec import Struct, json
 
-__all__ = ["EXPIRY", "HEAD_LENGTH", "Entry", "Unreadable", "decode", "encode", "head", "is_dead"]
+__all__ = ["ETAG_LENGTH", "EXPIRY", "Entry", "Unreadable", "decode", "encode", "etag", "is_expired"]
 
-FORMAT = 1
+FORMAT = 2
 _MAGIC = b'["sfnrun cache",'
 _OPENING = b'["sfnrun cache",%d,"' % FORMAT
 _SUM_LENGTH = 32
@@ -24,39 +24,40 @@ EXPIRY = slice(_SUM_END + 2, _SUM_END + 17)
 _LENGTH_START = EXPIRY.stop + 1
 _META_START = _LENGTH_START + 9
 
-# The opening and the checksum: as good as the whole for telling whether two stored values are the same.
-HEAD_LENGTH = _SUM_END
+# The opening and the checksum; two stored values are the same if these are.
+ETAG_LENGTH = _SUM_END
 
 
 class Unreadable(Exception):
-    """Stored bytes that are no entry of ours; the message says which kind: damaged, foreign, newer."""
+    """Stored bytes that are not an entry; the message says why: damaged, foreign, of another format."""
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
-    """What is known of a kept answer, enough to judge it; or the mark that one is gone.
+    """Metadata of a cached result or error, or of a tombstone.
 
-    `kind` "value": the text beside it is a result; "error": `{"error":…,"cause":…}`; "gone": `by` made it stale.
-    `asked_at`, `stored_at` and `expires_at` (None: never) are engine milliseconds, `took_ms` what the handler
-    took, by that clock too, and `really_took_ms` by the clock on the wall.
-    `code` and `resource` are None where they do not count: a result written through comes from other code than the
-    reader's. `generation` is the mark of the task (see `generation_key`) when this was asked, `question` a readable
-    part of the key, `submitted` what a `.sync` service answered at once. `id` makes every entry different.
+    `kind` "value": the text is a result; "error": it is `{"error": …, "cause": …}`; "tombstone": `written_by`
+    invalidated the entry, or claimed the key if `written_by` is empty.
+    `called_at`, `stored_at` and `expires_at` (None: never) are milliseconds of the engine's clock. `took_ms` is how
+    long the handler took by that clock, `real_took_ms` by the wall clock.
+    `code` and `resource` are None if they do not matter: a result written through comes from other code than the
+    reader's. `tag_version` is the version of the task's tag (see `tag_key`) when the handler was called, `key_text` a
+    readable form of the key, `submitted` what a `.sync` service answered first. `id` makes every entry distinct.
     """
 
-    kind: Literal["value", "error", "gone"]
+    kind: Literal["value", "error", "tombstone"]
     task: str
     state: str
-    asked_at: int
+    called_at: int
     stored_at: int
     expires_at: int | None = None
     took_ms: int = 0
-    really_took_ms: int = 0
+    real_took_ms: int = 0
     version: str = ""
     code: dict[str, str] | None = None
     resource: str | None = None
-    generation: str = ""
-    question: str = ""
-    by: str = ""
+    tag_version: str = ""
+    key_text: str = ""
+    written_by: str = ""
     submitted: str | None = None
     id: str = ""
 
@@ -66,7 +67,7 @@ _write = json.Encoder().encode
 
 
 def encode(entry: Entry, text: str) -> bytes:
-    """The bytes of an entry and of the JSON text that it is about."""
+    """Return the bytes of an entry and of the JSON text that it describes."""
     meta = _write(entry)
     text_bytes = text.encode("utf-8", "surrogatepass")
     rest = b'",%15d,%8d,%b,%b]' % (_frame_expiry(entry), len(meta), meta, text_bytes)
@@ -74,36 +75,36 @@ def encode(entry: Entry, text: str) -> bytes:
 
 
 def decode(data: bytes) -> tuple[Entry, str]:
-    """The entry of stored bytes and its text. Raises Unreadable."""
+    """Return an entry and its text. Raises Unreadable."""
     if not data.startswith(_OPENING):
-        raise Unreadable("of a newer format" if data.startswith(_MAGIC) else "foreign")
+        raise Unreadable("of another format" if data.startswith(_MAGIC) else "foreign")
     if _sum(data[_SUM_END:]) != data[len(_OPENING) : _SUM_END]:
         raise Unreadable("damaged")
     try:
         meta_end = _META_START + int(data[_LENGTH_START : _META_START - 1])
         return _read(data[_META_START:meta_end]), data[meta_end + 1 : -1].decode("utf-8", "surrogatepass")
-    except ValueError as error:  # somebody else's, with a checksum that fits
+    except ValueError as error:  # not written by sfnrun, although the checksum is right
         raise Unreadable("foreign") from error
 
 
 def _frame_expiry(entry: Entry) -> int:
-    """A mark that an entry is gone is dead from the start."""
-    if entry.kind == "gone":
+    """A tombstone has expired from the start."""
+    if entry.kind == "tombstone":
         return 0
     return _NEVER if entry.expires_at is None else min(max(0, entry.expires_at), _NEVER)
 
 
-def is_dead(data: bytes | None, by: int) -> bool:
-    """Whether there is nothing, or what expires by a time, or nothing of ours."""
+def is_expired(data: bytes | None, by: int) -> bool:
+    """Return whether there is no value, one that expires by this time, or one that is not an entry."""
     if data is None:
         return True
     expiry = data[EXPIRY].lstrip()
     return not expiry.isdigit() or int(expiry) <= by
 
 
-def head(data: bytes) -> bytes:
-    """What tells this stored value from any other."""
-    return data[:HEAD_LENGTH]
+def etag(data: bytes) -> bytes:
+    """Return the part of a stored value that identifies it."""
+    return data[:ETAG_LENGTH]
 
 
 def _sum(data: bytes) -> bytes:

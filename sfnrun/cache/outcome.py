@@ -1,13 +1,13 @@
-"""What a cache did for one Task, as it stands in the history beside the answer, and in words for the trace.
+"""What the cache did for one Task: the note in the history, and its description in the trace.
 
     {"outcome": "hit", "task": "GetPrice", "key": "3f1c…", "age_ms": 12000, "expires_in_ms": 48000, "saved_ms": 1300}
 
-Outcomes: "hit"; "miss" with its `reason` and whether the answer was `kept`; "store" (written through `to` another
-task); "stale" (older than its TTL, or than what was written) with its `reason`; "bypass" with its `reason`.
+Outcomes: "hit"; "miss" with its `reason` and whether the result was `kept` in the cache; "store" (written through `to`
+another task); "stale" (past its TTL, or older than the last write) with its `reason`; "bypass" with its `reason`.
 
-Times are the execution's. Under the virtual clock a handler takes what it says it takes, mostly nothing, so that a run
-with a seed is the same every time, to the last byte of its history. What was saved by the clock on the wall is known
-while it runs, for who watches, and counted in the cache.
+Times are by the clock of the execution. With the virtual clock a handler takes as long as its `duration` says, mostly
+0 ms, so that runs with the same seed have byte-identical histories. The time saved by the wall clock is known only
+during the run: it is shown in the trace and counted in the cache.
 """
 
 from __future__ import annotations
@@ -15,56 +15,60 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Outcome", "saved_ms", "tell"]
+__all__ = ["Outcome", "describe", "in_largest_unit", "saved_ms"]
 
 
 class Outcome(dict[str, Any]):
-    """A note; `really_saved_ms` is by the clock on the wall, and not in the history."""
+    """A note; `real_saved_ms` is by the wall clock, and not in the history."""
 
-    really_saved_ms = 0
+    real_saved_ms = 0
 
 
 def saved_ms(note: Mapping[str, Any]) -> int:
-    """What was saved: by the clock on the wall if it is known, else by the execution's."""
-    return getattr(note, "really_saved_ms", 0) or note.get("saved_ms") or 0
+    """Return the milliseconds saved: by the wall clock if known, otherwise by the clock of the execution."""
+    return getattr(note, "real_saved_ms", 0) or note.get("saved_ms") or 0
 
 
-def tell(note: Mapping[str, Any]) -> str:
-    """An outcome in one line: `HIT age 12s, expires in 48s, saved 1.3 s`."""
-    return _TELL[note["outcome"]](note)
+def describe(note: Mapping[str, Any]) -> str:
+    """Describe an outcome in one line: `HIT age 12s, expires in 48s, saved 1.3 s`."""
+    return _DESCRIBE[note["outcome"]](note)
 
 
 def _hit(note: Mapping[str, Any]) -> str:
     expires = note.get("expires_in_ms")
     parts = [
         note.get("reason", ""),
-        f"age {_rough(note['age_ms'])}" if "age_ms" in note else "",
-        f"expires in {_rough(expires)}" if expires is not None else "",
+        f"age {in_largest_unit(note['age_ms'])}" if "age_ms" in note else "",
+        f"expires in {in_largest_unit(expires)}" if expires is not None else "",
         _saved(note),
-        "fetching the next" if note.get("refreshing") else "",
+        "refreshing" if note.get("refreshing") else "",
     ]
     return "HIT " + ", ".join(filter(None, parts))
 
 
 def _miss(note: Mapping[str, Any]) -> str:
-    return f"MISS ({note['reason']})" + ("" if note.get("kept") else ", not kept")
+    return f"MISS ({note['reason']})" + ("" if note.get("kept") else ", not cached")
 
 
 def _store(note: Mapping[str, Any]) -> str:
-    kept = "" if note.get("kept") else ", not kept"
+    not_cached = "" if note.get("kept") else ", not cached"
     expires = note.get("expires_in_ms")
-    return f"STORE for {note['to']}" + (f", expires in {_rough(expires)}" if expires is not None else "") + kept
+    return (
+        f"STORE for {note['to']}"
+        + (f", expires in {in_largest_unit(expires)}" if expires is not None else "")
+        + not_cached
+    )
 
 
 def _stale(note: Mapping[str, Any]) -> str:
-    return ", ".join(filter(None, [f"STALE age {_rough(note['age_ms'])} ({note['reason']})", _saved(note)]))
+    return ", ".join(filter(None, [f"STALE age {in_largest_unit(note['age_ms'])} ({note['reason']})", _saved(note)]))
 
 
 def _bypass(note: Mapping[str, Any]) -> str:
     return f"BYPASS ({note['reason']})"
 
 
-_TELL = {"hit": _hit, "miss": _miss, "store": _store, "stale": _stale, "bypass": _bypass}
+_DESCRIBE = {"hit": _hit, "miss": _miss, "store": _store, "stale": _stale, "bypass": _bypass}
 
 
 def _saved(note: Mapping[str, Any]) -> str:
@@ -72,8 +76,8 @@ def _saved(note: Mapping[str, Any]) -> str:
     return f"saved {_exact(saved)}" if saved else ""
 
 
-def _rough(ms: int) -> str:
-    """A duration in its largest unit: 12s, 3m, 2h."""
+def in_largest_unit(ms: int) -> str:
+    """Format a duration in its largest unit, rounded down: 12s, 3m, 2h."""
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
         if ms >= size:
             return f"{ms // size}{unit}"

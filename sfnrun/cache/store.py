@@ -1,8 +1,8 @@
-"""A backend that never fails: what it cannot do is a miss, told once and counted, and the execution goes on.
+"""Fail-safe wrapper around a backend: every backend error is a counted miss, reported once.
 
-What a failed write should have replaced must not be read again: such a key is tainted, and stays a miss until the mark
-that it is gone has been written over it. Counters are gathered in memory and written down by the batch; a process that
-is killed loses its last batch and no other.
+A value that a failed write should have replaced must not be read again. So its key is dirty, and a miss, until a
+tombstone has been written over it. Counters are collected in memory and written in batches; a process that is killed
+loses its last batch only.
 """
 
 from __future__ import annotations
@@ -16,54 +16,55 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.cache.backend import Answer, Asked, Backend, Taken, TooLarge, Unavailable
-from sfnrun.cache.entry import Entry, Unreadable, decode, encode, head
-from sfnrun.cache.key import generation_key
+from sfnrun.cache.backend import Backend, MissHint, RawLookup, Replacement, TooLarge, Unavailable
+from sfnrun.cache.entry import Entry, Unreadable, decode, encode, etag
+from sfnrun.cache.key import tag_key
 from sfnrun.payload import Json, Payload, loads
 
-__all__ = ["Look", "Store", "Stored"]
+__all__ = ["Lookup", "Store", "StoredEntry"]
 
+# Counters are written after this many changes, or this many seconds.
 _BATCH = 1024
 _BATCH_SECONDS = 1.0
-# How long the mark that an entry is gone must outlive any handler that read before it.
-_GONE_SECONDS = 3600.0
-_REMEMBERED = 10_000
+# A tombstone must outlive every handler that was called before it was written.
+_TOMBSTONE_SECONDS = 3600.0
+_LAST_WRITES = 10_000
 
 
-class Look(Struct, frozen=True):
-    """What was found under a key: an entry with its value, or nothing, and the `trouble` if there was some.
+class Lookup(Struct, frozen=True):
+    """What is stored under a key: an entry with its value, or nothing, and the `problem` if there was one.
 
-    `head` tells what was there, for `give`. `generation` is the mark that entries of a watched task must bear; None if
-    it cannot be had, so that none of them is good. `lease` is the right to ask the handler, None while another has it
-    or if none was wanted. `behind`: a replica gave something older than what we have written. `known` and `asked` are
-    what is remembered if nothing is there.
+    `etag` identifies what was stored, for `release`. `tag_version` is the version that entries of a tagged task must
+    have; None if it is unknown, so that none of them is valid. `lease` is the right to call the handler; None if
+    another process has it or none was requested. `lagging`: a replica returned something older than this process wrote.
+    `task_known` and `hint` are what is remembered if nothing is stored.
     """
 
     entry: Entry | None = None
     payload: Payload | None = None
     failure: Json = None
-    head: bytes | None = None
-    generation: str | None = ""
+    etag: bytes | None = None
+    tag_version: str | None = ""
     lease: str | None = None
-    trouble: str = ""
-    behind: bool = False
-    known: bool = False
-    asked: Asked | None = None
+    problem: str = ""
+    lagging: bool = False
+    task_known: bool = False
+    hint: MissHint | None = None
 
-    def why_missing(self, now: int) -> str:
-        """Why nothing is kept under a key: it never was, another one was, it expired, or it was evicted."""
-        if self.asked is None:
-            return "payload changed" if self.known else "first time"
-        expires_at = self.asked.expires_at
+    def miss_reason(self, now: int) -> str:
+        """Return why nothing is stored under the key: it never was, only others were, it expired or was evicted."""
+        if self.hint is None:
+            return "payload changed" if self.task_known else "first time"
+        expires_at = self.hint.expires_at
         return "expired" if expires_at is not None and expires_at <= now else "evicted"
 
 
-# A place that is out of reach keeps nobody from asking the handler.
-_OUT_OF_REACH = Look(generation=None, lease="", trouble="the cache is out of reach")
+# With an empty lease: the caller may call the handler.
+_UNAVAILABLE = Lookup(tag_version=None, lease="", problem="the cache is unavailable")
 
 
-class Stored(NamedTuple):
-    """One entry as it lies there; `size` is in bytes."""
+class StoredEntry(NamedTuple):
+    """An entry as it is stored; `size` is in bytes."""
 
     key: str
     entry: Entry
@@ -71,202 +72,205 @@ class Stored(NamedTuple):
     size: int
 
 
-class _Wrote(NamedTuple):
-    """What this process last wrote under a key; a replica that gives something earlier is behind."""
+class _LastWrite(NamedTuple):
+    """What this process last wrote under a key; a replica that returns something earlier lags."""
 
     id: str
     stored_at: int
 
 
 class Store:
-    """Entries in a backend. `say` is given each thing once that the person at the keyboard should know."""
+    """Entries in a backend. `warn` is called with each warning for the user, once per kind."""
 
-    def __init__(self, backend: Backend, say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, backend: Backend, warn: Callable[[str], None] = lambda line: None) -> None:
         self.backend = backend
-        self._say = say
-        self._said: set[str] = set()
+        self._warn_user = warn
+        self._warned: set[str] = set()
         self._guard = threading.Lock()
         self._flushing = threading.Lock()
         self._counts: dict[tuple[str, str], int] = {}
-        self._since = 0
+        self._changes = 0
         self._flushed_at = time.monotonic()
-        self._tainted: dict[str, Entry] = {}
-        self._tainted_tasks: set[str] = set()
-        self._wrote: dict[str, _Wrote] = {}
+        self._dirty: dict[str, Entry] = {}
+        self._dirty_tasks: set[str] = set()
+        self._last_writes: dict[str, _LastWrite] = {}
 
-    def take(
-        self, key: str, task: str = "", dead: int | None = None, watched: bool = False, written: bool = False
-    ) -> Look:
-        """What is kept under a key; and the lease, if nothing is there or what expires by `dead` (None: no lease).
+    def lookup(
+        self, key: str, task: str = "", expired_by: int | None = None, tagged: bool = False, written: bool = False
+    ) -> Lookup:
+        """Look up a key, and lease it if nothing is stored or it expires by `expired_by` (None: no lease).
 
-        `watched`: the task has a generation. `written`: others write entries of it, so an empty place is claimed.
-        Without the claim, nothing would tell a place that stayed empty from one that was written and flushed meanwhile,
-        and what was read before the write would be kept after it.
+        `tagged`: the task has a tag. `written`: other tasks write entries of this one, so an empty key is claimed.
+        Without the claim, a key that stayed empty could not be told from one that was written and flushed since, and
+        what the handler read before that write would be stored after it.
         """
-        tainted = self._tainted.get(key)
-        if tainted is not None and not self.put(key, tainted):
-            return _OUT_OF_REACH
-        if watched and task in self._tainted_tasks and not self.renew_generation(task):
-            return _OUT_OF_REACH
-        claim = _claim(task) if written and dead is not None else b""
+        dirty = self._dirty.get(key)
+        if dirty is not None and not self.put(key, dirty):
+            return _UNAVAILABLE
+        if tagged and task in self._dirty_tasks and not self.invalidate_all(task):
+            return _UNAVAILABLE
+        claim = _claim(task) if written and expired_by is not None else b""
         try:
-            taken = self.backend.take(key, task, generation_key(task) if watched else "", dead, claim)
+            raw = self.backend.lookup(key, task, tag_key(task) if tagged else "", expired_by, claim)
         except (Unavailable, TooLarge) as error:
-            self._not_kept(error)
-            return _OUT_OF_REACH
-        look = self._look(key, taken, claim)
-        return self._with_generation(look, task, taken.mark) if watched else look
+            self._not_stored(error)
+            return _UNAVAILABLE
+        lookup = self._parsed(key, raw, claim)
+        return self._with_tag(lookup, task, raw.tag) if tagged else lookup
 
-    def look(self, wanted: Sequence[tuple[str, str, bool]]) -> list[Look | None]:
-        """What is kept under (key, task, watched), for all of them in one trip; None where `take` has to see to it."""
-        marks = {task: generation_key(task) for _, task, watched in wanted if watched}
+    def lookup_many(self, wanted: Sequence[tuple[str, str, bool]]) -> list[Lookup | None]:
+        """Look up each (key, task, tagged), in one round trip; None where only `lookup` can decide."""
+        tag_keys = {task: tag_key(task) for _, task, tagged in wanted if tagged}
         keys = [key for key, _, _ in wanted]
         try:
-            found = self.backend.look([*keys, *marks.values()])
-        except Unavailable:  # which is told when it is taken
+            found = self.backend.lookup_many([*keys, *tag_keys.values()])
+        except Unavailable:  # reported by the lookup that follows
             return [None] * len(wanted)
-        marked = dict(zip(marks, found[len(keys) :], strict=True))
+        tags = dict(zip(tag_keys, found[len(keys) :], strict=True))
         return [
-            self._looked(key, task, value, marked.get(task), watched)
-            for (key, task, watched), value in zip(wanted, found, strict=False)
+            self._clean(key, task, value, tags.get(task), tagged)
+            for (key, task, tagged), value in zip(wanted, found, strict=False)
         ]
 
-    def _looked(self, key: str, task: str, value: bytes | None, mark: bytes | None, watched: bool) -> Look | None:
-        is_tainted = key in self._tainted or task in self._tainted_tasks
-        if value is None or is_tainted or (watched and mark is None):
+    def _clean(self, key: str, task: str, value: bytes | None, tag: bytes | None, tagged: bool) -> Lookup | None:
+        is_dirty = key in self._dirty or task in self._dirty_tasks
+        if value is None or is_dirty or (tagged and tag is None):
             return None
-        look = self._look(key, Taken(value, mark), b"")
-        return self._with_generation(look, task, mark) if watched else look
+        lookup = self._parsed(key, RawLookup(value, tag), b"")
+        return self._with_tag(lookup, task, tag) if tagged else lookup
 
-    def _with_generation(self, look: Look, task: str, mark: bytes | None) -> Look:
-        generation = self._generation(task, mark)
-        return replace(look, generation=generation, trouble=look.trouble if generation else _OUT_OF_REACH.trouble)
+    def _with_tag(self, lookup: Lookup, task: str, tag: bytes | None) -> Lookup:
+        version = self._version(task, tag)
+        return replace(lookup, tag_version=version, problem=lookup.problem if version else _UNAVAILABLE.problem)
 
-    def _look(self, key: str, taken: Taken, claim: bytes) -> Look:
-        value, lease = taken.value, taken.lease
+    def _parsed(self, key: str, raw: RawLookup, claim: bytes) -> Lookup:
+        value, lease = raw.value, raw.lease
         if value is None:
-            claimed = head(claim) if claim and lease is not None else None
-            return Look(head=claimed, lease=lease, known=taken.known, asked=taken.asked)
+            claimed = etag(claim) if claim and lease is not None else None
+            return Lookup(etag=claimed, lease=lease, task_known=raw.task_known, hint=raw.hint)
         try:
-            return self._read(key, value, lease)
+            return self._decoded(key, value, lease)
         except Unreadable as error:
-            self._tell(f"unreadable {error}", f"an entry in {self.backend.label} is {error}; it counts as a miss")
-            return Look(head=head(value), lease=lease, trouble=f"the entry is {error}")
+            self._warn(f"unreadable {error}", f"ignored a cache entry in {self.backend.label}: the entry is {error}")
+            return Lookup(etag=etag(value), lease=lease, problem=f"the entry is {error}")
 
-    def _read(self, key: str, value: bytes, lease: str | None) -> Look:
+    def _decoded(self, key: str, value: bytes, lease: str | None) -> Lookup:
         entry, text = decode(value)
-        if entry.kind == "gone" and not entry.by:
-            return Look(head=head(value), lease=lease)  # somebody's claim
-        wrote = self._wrote.get(key)
-        behind = wrote is not None and entry.id != wrote.id and entry.stored_at <= wrote.stored_at
+        if entry.kind == "tombstone" and not entry.written_by:
+            return Lookup(etag=etag(value), lease=lease)  # a claim
+        last = self._last_writes.get(key)
+        lagging = last is not None and entry.id != last.id and entry.stored_at <= last.stored_at
         try:
             payload = Payload.parse(text) if entry.kind == "value" else None
             failure = loads(text) if entry.kind == "error" else None
         except ValueError as error:
             raise Unreadable("foreign") from error
-        return Look(entry, payload, failure, head(value), "", lease, "", behind)
+        return Lookup(entry, payload, failure, etag(value), "", lease, "", lagging)
 
-    def give(
+    def release(
         self,
         key: str,
-        look: Look,
+        lookup: Lookup,
         entry: Entry | None = None,
         text: str = "null",
-        keep_seconds: float | None = None,
+        retention_seconds: float | None = None,
     ) -> bool:
-        """Give the lease back; store an answer, unless something else was stored since we looked: that is newer."""
-        lease, answer = look.lease or "", None
+        """End the lease of a lookup, and store an entry unless another was stored since: that one is newer."""
+        lease, replacement = lookup.lease or "", None
         if entry is not None:
-            entry = _named(entry)
-            answer = Answer(look.head, encode(entry, text), keep_seconds, Asked(entry.task, entry.expires_at))
+            entry = _with_id(entry)
+            hint = MissHint(entry.task, entry.expires_at)
+            replacement = Replacement(lookup.etag, encode(entry, text), retention_seconds, hint)
         elif not lease:
             return False
         try:
-            kept = self.backend.give(key, lease, answer)
+            stored = self.backend.release(key, lease, replacement)
         except (Unavailable, TooLarge) as error:
-            self._not_kept(error)
+            self._not_stored(error)
             return False
-        if kept and entry is not None:
-            self._note(key, entry)
-        return kept
+        if stored and entry is not None:
+            self._remember(key, entry)
+        return stored
 
-    def put(self, key: str, entry: Entry, text: str = "null", keep_seconds: float | None = _GONE_SECONDS) -> bool:
-        """Store over whatever is there. If that fails, what is there is not read again."""
-        entry = _named(entry)
-        asked = None if entry.kind == "gone" else Asked(entry.task, entry.expires_at)
+    def put(
+        self, key: str, entry: Entry, text: str = "null", retention_seconds: float | None = _TOMBSTONE_SECONDS
+    ) -> bool:
+        """Store an entry unconditionally. If that fails, the key is dirty: its value is not read again."""
+        entry = _with_id(entry)
+        hint = None if entry.kind == "tombstone" else MissHint(entry.task, entry.expires_at)
         try:
-            self.backend.put(key, encode(entry, text), keep_seconds, asked)
+            self.backend.put(key, encode(entry, text), retention_seconds, hint)
         except (Unavailable, TooLarge) as error:
-            self._not_kept(error)
-            self._tainted[key] = replace(entry, kind="gone", by=entry.by or entry.state)
+            self._not_stored(error)
+            self._dirty[key] = replace(entry, kind="tombstone", written_by=entry.written_by or entry.state)
             return False
-        self._tainted.pop(key, None)
-        self._note(key, entry)
+        self._dirty.pop(key, None)
+        self._remember(key, entry)
         return True
 
-    def _note(self, key: str, entry: Entry) -> None:
+    def _remember(self, key: str, entry: Entry) -> None:
         if self.backend.may_lag:
-            self._wrote.pop(key, None)
-            self._wrote[key] = _Wrote(entry.id, entry.stored_at)
-            if len(self._wrote) > _REMEMBERED:
-                del self._wrote[next(iter(self._wrote))]
+            self._last_writes.pop(key, None)
+            self._last_writes[key] = _LastWrite(entry.id, entry.stored_at)
+            if len(self._last_writes) > _LAST_WRITES:
+                del self._last_writes[next(iter(self._last_writes))]
 
-    def generation(self, task: str) -> str | None:
-        """The mark that entries of the task must bear; None if it cannot be had, so that none of them is good."""
-        return self.take(generation_key(task), task, watched=True).generation
+    def tag_version(self, task: str) -> str | None:
+        """Return the version of a task's tag; None if it is unknown, so that no entry of the task is valid."""
+        return self.lookup(tag_key(task), task, tagged=True).tag_version
 
-    def _generation(self, task: str, mark: bytes | None) -> str | None:
-        key = generation_key(task)
+    def _version(self, task: str, tag: bytes | None) -> str | None:
+        key = tag_key(task)
         try:
-            if mark is None:
-                self.backend.give(key, "", Answer(None, _mark(), None))
-                mark = self.backend.take(key).value
+            if tag is None:
+                self.backend.release(key, "", Replacement(None, _new_version(), None))
+                tag = self.backend.lookup(key).value
         except Unavailable as error:
-            self._down(error)
-        return None if mark is None else mark.decode("ascii", "replace")
+            self._unavailable(error)
+        return None if tag is None else tag.decode("ascii", "replace")
 
-    def renew_generation(self, task: str) -> bool:
-        """Make all entries of a task stale."""
+    def invalidate_all(self, task: str) -> bool:
+        """Invalidate all entries of a task, by a new version of its tag. Return whether that succeeded."""
         try:
-            self.backend.put(generation_key(task), _mark(), None)
+            self.backend.put(tag_key(task), _new_version(), None)
         except Unavailable as error:
-            self._down(error)
-            self._tainted_tasks.add(task)
+            self._unavailable(error)
+            self._dirty_tasks.add(task)
             return False
-        self._tainted_tasks.discard(task)
+        self._dirty_tasks.discard(task)
         return True
 
     def count(self, task: str, **counts: int) -> None:
-        """Add to the counters of a task; written down after 1,024 of these, or a second."""
+        """Add to the counters of a task."""
         with self._guard:
-            gathered = self._counts
+            pending = self._counts
             for name, count in counts.items():
-                gathered[task, name] = gathered.get((task, name), 0) + count
-            self._since += 1
-            due = self._since >= _BATCH or time.monotonic() - self._flushed_at >= _BATCH_SECONDS
+                pending[task, name] = pending.get((task, name), 0) + count
+            self._changes += 1
+            due = self._changes >= _BATCH or time.monotonic() - self._flushed_at >= _BATCH_SECONDS
         if due:
             self.flush()
 
     def flush(self) -> bool:
-        """Write down what has been gathered; what cannot be written is kept for the next time."""
+        """Write the pending counters; those that cannot be written stay pending."""
         if not self._flushing.acquire(blocking=False):
             return False
         try:
             with self._guard:
                 counts, self._counts = self._counts, {}
-                self._since, self._flushed_at = 0, time.monotonic()
+                self._changes, self._flushed_at = 0, time.monotonic()
             try:
                 if counts:
                     self.backend.add(counts)
             except (Unavailable, TooLarge) as error:
-                self._give_back(counts)
-                self._down(error)
+                self._restore(counts)
+                self._unavailable(error)
                 return False
             return True
         finally:
             self._flushing.release()
 
-    def _give_back(self, counts: dict[tuple[str, str], int]) -> None:
+    def _restore(self, counts: dict[tuple[str, str], int]) -> None:
         with self._guard:
             for name, count in counts.items():
                 self._counts[name] = self._counts.get(name, 0) + count
@@ -275,43 +279,43 @@ class Store:
         self.flush()
         self.backend.close()
 
-    def scan(self) -> Iterator[Stored]:
-        """Every readable entry. Raises Unavailable."""
+    def scan(self) -> Iterator[StoredEntry]:
+        """Yield every readable entry. Raises Unavailable."""
         for key, data in self.backend.scan():
             try:
                 entry, text = decode(data)
             except Unreadable:
                 continue
-            if entry.kind != "gone":
-                yield Stored(key, entry, text, len(data))
+            if entry.kind != "tombstone":
+                yield StoredEntry(key, entry, text, len(data))
 
-    def _not_kept(self, error: Unavailable | TooLarge) -> None:
+    def _not_stored(self, error: Unavailable | TooLarge) -> None:
         if isinstance(error, Unavailable):
-            self._down(error)
+            self._unavailable(error)
         else:
-            self._tell("too large", f"an answer was not kept in {self.backend.label}: {error}")
+            self._warn("too large", f"could not cache a result in {self.backend.label}: {error}")
 
-    def _down(self, error: Exception) -> None:
+    def _unavailable(self, error: Exception) -> None:
         with self._guard:
             self._counts["", "faults"] = self._counts.get(("", "faults"), 0) + 1
-        self._tell("down", f"the cache is out of reach ({error}); the run goes on without it")
+        self._warn("unavailable", f"cache unavailable ({error}); continuing without it")
 
-    def _tell(self, kind: str, line: str) -> None:
+    def _warn(self, kind: str, line: str) -> None:
         with self._guard:
-            if kind in self._said:
+            if kind in self._warned:
                 return
-            self._said.add(kind)
-        self._say(line)
+            self._warned.add(kind)
+        self._warn_user(line)
 
 
-def _named(entry: Entry) -> Entry:
+def _with_id(entry: Entry) -> Entry:
     return replace(entry, id=os.urandom(8).hex())
 
 
 def _claim(task: str) -> bytes:
-    """Says in an empty place that an answer is on its way."""
-    return encode(_named(Entry("gone", task, "", 0, 0)), "null")
+    """Return the bytes that say, under an empty key, that a result is on its way."""
+    return encode(_with_id(Entry("tombstone", task, "", 0, 0)), "null")
 
 
-def _mark() -> bytes:
+def _new_version() -> bytes:
     return os.urandom(12).hex().encode()

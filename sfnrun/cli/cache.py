@@ -36,7 +36,7 @@ def stats(config: ConfigFile = None, json: Json = False) -> None:
         told = found.stats(now_ms())
     if json:
         rows = [{**task._asdict(), "hit_rate": task.hit_rate} for task in told.tasks]
-        _write_json({"backend": told.label, "faults": told.faults, **told.facts._asdict(), "tasks": rows})
+        _write_json({"backend": told.label, "faults": told.faults, **told.info._asdict(), "tasks": rows})
         return
     if told.tasks:
         _table(_STATS, told.tasks)
@@ -202,7 +202,7 @@ def _table(columns: dict[str, Callable[[Any], str]], rows: Iterable[Any]) -> Non
 def _whole(told: Any) -> str:
     from sfnrun.view.measures import counted
 
-    facts = told.facts
+    facts = told.info
     parts = [told.label]
     if facts.size_bytes is not None:
         limit = f" of {_size(facts.limit_bytes)}" if facts.limit_bytes else ""
@@ -248,5 +248,5 @@ _LIST: dict[str, Callable[[Any], str]] = {
     ),
     "took": lambda line: _ms(line.took_ms),
     "bytes": lambda line: _size(line.bytes),
-    "asked": lambda line: ("failed: " if line.kind == "error" else "") + line.question,
+    "asked": lambda line: ("failed: " if line.kind == "error" else "") + line.key_text,
 }

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from sfnrun.errors import did_you_mean
 
 __all__ = [
+    "CACHE_ADDRESSES",
     "Account",
     "Backend",
     "Definition",
@@ -148,7 +149,16 @@ VersionRange = Annotated[
 # --- files: what is written is relative to the directory of the settings file, what is read is absolute ---
 
 _FILE = r"(?!.*://).+"
-_SERVER = r"(?:memory://|rediss?://.+|memcached://.+)"
+
+CACHE_ADDRESSES = {
+    "memory": "memory://",
+    "redis": "redis://host:port/db",
+    "rediss": "rediss://host:port/db",
+    "memcached": "memcached://host:port,host:port",
+}
+"""Forms of the addresses of cache servers, by scheme; `cache.backends` opens them."""
+
+_SERVER = "|".join(f"{scheme}://{'.+' if form != f'{scheme}://' else ''}" for scheme, form in CACHE_ADDRESSES.items())
 _CALLABLE = r"(?:[^:]+:[A-Za-z_][A-Za-z0-9_.]*|[A-Za-z_][A-Za-z0-9_/.-]*\.(?!py$)[A-Za-z_][A-Za-z0-9_]*)"
 
 
@@ -181,7 +191,7 @@ def _existing(file: str, folder: Path) -> Path:
 
 def _backend(written: object, folder: Path) -> str:
     if not isinstance(written, str) or not re.fullmatch(f"{_FILE}|{_SERVER}", written):
-        hint = "write a directory, memory://, redis://host:6379/0 or memcached://host:11211"
+        hint = f"write a directory, {', '.join(CACHE_ADDRESSES.values())}"
         raise Invalid(f"{shown(written)} is not a cache backend", hint)
     return written if "://" in written else str(folder / written)
 

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, field
 from msgspec.structs import replace
 
 from sfnrun.config.scalars import (
+    CACHE_ADDRESSES,
     Account,
     Backend,
     Definition,
@@ -254,8 +255,7 @@ class CacheSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     backend: Annotated[
         Backend | None,
         key(
-            "A directory, memory://, redis://host:port/db, rediss://… or memcached://host:port,host:port. "
-            "Default: .sfnrun/cache.",
+            f"A directory, or a server: {', '.join(CACHE_ADDRESSES.values())}. Default: .sfnrun/cache.",
             "redis://127.0.0.1:6379/0",
             "memory://",
             "kept",

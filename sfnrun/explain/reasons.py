@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sfnrun.asl.model import Choice, Retrier, State, Wait
-from sfnrun.cache.outcome import tell
+from sfnrun.cache.outcome import describe
 from sfnrun.engine.execution import timestamp
 from sfnrun.explain.observe import Finding, RuleSeen, VisitSeen
 from sfnrun.explain.rules import rule_text
@@ -84,7 +84,7 @@ def _cache(note: Note) -> Reason:
     details = note.details
     about = [f"{name} {details[name]}" for name in ("task", "key") if details.get(name)]
     mark = "done" if details.get("outcome") == "hit" else "text"
-    return Reason(mark, f"the cache: {tell(details)}", (", ".join(about),) if about else ())
+    return Reason(mark, f"the cache: {describe(details)}", (", ".join(about),) if about else ())
 
 
 # --- failures: Retry, then Catch ---

@@ -333,10 +333,10 @@ class Story:
             self._say(Line("log", labels, text=clean(note.details["text"].rstrip())))
 
     def _on_cache(self, state: OpenState, note: Note) -> None:
-        from sfnrun.cache.outcome import tell
+        from sfnrun.cache.outcome import describe
 
         self.cache.count(note.details)
-        self._say_note("cache", state, tell(note.details))
+        self._say_note("cache", state, describe(note.details))
 
     def _say_note(self, kind: str, state: OpenState, text: str) -> None:
         labels = self.labels_of(state.fiber)

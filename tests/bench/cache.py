@@ -27,7 +27,7 @@ from sfnrun.cache.backend import Backend
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memory import MemoryBackend
 from sfnrun.cache.backends.redis import RedisBackend
-from sfnrun.cache.flight import Flights
+from sfnrun.cache.concurrency import Flights
 from sfnrun.cache.key import key_of
 from sfnrun.cache.policy import Policy
 from sfnrun.cache.store import Store
@@ -119,7 +119,7 @@ def bench_flight() -> None:
 
     def fly(number: int) -> None:
         flight, _leads = flights.enter("key")
-        flights.land("key", flight, number)
+        flights.finish("key", flight, number)
 
     show("single flight, within the process", best(fly, count=5000)[0], 20)
     with tempfile.TemporaryDirectory() as folder:
@@ -127,11 +127,11 @@ def bench_flight() -> None:
 
         def lease(number: int) -> None:
             fly(number)
-            held = backend.take("key", dead=0).lease
+            held = backend.lookup("key", expired_by=0).lease
             assert held is not None
-            backend.give("key", held)
+            backend.release("key", held)
 
-        looking, leased = best(lambda number: backend.take("key"), lease, count=5000)
+        looking, leased = best(lambda number: backend.lookup("key"), lease, count=5000)
         show("single flight, among processes (disk)", leased - looking, 20)
         backend.close()
 

@@ -221,11 +221,11 @@ class MemoryPlace(Place):
             raise Unavailable("memory: lost")
 
         self.backend.clear()
-        for name in ("take", "give", "put", "delete", "add", "counts"):
+        for name in ("lookup", "release", "put", "delete", "add", "counts"):
             setattr(self.backend, name, refuse)
 
     def up(self) -> None:
-        for name in ("take", "give", "put", "delete", "add", "counts"):
+        for name in ("lookup", "release", "put", "delete", "add", "counts"):
             delattr(self.backend, name)
         super().up()
 

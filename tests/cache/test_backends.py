@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sfnrun.cache.backend import ALWAYS, Answer, Asked, Taken, TooLarge, Unavailable
+from sfnrun.cache import backends
+from sfnrun.cache.backend import ANY_AGE, MissHint, RawLookup, Replacement, TooLarge, Unavailable
 from sfnrun.cache.backends import open_backend
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memory import MemoryBackend
-from sfnrun.cache.entry import Entry, encode, head
+from sfnrun.cache.entry import Entry, encode, etag
 from sfnrun.config import CacheSettings
+from sfnrun.config.scalars import CACHE_ADDRESSES
 from sfnrun.errors import UnavailableError, UsageError
 
 from .conftest import nodes_of, patient, redis_on
@@ -26,13 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_what_is_put_is_got(place):
     backend = place.backend
-    assert backend.take(KEY).value is None
+    assert backend.lookup(KEY).value is None
     for value in (b"", b"x", bytes(range(256)) * 4, b"y" * 200_000):
         backend.put(KEY, value, 60)
-        assert backend.take(KEY).value == value
+        assert backend.lookup(KEY).value == value
     backend.delete(KEY)
     backend.delete(KEY)
-    assert backend.take(KEY).value is None
+    assert backend.lookup(KEY).value is None
 
 
 def entry(n: int, expires_at: int | None = None) -> bytes:
@@ -41,68 +43,68 @@ def entry(n: int, expires_at: int | None = None) -> bytes:
 
 def test_an_answer_is_stored_only_over_what_was_seen(place):
     backend, first, second = place.backend, entry(1), entry(2)
-    assert backend.give(KEY, "", Answer(None, first, None))
-    assert not backend.give(KEY, "", Answer(None, second, None))
-    assert not backend.give(KEY, "", Answer(head(second), second, None))
-    assert backend.take(KEY).value == first
-    assert backend.give(KEY, "", Answer(head(first), second, 60))
-    assert backend.take(KEY).value == second
+    assert backend.release(KEY, "", Replacement(None, first, None))
+    assert not backend.release(KEY, "", Replacement(None, second, None))
+    assert not backend.release(KEY, "", Replacement(etag(second), second, None))
+    assert backend.lookup(KEY).value == first
+    assert backend.release(KEY, "", Replacement(etag(first), second, 60))
+    assert backend.lookup(KEY).value == second
 
 
 def test_of_many_answers_at_once_one_is_stored(place):
     entries = [entry(n) for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda each: place.backend.give(KEY, "", Answer(None, each, None)), entries))
+        won = list(pool.map(lambda each: place.backend.release(KEY, "", Replacement(None, each, None)), entries))
     assert sum(won) == 1
-    assert place.backend.take(KEY).value == entries[won.index(True)]
+    assert place.backend.lookup(KEY).value == entries[won.index(True)]
 
 
 def test_the_lease_is_for_what_is_not_there_or_dead(place):
     backend, dies_at_5 = place.backend, entry(1, expires_at=5)
-    assert backend.take(KEY) == Taken(None)
-    taken = backend.take(KEY, dead=5)
+    assert backend.lookup(KEY) == RawLookup(None)
+    taken = backend.lookup(KEY, expired_by=5)
     assert taken.lease is not None
-    assert backend.give(KEY, taken.lease, Answer(None, dies_at_5, None))
-    assert backend.take(KEY, dead=4) == Taken(dies_at_5)
-    for dead in (5, ALWAYS):
-        taken = backend.take(KEY, dead=dead)
+    assert backend.release(KEY, taken.lease, Replacement(None, dies_at_5, None))
+    assert backend.lookup(KEY, expired_by=4) == RawLookup(dies_at_5)
+    for expired_by in (5, ANY_AGE):
+        taken = backend.lookup(KEY, expired_by=expired_by)
         assert taken.value == dies_at_5
         assert taken.lease is not None
-        assert not backend.give(KEY, taken.lease)
+        assert not backend.release(KEY, taken.lease)
     backend.put(KEY, b"not ours", None)
-    taken = backend.take(KEY, dead=0)
+    taken = backend.lookup(KEY, expired_by=0)
     assert taken.lease is not None
-    backend.give(KEY, taken.lease)
+    backend.release(KEY, taken.lease)
 
 
 def test_a_lease_is_had_once(place):
     backend = place.backend
     if isinstance(backend, MemoryBackend):
-        assert backend.take(KEY, dead=0).lease == ""  # nobody else can have it
+        assert backend.lookup(KEY, expired_by=0).lease == ""  # nobody else can have it
         return
-    lease = backend.take(KEY, dead=0).lease
-    assert backend.take(KEY, dead=ALWAYS).lease is None
-    backend.give(KEY, lease, Answer(None, entry(1), None))
-    again = backend.take(KEY, dead=ALWAYS).lease
+    lease = backend.lookup(KEY, expired_by=0).lease
+    assert backend.lookup(KEY, expired_by=ANY_AGE).lease is None
+    backend.release(KEY, lease, Replacement(None, entry(1), None))
+    again = backend.lookup(KEY, expired_by=ANY_AGE).lease
     assert again is not None
-    backend.give(KEY, again)
+    backend.release(KEY, again)
 
 
 def test_an_empty_place_is_claimed_with_its_lease(place):
-    backend, claim, answer = place.backend, encode(Entry("gone", "T", "", 0, 0), "null"), entry(1)
-    lease = backend.take(KEY, dead=0, claim=claim).lease
-    assert backend.take(KEY).value == claim
-    assert backend.give(KEY, lease, Answer(head(claim), answer, None))
-    lease = backend.take(KEY, dead=ALWAYS, claim=claim).lease
-    assert backend.take(KEY).value == answer
-    backend.give(KEY, lease)
+    backend, claim, answer = place.backend, encode(Entry("tombstone", "T", "", 0, 0), "null"), entry(1)
+    lease = backend.lookup(KEY, expired_by=0, claim=claim).lease
+    assert backend.lookup(KEY).value == claim
+    assert backend.release(KEY, lease, Replacement(etag(claim), answer, None))
+    lease = backend.lookup(KEY, expired_by=ANY_AGE, claim=claim).lease
+    assert backend.lookup(KEY).value == answer
+    backend.release(KEY, lease)
 
 
 def test_many_are_looked_for_at_once(place):
     keys = [f"{n:040x}" for n in range(50)]
     for key in keys[::2]:
         place.backend.put(key, f"value {key}".encode(), 60)
-    found = place.backend.look(keys)
+    found = place.backend.lookup_many(keys)
     assert list(found) == [f"value {key}".encode() if n % 2 == 0 else None for n, key in enumerate(keys)]
 
 
@@ -110,8 +112,8 @@ def test_a_mark_is_read_in_the_same_trip(place):
     backend = place.backend
     backend.put("gen-x", b"5", None)
     backend.put(KEY, entry(1), None)
-    assert backend.take(KEY, mark="gen-x") == Taken(entry(1), b"5")
-    assert backend.take(OTHER, mark="gen-x", dead=0).mark == b"5"
+    assert backend.lookup(KEY, tag="gen-x") == RawLookup(entry(1), b"5")
+    assert backend.lookup(OTHER, tag="gen-x", expired_by=0).tag == b"5"
 
 
 def test_counters_add_up_from_many_threads(place):
@@ -129,13 +131,13 @@ def test_what_was_stored_is_remembered_when_it_is_gone(place):
     backend = place.backend
 
     def remembered(key: str, task: str) -> tuple:
-        taken = backend.take(key, task, dead=0)
-        backend.give(key, taken.lease)
-        return taken.known, taken.asked
+        taken = backend.lookup(key, task, expired_by=0)
+        backend.release(key, taken.lease)
+        return taken.task_known, taken.hint
 
     assert remembered(KEY, "T") == (False, None)
-    backend.put(KEY, entry(1), None, Asked("T", 5))
-    assert backend.give(OTHER, "", Answer(None, entry(2), None, Asked("T", None)))
+    backend.put(KEY, entry(1), None, MissHint("T", 5))
+    assert backend.release(OTHER, "", Replacement(None, entry(2), None, MissHint("T", None)))
     backend.delete(KEY)
     backend.delete(OTHER)
     assert remembered(KEY, "T") == (True, ("T", 5))
@@ -146,18 +148,18 @@ def test_what_was_stored_is_remembered_when_it_is_gone(place):
 
 def test_scan_and_clear_see_entries_and_nothing_else(place):
     backend = place.backend
-    backend.put(KEY, b"1", None, Asked("T", 5))
+    backend.put(KEY, b"1", None, MissHint("T", 5))
     backend.put(OTHER, b"2", None)
     backend.put("gen-x", b"3", None)
     backend.add({("T", "hits"): 1})
-    lease = backend.take("c" * 40, dead=0).lease
+    lease = backend.lookup("c" * 40, expired_by=0).lease
     assert dict(backend.scan()) == {KEY: b"1", OTHER: b"2"}
-    backend.give("c" * 40, lease)
+    backend.release("c" * 40, lease)
     backend.clear()
     assert dict(backend.scan()) == {}
-    assert backend.take("gen-x").value is None
+    assert backend.lookup("gen-x").value is None
     assert backend.counts() == {}
-    assert not backend.take(KEY, "T", dead=0).known
+    assert not backend.lookup(KEY, "T", expired_by=0).task_known
 
 
 def test_what_stays_after_a_restart(place):
@@ -165,17 +167,17 @@ def test_what_stays_after_a_restart(place):
     backend = place.backend
     backend.put(KEY, b"1", None)
     if isinstance(backend, MemoryBackend):
-        assert MemoryBackend().take(KEY).value is None
+        assert MemoryBackend().lookup(KEY).value is None
     elif isinstance(backend, DiskBackend):
         again = DiskBackend(backend.folder)
-        assert again.take(KEY).value == b"1"
+        assert again.lookup(KEY).value == b"1"
         again.close()
     else:
         place.server.kill()
         place.server.start()
-        assert backend.take(KEY).value is None  # and the broken connection is not noticed
+        assert backend.lookup(KEY).value is None  # and the broken connection is not noticed
         backend.put(KEY, b"2", None)
-        assert backend.take(KEY).value == b"2"
+        assert backend.lookup(KEY).value == b"2"
 
 
 def test_redis_keeps_what_its_configuration_says(server):
@@ -187,7 +189,7 @@ def test_redis_keeps_what_its_configuration_says(server):
     until = time.monotonic() + 60
     while b"loading:1" in (running.say(b"INFO persistence")):
         assert time.monotonic() < until
-    assert backend.take(KEY).value == b"1"
+    assert backend.lookup(KEY).value == b"1"
     backend.close()
 
 
@@ -197,9 +199,9 @@ def test_garbage_is_cleared_away_by_the_backend_itself(place):
     backend.put(KEY, b"1", 0.05)
     backend.put(OTHER, b"2", None)
     until = time.monotonic() + 60
-    while not isinstance(backend, MemoryBackend) and backend.take(KEY).value is not None:
+    while not isinstance(backend, MemoryBackend) and backend.lookup(KEY).value is not None:
         assert time.monotonic() < until
-    assert backend.take(OTHER).value == b"2"
+    assert backend.lookup(OTHER).value == b"2"
 
 
 class Endless(bytes):
@@ -214,7 +216,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent(kind, place_of):
     backend = place_of(kind).backend
     with pytest.raises(TooLarge):
         backend.put(KEY, Endless(b"x"), None)
-    assert backend.take(KEY).value is None
+    assert backend.lookup(KEY).value is None
 
 
 @pytest.mark.parametrize(
@@ -239,18 +241,18 @@ def test_a_hung_server_costs_its_timeout_once(kind, place_of, monkeypatch):
     trips.clear()
     began = time.monotonic()
     with pytest.raises(Unavailable, match=r"timed out|Timeout"):
-        place.backend.take(KEY)
+        place.backend.lookup(KEY)
     assert time.monotonic() - began > 0.15
     for _ in range(100):
         with pytest.raises(Unavailable):
-            place.backend.take(KEY)
+            place.backend.lookup(KEY)
     assert len(trips) == 1  # the breaker is open
     place.wake(seconds=0)
     with pytest.raises(Unavailable):
-        place.backend.take(KEY)
+        place.backend.lookup(KEY)
     assert len(trips) == 1
     place.clock.seconds += 1
-    assert place.backend.take(KEY).value == b"1"
+    assert place.backend.lookup(KEY).value == b"1"
 
 
 @pytest.mark.parametrize(
@@ -317,11 +319,11 @@ def test_a_password_is_used(server):
     told = f"redis://:sesame@127.0.0.1:{running.port}/0"
     backend = open_backend(patient(told))
     backend.put(KEY, b"1", None)
-    assert backend.take(KEY).value == b"1"
+    assert backend.lookup(KEY).value == b"1"
     backend.close()
     backend = open_backend(patient(f"redis://127.0.0.1:{running.port}/0"))
     with pytest.raises(Unavailable, match=r"[Aa]uth"):
-        backend.take(KEY)
+        backend.lookup(KEY)
     backend.close()
 
 
@@ -332,9 +334,13 @@ def test_prefixes_keep_projects_apart(kind, server):
     one, two = (open_backend(each) for each in settings)
     one.put(KEY, b"1", None)
     two.put(KEY, b"2", None)
-    assert (one.take(KEY).value, two.take(KEY).value) == (b"1", b"2")
+    assert (one.lookup(KEY).value, two.lookup(KEY).value) == (b"1", b"2")
     assert dict(two.scan()) == {KEY: b"2"}
     two.clear()
-    assert (one.take(KEY).value, two.take(KEY).value) == (b"1", None)
+    assert (one.lookup(KEY).value, two.lookup(KEY).value) == (b"1", None)
     one.close()
     two.close()
+
+
+def test_every_address_of_the_settings_can_be_opened_and_no_other():
+    assert backends._OPEN.keys() == CACHE_ADDRESSES.keys()

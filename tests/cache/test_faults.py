@@ -15,19 +15,19 @@ STRATEGIES = {
     "invalidates": {"write": {"invalidates": ["GetPrice"]}},
 }
 
-# What happens, and what the two questions after it come to. What is said of it stands last.
-OUT_OF_REACH = ("miss", "the cache is out of reach")
+# What happens, the outcomes of the two lookups after it, and the warning.
+UNAVAILABLE = ("miss", "the cache is unavailable")
 HIT = ("hit", "")
 FAULTS = {
-    "down": (["down"], [OUT_OF_REACH, OUT_OF_REACH], "out of reach"),
-    "down and up again": (["down", "ask", "up"], [("miss", ""), HIT], "out of reach"),
+    "down": (["down"], [UNAVAILABLE, UNAVAILABLE], "unavailable"),
+    "down and up again": (["down", "ask", "up"], [("miss", ""), HIT], "unavailable"),
     "restarted": (["down", "up"], [("miss", ""), HIT], ""),
     "flushed": (["flush"], [("miss", ""), HIT], ""),
     "damaged": (["damaged"], [("miss", "the entry is damaged"), HIT], "is damaged"),
-    "newer": (["newer"], [("miss", "the entry is of a newer format"), HIT], "of a newer format"),
+    "newer": (["newer"], [("miss", "the entry is of another format"), HIT], "of another format"),
     "foreign": (["pickle"], [("miss", "the entry is foreign"), HIT], "is foreign"),
-    "slow": (["hang"], [OUT_OF_REACH, OUT_OF_REACH], "out of reach"),
-    "slow and quick again": (["hang", "ask", "wake"], [HIT, HIT], "out of reach"),
+    "slow": (["hang"], [UNAVAILABLE, UNAVAILABLE], "unavailable"),
+    "slow and quick again": (["hang", "ask", "wake"], [HIT, HIT], "unavailable"),
 }
 SERVERS = ("redis", "memcached")
 

@@ -41,13 +41,13 @@ def kernel(monkeypatch) -> Kernel:
 
 def test_two_processes_on_windows(kernel, tmp_path):
     one, other = (runpy.run_path(str(LOCKS))["locks_in"](str(tmp_path)) for _ in range(2))
-    assert one.take("a")
-    assert not one.take("a")
-    assert not other.take("a")
-    assert other.take("b")
-    one.drop("a")
-    assert other.take("a")
+    assert one.acquire("a")
+    assert not one.acquire("a")
+    assert not other.acquire("a")
+    assert other.acquire("b")
+    one.release("a")
+    assert other.acquire("a")
     assert len(kernel.locked) == 2
-    other.drop("a")
-    other.drop("b")
+    other.release("a")
+    other.release("b")
     assert not kernel.locked

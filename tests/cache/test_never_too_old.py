@@ -36,11 +36,11 @@ class FaultyBackend(MemoryBackend):
             raise Unavailable("lost on the way back")
         return result
 
-    def take(self, *arguments):
-        return self._either(super().take, *arguments)
+    def lookup(self, *arguments):
+        return self._either(super().lookup, *arguments)
 
-    def give(self, *arguments):
-        return self._either(super().give, *arguments)
+    def release(self, *arguments):
+        return self._either(super().release, *arguments)
 
     def put(self, *arguments):
         return self._either(super().put, *arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sfnrun.cache.backend import Answer, TooLarge, Unavailable
+from sfnrun.cache.backend import Replacement, TooLarge, Unavailable
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memory import MemoryBackend
 
@@ -38,7 +38,7 @@ def test_connections_end_with_their_threads_and_with_the_backend(tmp_path, monke
     monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: made.append(connect(*given, **named)) or made[-1])
     backend, gate = DiskBackend(tmp_path / "cache"), threading.Barrier(3)
     backend.put(KEY, b"1", None)
-    threads = [threading.Thread(target=lambda: (gate.wait(30), backend.take(KEY))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: (gate.wait(30), backend.lookup(KEY))) for _ in range(3)]
     before = len(made)
     for thread in threads:
         thread.start()
@@ -48,7 +48,7 @@ def test_connections_end_with_their_threads_and_with_the_backend(tmp_path, monke
     del threads, thread
     gc.collect()
     assert [is_open(one) for one in made[before:]] == [False] * 3
-    assert backend.take(KEY).value == b"1"
+    assert backend.lookup(KEY).value == b"1"
     backend.close()
     assert not any(map(is_open, made))
 
@@ -89,12 +89,12 @@ def test_a_planted_pickle_is_not_opened(tmp_path):
     planted(folder, key="c" * 40, raw=1, mode=4, filename="bomb.val", store_time=now, access_time=now)
     planted(folder, key=bomb, raw=0, mode=1, value=b"1", store_time=now, access_time=now)
     backend = DiskBackend(folder)
-    assert backend.take(KEY).value == b""
-    assert backend.take("c" * 40).value == b""
-    assert not backend.give(KEY, "", Answer(None, b"x", None))
+    assert backend.lookup(KEY).value == b""
+    assert backend.lookup("c" * 40).value == b""
+    assert not backend.release(KEY, "", Replacement(None, b"x", None))
     assert dict(backend.scan())[OTHER] == b"1"
     backend.put(KEY, b"2", None)
-    assert backend.take(KEY).value == b"2"
+    assert backend.lookup(KEY).value == b"2"
     backend.clear()
     backend.close()
     assert not trace.exists()
@@ -109,7 +109,7 @@ def test_planted_file_names_lead_nowhere(filename, tmp_path):
     DiskBackend(folder).put(OTHER, b"1", None)
     planted(folder, key=KEY, raw=1, mode=2, filename=filename, store_time=1.0, access_time=1.0)
     backend = DiskBackend(folder)
-    assert backend.take(KEY).value == b""
+    assert backend.lookup(KEY).value == b""
     backend.put(KEY, b"2", None)
     backend.clear()
     backend.close()
@@ -124,10 +124,10 @@ def test_settings_of_others_are_refused(tmp_path):
     connection.close()
     backend = DiskBackend(tmp_path)
     with pytest.raises(Unavailable, match="settings of another program: get"):
-        backend.take(OTHER)
+        backend.lookup(OTHER)
     backend.clear()
     backend.put(OTHER, b"2", None)
-    assert backend.take(OTHER).value == b"2"
+    assert backend.lookup(OTHER).value == b"2"
     backend.close()
 
 
@@ -136,10 +136,10 @@ def test_a_broken_database_is_out_of_reach_until_cleared(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     backend = DiskBackend(tmp_path)
     with pytest.raises(Unavailable, match="not a database"):
-        backend.take(KEY)
+        backend.lookup(KEY)
     backend.clear()
     backend.put(KEY, b"1", None)
-    assert backend.take(KEY).value == b"1"
+    assert backend.lookup(KEY).value == b"1"
     assert (tmp_path / "notes.txt").read_text() == "mine"
     backend.close()
 
@@ -196,14 +196,14 @@ def test_bounded_and_the_least_used_go_first(kind, eviction, survivor, tmp_path)
         backend.put(key, b"x" * 40_000, None)
     for name, times in (("used often", 9), ("used last", 1)):
         for _ in range(times):
-            backend.take(keys[name])
+            backend.lookup(keys[name])
     for n in range(100, 140):
         if eviction == "lru":
-            backend.take(keys["used last"])
+            backend.lookup(keys["used last"])
         backend.put(f"{n:040x}", b"x" * 40_000, None)
-    assert backend.take(keys[survivor]).value is not None
+    assert backend.lookup(keys[survivor]).value is not None
     assert len(dict(backend.scan())) < 20
-    facts = backend.facts()
+    facts = backend.info()
     assert facts.evictions >= 25
     assert facts.limit_bytes == limit
     assert facts.size_bytes <= limit + 40_000

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sfnrun.cache.backend import Answer, TooLarge
+from sfnrun.cache.backend import Replacement, TooLarge
 from sfnrun.cache.backends import open_backend, redis
-from sfnrun.cache.entry import Entry, Unreadable, decode, encode, head
+from sfnrun.cache.entry import Entry, Unreadable, decode, encode, etag
 from sfnrun.cache.store import Store
 from sfnrun.payload import dumps
 
@@ -45,7 +45,7 @@ def test_redis_that_is_full_keeps_what_it_has(server, tmp_path):
         {"GetPrice": {"ttl": "60s", "key": ["sku"]}, "PutPrice": {"writes": "GetPrice", "key": ["sku"]}},
         {"GetPrice": "60s", "PutPrice": {"invalidates": ["GetPrice"]}},
     ],
-    ids=["lazy", "written", "watched"],
+    ids=["lazy", "written", "tagged"],
 )
 def test_a_hit_is_one_trip_and_a_miss_two(rules, server, tmp_path, monkeypatch):
     trips, answer = [], redis._answer
@@ -66,7 +66,7 @@ def test_a_hit_is_one_trip_and_a_miss_two(rules, server, tmp_path, monkeypatch):
     world.now += 60_000
     assert trips_of("a") == ("miss", 2)  # expired
     trips.clear()
-    looks = world.store.look([(f"{n:040x}", "GetPrice", False) for n in range(40)])
+    looks = world.store.lookup_many([(f"{n:040x}", "GetPrice", False) for n in range(40)])
     assert (looks, len(trips)) == ([None] * 40, 1)
     world.store.close()
 
@@ -76,8 +76,8 @@ def test_redis_evicts_as_it_is_told(server, tmp_path):
     world = World(redis_on(running.port), tmp_path, {"GetPrice": "60s"})
     world.database |= {str(n): "x" * 200_000 for n in range(20)}
     assert all(world.ask("GetPrice", {"sku": str(n)}).note["kept"] for n in range(20))
-    assert world.backend.facts().evictions > 5
-    assert world.backend.facts().eviction_policy == "allkeys-lru"
+    assert world.backend.info().evictions > 5
+    assert world.backend.info().eviction_policy == "allkeys-lru"
     world.store.close()
 
 
@@ -124,13 +124,13 @@ def test_memcached_takes_large_values_that_can_be_compressed(server):
     value = encode(entry, dumps(["the same again"] * 200_000))
     assert len(value) > 3_000_000
     backend.put(KEY, value, None)
-    assert backend.take(KEY).value == value
-    assert backend.give(KEY, "", Answer(head(value), b"x", None))
+    assert backend.lookup(KEY).value == value
+    assert backend.release(KEY, "", Replacement(etag(value), b"x", None))
     with pytest.raises(TooLarge, match="1 MB"):
         backend.put(KEY, os.urandom(1_100_000), None)
     backend.put(KEY, b"zgarbage", None)
     with pytest.raises(Unreadable):
-        decode(backend.take(KEY).value)
+        decode(backend.lookup(KEY).value)
     backend.close()
 
 
@@ -138,7 +138,7 @@ def test_memcached_throws_out_the_least_recently_used(server, tmp_path):
     world = World(memcached_on(server("memcached", 4, ("-m", "8")).port), tmp_path, {"GetPrice": "60s"})
     world.database |= {str(n): os.urandom(200_000).hex() for n in range(40)}
     assert all(world.price(str(n)) == world.database[str(n)] for n in range(40))
-    assert world.backend.facts().evictions > 5
+    assert world.backend.info().evictions > 5
     assert world.ask("GetPrice", {"sku": "39"}).note["outcome"] == "hit"
     assert world.ask("GetPrice", {"sku": "0"}).note["outcome"] == "miss"
     world.store.close()
@@ -179,7 +179,7 @@ def test_one_node_of_three_dies_and_its_keys_alone_are_misses(server, tmp_path):
 def test_every_hit_right_while_servers_die_and_come_back(place_of, tmp_path):
     for kind in ("redis", "memcached"):
         place = place_of(kind)
-        place.backend._keeper.close()
+        place.backend._renewer.close()
         world = World(place.backend, tmp_path, {"GetPrice": "60s"}, database={str(n): n for n in range(10)})
         stop = threading.Event()
 

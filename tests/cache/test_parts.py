@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 
 from sfnrun.api.caching import CacheOptions, compile_key, open_cache
 from sfnrun.cache.backend import Unavailable
-from sfnrun.cache.background import Background
-from sfnrun.cache.breaker import Breaker
-from sfnrun.cache.code import code_files
+from sfnrun.cache.concurrency import BackgroundJobs, Breaker
 from sfnrun.cache.entry import Entry, Unreadable, decode, encode
-from sfnrun.cache.key import canonical, key_of
-from sfnrun.cache.outcome import tell
-from sfnrun.cache.policies import Policies
-from sfnrun.cache.policy import Policy, expiry
+from sfnrun.cache.key import canonical, code_files, key_of
+from sfnrun.cache.outcome import describe
+from sfnrun.cache.policy import Policies, Policy, expiry
 from sfnrun.config import Project
 from sfnrun.effects import Request
 from sfnrun.errors import ConfigError, UsageError
@@ -43,7 +40,7 @@ JSON = st.recursive(
 
 @given(JSON, TEXT, st.none() | st.integers(0, 2**53), st.none() | st.dictionaries(TEXT, TEXT, max_size=4))
 def test_what_is_written_is_read(value, name, expires_at, code):
-    entry = Entry("value", "T", "S", 1, 2, expires_at, code=code, question=dumps(name), id="x")
+    entry = Entry("value", "T", "S", 1, 2, expires_at, code=code, key_text=dumps(name), id="x")
     data = encode(entry, dumps(value))
     assert decode(data) == (entry, dumps(value))
     assert json.loads(data)[6] == json.loads(dumps(value))  # an entry is JSON that anybody can read
@@ -64,12 +61,12 @@ def test_no_flipped_bit_goes_unseen(place, bits):
 
 @given(st.binary(max_size=200), st.integers(0, 100))
 def test_no_bytes_break_the_reader(data, cut):
-    for candidate in (data, b'["sfnrun cache",1,"' + data, encode(Entry("value", "T", "S", 1, 2), "1")[:cut]):
+    for candidate in (data, b'["sfnrun cache",2,"' + data, encode(Entry("value", "T", "S", 1, 2), "1")[:cut]):
         with pytest.raises(Unreadable):
             decode(candidate)
 
 
-@pytest.mark.parametrize("member", [("kind", "other"), ("asked_at", "now"), ("task", None), ("code", []), ("id", 5)])
+@pytest.mark.parametrize("member", [("kind", "other"), ("called_at", "now"), ("task", None), ("code", []), ("id", 5)])
 def test_a_right_checksum_does_not_make_it_ours(member):
     import msgspec
 
@@ -134,10 +131,10 @@ def test_jitter_only_shortens_and_spreads(tmp_path):
 @pytest.mark.parametrize(
     ("tasks", "says"),
     [
-        ({"Put": {"cache": {"writes": "Get"}}}, "names Get, whose answers are not kept"),
-        ({"Put": {"cache": {"invalidates": ["Get"]}}, "Get": {"cache": False}}, "names Get, whose answers"),
-        ({"Put": {"cache": {"strategy": "write-through"}}}, "does not say for whom"),
-        ({"Put": {"cache": {"writes": "sns:*"}}, "sns:*": {"cache": True}}, "stands for several tasks"),
+        ({"Put": {"cache": {"writes": "Get"}}}, "refers to Get, which has no cache rule"),
+        ({"Put": {"cache": {"invalidates": ["Get"]}}, "Get": {"cache": False}}, "refers to Get, which has no"),
+        ({"Put": {"cache": {"strategy": "write-through"}}}, "requires `writes`"),
+        ({"Put": {"cache": {"writes": "sns:*"}}, "sns:*": {"cache": True}}, "matches several tasks"),
     ],
 )
 def test_rules_that_make_no_sense(tasks, says, tmp_path):
@@ -172,7 +169,7 @@ def test_no_rule_no_cache(tmp_path):
     assert open_cache(config_of({"A": {"cache": False}}, tmp_path), CacheOptions(), print) is None
     cache = open_cache(Project(), CacheOptions(everything=True, ttl_ms=5), print)
     cache.close()
-    policies = Policies(Project(), compile_key, everything=None)
+    policies = Policies(Project(), compile_key, default=None)
     assert policies(request_of("A", "b")) is None
 
 
@@ -284,7 +281,7 @@ def test_what_nobody_waits_for_is_done_once_at_a_time():
     import threading
 
     gate, done = threading.Event(), []
-    background = Background()
+    background = BackgroundJobs()
     for n in range(5):
         background("key", lambda n=n: (gate.wait(10), done.append(n)))
     background.close(0.01)
@@ -301,7 +298,7 @@ def test_what_nobody_waits_for_is_done_once_at_a_time():
          "HIT age 12s, expires in 48s, saved 1.3 s"),
         ({"outcome": "hit", "age_ms": 0, "expires_in_ms": None, "saved_ms": 0}, "HIT age 0ms"),
         ({"outcome": "miss", "reason": "first time", "kept": True}, "MISS (first time)"),
-        ({"outcome": "miss", "reason": "expired 3s ago", "kept": False}, "MISS (expired 3s ago), not kept"),
+        ({"outcome": "miss", "reason": "expired 3s ago", "kept": False}, "MISS (expired 3s ago), not cached"),
         ({"outcome": "store", "to": "GetPrice", "kept": True, "expires_in_ms": 60_000},
          "STORE for GetPrice, expires in 1m"),
         ({"outcome": "stale", "reason": "the replica is behind", "age_ms": 5, "saved_ms": 20},
@@ -310,12 +307,12 @@ def test_what_nobody_waits_for_is_done_once_at_a_time():
     ],
 )  # fmt: skip
 def test_outcomes_in_words(note, told):
-    assert tell(note) == told
+    assert describe(note) == told
 
 
 def test_no_library_is_imported_before_it_is_used():
     program = (
-        "import sys, sfnrun.api.caching, sfnrun.tasks.cached, sfnrun.cache.policies, sfnrun.cache.backends\n"
+        "import sys, sfnrun.api.caching, sfnrun.tasks.cached, sfnrun.cache.policy, sfnrun.cache.backends\n"
         "print(sorted({'diskcache', 'redis', 'pymemcache', 'sqlite3', 'socket'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

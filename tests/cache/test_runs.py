@@ -104,4 +104,4 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_said_once(kind, clock
     assert done.output == [*range(40), *range(40)]
     assert watching.outcomes().count("miss") >= 40
     assert len(said) == 1
-    assert said[0].startswith("the cache is out of reach")
+    assert said[0].startswith("cache unavailable")

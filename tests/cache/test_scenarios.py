@@ -7,7 +7,7 @@ import yaml
 
 from sfnrun.cache.backend import is_entry_key
 from sfnrun.cache.entry import encode
-from sfnrun.cache.outcome import tell
+from sfnrun.cache.outcome import describe
 from sfnrun.effects import Pending
 from sfnrun.payload import Payload
 
@@ -49,7 +49,7 @@ def expect(world: World, step: dict) -> None:
 def expect_note(note: dict, expected: dict, step: dict) -> None:
     assert expected.pop("reason", "") in note.get("reason", ""), (step, note)
     assert expected.items() <= note.items(), (step, note)
-    assert tell(note)
+    assert describe(note)
 
 
 def happen(world: World, place, what: str, value) -> None:
@@ -77,7 +77,7 @@ def happen(world: World, place, what: str, value) -> None:
 
 
 PLANTED = {
-    "newer": lambda whole: whole.replace(b'["sfnrun cache",1', b'["sfnrun cache",2', 1),
+    "newer": lambda whole: whole.replace(b'["sfnrun cache",2', b'["sfnrun cache",3', 1),
     "damaged": lambda whole: whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:],
     "pickle": lambda whole: b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0dtouch /planted\x85R.",
 }

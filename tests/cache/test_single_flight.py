@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sfnrun.cache.backend import ALWAYS
+from sfnrun.cache.backend import ANY_AGE
 from sfnrun.cache.backends.disk import DiskBackend
 from sfnrun.cache.backends.memory import MemoryBackend
 from sfnrun.cache.backends.redis import RedisBackend
@@ -128,10 +128,10 @@ def backend_of(kind: str, where: str):
 def one_process(kind: str, where: str) -> None:
     """Hold the lease of a key, say so, and live until told otherwise."""
     backend = backend_of(kind, where)
-    lease = backend.take(KEY, dead=ALWAYS).lease
+    lease = backend.lookup(KEY, expired_by=ANY_AGE).lease
     print("held" if lease else "refused", flush=True)
     if sys.stdin.readline() == "release\n":
-        backend.give(KEY, lease)
+        backend.release(KEY, lease)
         print("released", flush=True)
 
 
@@ -183,7 +183,7 @@ def test_one_process_waits_for_the_other(shared, tmp_path):
         if not waited:
             if not isinstance(backend, DiskBackend):  # whose locks have no end
                 see_it_renewed(backend)
-                assert backend.take(KEY, dead=ALWAYS).lease is None
+                assert backend.lookup(KEY, expired_by=ANY_AGE).lease is None
             owner.stdin.write("release\n")
             owner.stdin.flush()
             assert owner.stdout.readline() == "released\n"
@@ -191,10 +191,10 @@ def test_one_process_waits_for_the_other(shared, tmp_path):
 
     world.caching.pause = pause
     try:
-        lease = world.caching.patiently(lambda: backend.take(KEY, dead=ALWAYS).lease)
+        lease = world.caching.patiently(lambda: backend.lookup(KEY, expired_by=ANY_AGE).lease)
         assert lease is not None
         assert len(waited) == 1
-        backend.give(KEY, lease)
+        backend.release(KEY, lease)
     finally:
         end(owner)
         backend.close()
@@ -204,14 +204,14 @@ def test_a_dead_process_holds_nothing(shared):
     backend = backend_of(*shared)
     owner = start(*shared)
     try:
-        assert backend.take(KEY, dead=ALWAYS).lease is None
+        assert backend.lookup(KEY, expired_by=ANY_AGE).lease is None
     finally:
         end(owner)
     until = time.monotonic() + 60
-    while (lease := backend.take(KEY, dead=ALWAYS).lease) is None:
+    while (lease := backend.lookup(KEY, expired_by=ANY_AGE).lease) is None:
         assert time.monotonic() < until, "a dead owner still holds the key"
         time.sleep(0.01)
-    backend.give(KEY, lease)
+    backend.release(KEY, lease)
     backend.close()
 
 
@@ -230,8 +230,8 @@ def test_an_owner_that_hangs_is_not_waited_for_for_ever(tmp_path):
     key = next(iter([world.ask("GetPrice", {"sku": "a"}).note["key"]]))
     stored = next(stored for stored in world.store.scan() if stored.key.startswith(key))
     backend.delete(stored.key)
-    lease = backend.take(stored.key, dead=ALWAYS).lease
+    lease = backend.lookup(stored.key, expired_by=ANY_AGE).lease
     assert world.ask("GetPrice", {"sku": "a"}).note["outcome"] == "miss"
     assert 30 <= sum(waited) < 31
-    backend.give(stored.key, lease)
+    backend.release(stored.key, lease)
     backend.close()

@@ -51,8 +51,8 @@ def test_a_password_and_a_database_behind_tls(secure):
     third, first = (open_backend(patient(address.format(number))) for number in (3, 1))
     assert third.label == f"redis localhost:{secure.port}/3"
     third.put(KEY, b"3", None)
-    assert third.take(KEY).value == b"3"
-    assert first.take(KEY).value is None
+    assert third.lookup(KEY).value == b"3"
+    assert first.lookup(KEY).value is None
     third.close()
     first.close()
 
@@ -72,7 +72,7 @@ def test_a_password_and_a_database_behind_tls(secure):
 def test_who_is_not_to_be_trusted_is_out_of_reach_and_no_error(secure, address, says, tmp_path):
     backend = open_backend(patient(address.format(**secure._asdict())))
     with pytest.raises(Unavailable, match=says):
-        backend.take(KEY)
+        backend.lookup(KEY)
     world = World(backend, tmp_path, {"GetPrice": "60s"}, database={"a": 5})
     assert [world.price("a"), world.price("a")] == [5, 5]
     assert world.calls == {"GetPrice": 2}

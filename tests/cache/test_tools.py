@@ -16,7 +16,7 @@ import sfnrun
 from sfnrun.api.cache_demo import cache_demo
 from sfnrun.api.cache_tools import inventory, now_ms, warm
 from sfnrun.api.caching import CacheOptions
-from sfnrun.cache.inventory import Inventory
+from sfnrun.cache.admin import CacheAdmin
 from sfnrun.cli.cache import app
 from sfnrun.config import CacheSettings, load_project
 from sfnrun.errors import UnavailableError, UsageError
@@ -44,7 +44,7 @@ def test_figures_by_task(world):
     world.ask("PutPrice", {"sku": "a", "price": 7})
     world.ask("GetStock", {"sku": "a"})
     world.now += 10_000
-    stats = Inventory(world.store).stats(world.now)
+    stats = CacheAdmin(world.store).stats(world.now)
     found = {task.task: task for task in stats.tasks}
     price = found["GetPrice"]
     assert (price.entries, price.hits, price.misses, price.saved_ms) == (2, 1, 2, 1500)
@@ -61,21 +61,21 @@ def test_lists_keep_secrets(world):
     world.now += 1500 + 10_000
     world.price("a")
     world.now += 1500
-    entries = Inventory(world.store).entries(world.now)
+    entries = CacheAdmin(world.store).entries(world.now)
     assert [line.task for line in entries] == ["GetPrice", "GetStock"]
-    assert entries[1].question == '{"more":[{"token":"•••"}],"sku":"a","token":"•••"}'
+    assert entries[1].key_text == '{"more":[{"token":"•••"}],"sku":"a","token":"•••"}'
     assert entries[1].expires_in_ms == -1500
     assert entries[0].expires_in_ms == 60_000
-    assert [line.task for line in Inventory(world.store).entries(world.now, "GetStock")] == ["GetStock"]
+    assert [line.task for line in CacheAdmin(world.store).entries(world.now, "GetStock")] == ["GetStock"]
 
 
 def test_show_masks_unless_asked(world):
     world.price("a")
     key = world.ask("GetPrice", {"sku": "a"}).note["key"]
-    found = Inventory(world.store)
+    found = CacheAdmin(world.store)
     assert found.show(key).value == {"sku": "•••", "price": "•••"}
     assert found.show(key[:6], reveal=True).value == {"sku": "a", "price": 5}
-    with pytest.raises(UsageError, match="no entry has a key that begins with 'x'"):
+    with pytest.raises(UsageError, match="no entry matches the key prefix 'x'"):
         found.show("x")
     world.price("b")
     with pytest.raises(UsageError, match="2 entries"):
@@ -87,7 +87,7 @@ def test_clear_one_task_what_expired_or_all(world):
         world.price("a")
         world.ask("GetStock", {"sku": "a"})
         world.now += 1500
-    found = Inventory(world.store)
+    found = CacheAdmin(world.store)
     assert found.clear(expired_at=world.now) == 0
     world.now += 10_000
     assert found.clear(expired_at=world.now) == 1
@@ -105,9 +105,9 @@ def test_what_is_exported_can_be_imported_elsewhere(world, tmp_path, place_of):
     world.database["a"] = "ä\n\u2028 1.0"
     world.price("a")
     world.price("b")
-    lines = list(Inventory(world.store).export())
+    lines = list(CacheAdmin(world.store).export())
     other = World(place_of("memory").backend, tmp_path, RULES, now=world.now + 1500)
-    assert Inventory(other.store).import_lines(lines) == 2
+    assert CacheAdmin(other.store).import_lines(lines) == 2
     assert other.price("a") == world.database["a"]
     assert other.price("b") == 6
     assert other.calls == {}
@@ -116,11 +116,11 @@ def test_what_is_exported_can_be_imported_elsewhere(world, tmp_path, place_of):
 @pytest.mark.parametrize("line", ["nonsense", "{}", '{"key":"../x","entry":{},"text":"1"}'])
 def test_a_foreign_import_is_refused_as_a_whole(world, line):
     world.price("a")
-    lines = [*Inventory(world.store).export(), line]
-    Inventory(world.store).clear()
-    with pytest.raises(UsageError, match="line 2 is no exported entry"):
-        Inventory(world.store).import_lines(lines)
-    assert Inventory(world.store).entries(world.now) == []
+    lines = [*CacheAdmin(world.store).export(), line]
+    CacheAdmin(world.store).clear()
+    with pytest.raises(UsageError, match="line 2 is not an exported cache entry"):
+        CacheAdmin(world.store).import_lines(lines)
+    assert CacheAdmin(world.store).entries(world.now) == []
 
 
 # -- from the command line -------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_warmed_answers_are_hits(project):
     assert warmed == (0, 1, 1)
     with inventory(config) as found:
         (line,) = found.entries(now_ms())
-        assert line.question == '{"sku":"a"}'
+        assert line.key_text == '{"sku":"a"}'
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_warmed_answers_are_hits(project):
         ("x", "line 1"),
         ('{"task": "GetPrice"}', "payload"),
         ('{"task": "Other", "payload": {}}', "no cache rule"),
-        ('{"task": "GetPrice", "payload": {}}', "no member 'sku'"),
+        ('{"task": "GetPrice", "payload": {}}', "no key 'sku'"),
         ('{"task": "GetPrice", "payload": {}, "colour": 1}', "colour"),
     ],
 )
@@ -233,7 +233,7 @@ def test_the_demo_measures_what_it_says():
         "WriteThroughTheCache: STORE for GetPrice",
         "price 14, from the database's call no. 2",
         "price 18, from the database's call no. 4",
-        "the cache is out of reach",
+        "cache unavailable",
         "SUCCEEDED: 5 miss, 1 store;",
     ):
         assert told in text, text

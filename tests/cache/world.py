@@ -9,8 +9,8 @@ import yaml
 
 from sfnrun.api.caching import compile_key
 from sfnrun.cache.backend import Backend
-from sfnrun.cache.background import Background, at_once
-from sfnrun.cache.policies import Policies
+from sfnrun.cache.concurrency import BackgroundJobs, run_inline
+from sfnrun.cache.policy import Policies
 from sfnrun.cache.store import Store
 from sfnrun.config import Project, load_project
 from sfnrun.effects import PENDING, Handler, Reply, Request, Resource
@@ -48,7 +48,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.store = Store(self.backend, self.said.append)
-        self.background = Background()
+        self.background = BackgroundJobs()
         self.rule(self.tasks)
 
     def project_of(self, tasks: Mapping[str, Any]) -> Project:
@@ -61,7 +61,7 @@ class World:
             Policies(self.project_of(tasks), compile_key),
             fingerprint_of=lambda handler: dict(self.code),
             now=None if self.clock == "virtual" else lambda: self.now,
-            background=at_once if self.clock == "virtual" else self.background,
+            background=run_inline if self.clock == "virtual" else self.background,
             environment=self.environment,
             **options,
         )

@@ -1,27 +1,32 @@
-"""From an address to the place it names; the library of a backend is imported when it is asked for."""
+"""Open the backend of an address; the library of a backend is imported only when it is used.
+
+To add a backend: a module here with a class that has the methods of `cache.backend.Backend`, its function in `_OPEN`
+below, the form of its address in `config.scalars.CACHE_ADDRESSES`, and an extra in pyproject.toml for its library.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from sfnrun.cache.backend import Backend
 from sfnrun.config import CacheSettings, milliseconds
+from sfnrun.config.scalars import CACHE_ADDRESSES
 from sfnrun.errors import UnavailableError, UsageError
 
 __all__ = ["open_backend"]
 
-_SHOWN = "a directory, memory://, redis://HOST:PORT/DB, rediss://…, memcached://HOST:PORT,HOST:PORT"
+_SUPPORTED = f"supported backends: a directory, {', '.join(CACHE_ADDRESSES.values())}"
 
 
 def open_backend(settings: CacheSettings) -> Backend:
-    """The backend that the settings name: a directory, or a URL with one of the schemes below.
+    """Return the backend of the settings, not connected yet.
 
-    `size_limit` and `eviction` bound folder and memory; servers have bounds of their own. `timeout_ms` is for servers,
-    `?timeout=` in the URL goes before it. Nothing is connected yet. Raises UsageError for an address that makes no
-    sense, or whose library is not installed.
+    `size_limit` and `eviction` apply to a directory and to memory; servers have their own. `timeout_ms` applies to
+    servers, and `?timeout=` in the URL overrides it. Raises UsageError for an invalid address, UnavailableError if the
+    library of the backend is not installed.
     """
     address = settings.backend or ""
     if "://" not in address:
@@ -29,17 +34,17 @@ def open_backend(settings: CacheSettings) -> Backend:
 
         return DiskBackend(Path(address), settings.size_limit, settings.eviction)
     url = urlsplit(address)
-    if url.scheme not in _SCHEMES:
-        raise UsageError(f"There is no cache backend {address}.", f"Known are: {_SHOWN}.")
+    if url.scheme not in _OPEN:
+        raise UsageError(f"unknown cache backend '{_without_password(url)}'", _SUPPORTED)
     try:
-        return _SCHEMES[url.scheme](url, dict(parse_qsl(url.query)), settings)
+        return _OPEN[url.scheme](url, dict(parse_qsl(url.query)), settings)
     except ImportError as error:
         name = "redis" if url.scheme == "rediss" else url.scheme
         raise UnavailableError(
-            f"{url.scheme}:// requires the package {error.name}", f"pip install 'sfnrun[{name}]'"
+            f"the {url.scheme}:// backend requires the package '{error.name}'", f"pip install 'sfnrun[{name}]'"
         ) from error
     except (ValueError, TypeError) as error:
-        raise UsageError(f"The cache address {_without_password(url)} cannot be used: {error}", _SHOWN) from error
+        raise UsageError(f"invalid cache address '{_without_password(url)}': {error}", _SUPPORTED) from error
 
 
 def _memory(url: SplitResult, options: dict[str, str], settings: CacheSettings) -> Backend:
@@ -60,9 +65,8 @@ def _redis(url: SplitResult, options: dict[str, str], settings: CacheSettings) -
         given["password"] = unquote(url.password)
     if url.scheme == "rediss":
         given["ssl"] = True
-    # What else redis-py takes could make it answer otherwise than we read.
-    if unknown := [name for name in options if not name.startswith("ssl_")]:
-        raise ValueError(f"{', '.join(unknown)} means nothing here")
+    # Other options of redis-py can change its replies, for example `decode_responses`.
+    _refuse([name for name in options if not name.startswith("ssl_")])
     host, port = _server(url.netloc.rpartition("@")[2], 6379)
     return RedisBackend(host, port, db=int(url.path.strip("/") or 0), **(given | options))
 
@@ -71,13 +75,17 @@ def _memcached(url: SplitResult, options: dict[str, str], settings: CacheSetting
     from sfnrun.cache.backends.memcached import MemcachedBackend
 
     given = _connection(options, settings)
-    if options:
-        raise ValueError(f"{', '.join(options)} means nothing to memcached")
+    _refuse(options)
     return MemcachedBackend([_server(node, 11211) for node in url.netloc.split(",")], **given)
 
 
+def _refuse(unknown: Collection[str]) -> None:
+    if unknown:
+        raise ValueError(f"unknown options: {', '.join(unknown)}")
+
+
 def _connection(options: dict[str, str], settings: CacheSettings) -> dict[str, Any]:
-    """What both kinds of servers understand, taken out of the options."""
+    """Take the options that all servers have out of `options`."""
     timeout = options.pop("timeout", None)
     given: dict[str, Any] = {"timeout": (milliseconds(timeout) if timeout else settings.timeout_ms) / 1000}
     return given | ({"prefix": options.pop("prefix")} if "prefix" in options else {})
@@ -92,7 +100,7 @@ def _without_password(url: SplitResult) -> str:
     return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
 
-_SCHEMES: dict[str, Callable[[SplitResult, dict[str, str], CacheSettings], Backend]] = {
+_OPEN: dict[str, Callable[[SplitResult, dict[str, str], CacheSettings], Backend]] = {
     "memory": _memory,
     "redis": _redis,
     "rediss": _redis,

@@ -1,8 +1,7 @@
-"""A folder, kept by diskcache: `str` keys and `bytes` values only, and nothing in it is ever unpickled.
+"""Entries in a directory, in the files of diskcache, for all processes of one machine.
 
-Whoever can write the folder can plant rows, so what we did not write ourselves is read as nothing: pickled values, keys
-that are no words, file names that lead elsewhere. diskcache writes on every read to know what was used last; here the
-uses are noted in memory and written when room must be made, which makes a hit six times as fast.
+diskcache writes on every read, to know what was used last. Here uses are noted in memory and written only when entries
+must be evicted, which makes a hit six times as fast (tests/bench/cache.py).
 """
 
 from __future__ import annotations
@@ -19,21 +18,29 @@ from typing import Any
 
 import diskcache
 
-from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
+from sfnrun.cache.backend import (
+    CLAIM_SECONDS,
+    BackendInfo,
+    Counts,
+    MissHint,
+    RawLookup,
+    Replacement,
+    TooLarge,
+    Unavailable,
+    is_entry_key,
+)
 from sfnrun.cache.backends.locks import locks_in
 from sfnrun.cache.backends.raw_cache import RawCache, refuse_foreign_settings
-from sfnrun.cache.breaker import Breaker
-from sfnrun.cache.entry import head, is_dead
+from sfnrun.cache.concurrency import Breaker
+from sfnrun.cache.entry import etag, is_expired
 from sfnrun.private import make_directory
 
 __all__ = ["DiskBackend"]
 
 _EVICTION = {"lru": "least-recently-used", "lfu": "least-frequently-used"}
-_READS_WRITE_NOTHING = "least-recently-stored"
-_REMEMBERED = 100_000
-_USES_HELD = 10_000
-# How long the mark that an answer is on its way must outlive any handler.
-_CLAIM_SECONDS = 3600.0
+_NO_WRITE_ON_READ = "least-recently-stored"
+_HINTS = 100_000
+_USES = 10_000  # noted before they are written or dropped
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS Tally (task TEXT, name TEXT, value INTEGER, PRIMARY KEY (task, name))",
     "CREATE TABLE IF NOT EXISTS Asked (key TEXT PRIMARY KEY, task TEXT, expires_at INTEGER)",
@@ -44,7 +51,7 @@ _FAILURES = (sqlite3.Error, OSError, diskcache.Timeout)
 
 
 class _Cursors(threading.local):
-    """One for each thread; to make one takes a tenth of a hit."""
+    """One cursor for each thread; to make one takes a tenth of a hit."""
 
     cursor: Any = None
 
@@ -55,7 +62,10 @@ class _Cursors(threading.local):
 
 
 class DiskBackend:
-    """Entries in `folder` (mode 0700). `size_limit` is in bytes, `eviction` "lru" or "lfu", `timeout` in seconds."""
+    """Entries in the directory `folder` (mode 0700).
+
+    `size_limit` is in bytes, `eviction` "lru" or "lfu", `timeout` for the lock of the database in seconds.
+    """
 
     may_lag = False
 
@@ -79,14 +89,14 @@ class DiskBackend:
         self._writing = threading.Lock()
         self._opened: Any = None
         self._cursors = _Cursors()
-        self._used: dict[str, tuple[float, int]] = {}
-        self._asked: dict[str, Asked] = {}  # not yet written down
+        self._uses: dict[str, tuple[float, int]] = {}
+        self._hints: dict[str, MissHint] = {}  # not written yet
         self._tasks: set[str] = set()
         self._written = 0
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        """The diskcache.Cache; every failure of the block is Unavailable."""
+        """Open the cache; every failure of the block is Unavailable."""
         with self._breaker:
             yield self._open_now()
 
@@ -103,113 +113,115 @@ class DiskBackend:
             self.folder.chmod(0o700)
         database = self.folder / diskcache.core.DBNAME
         refuse_foreign_settings(database)
-        # All settings are given, so none is taken from the folder.
+        # All settings are passed, so that none is read from the directory.
         ours = {"size_limit": self._limit, "eviction_policy": _EVICTION[self._eviction], "cull_limit": 0}
         with closing(sqlite3.connect(database, timeout=self._timeout)) as held:
-            # While it opens, diskcache closes its connection twice. Where that is the last one, sqlite syncs the disk.
+            # diskcache closes its connection twice while it opens. SQLite syncs the disk when the last one is closed.
             held.execute("PRAGMA schema_version").fetchone()
             cache = RawCache(self.folder, self._timeout, **{**diskcache.DEFAULT_SETTINGS, **ours})
             for statement in _TABLES:
                 cache._sql(statement)
-        cache.eviction_policy = _READS_WRITE_NOTHING
+        cache.eviction_policy = _NO_WRITE_ON_READ
         self._locks = locks_in(str(self.folder.resolve()))
         return cache
 
-    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
-        with self._breaker:  # without the ceremony of _open: this is what a hit costs
+    def lookup(
+        self, key: str, task: str = "", tag: str = "", expired_by: int | None = None, claim: bytes = b""
+    ) -> RawLookup:
+        with self._breaker:  # not `_open`, whose generator would cost a tenth of a hit
             cache = self._open_now()
             value = self._get(cache, key)
-            marked = self._get(cache, mark) if mark else None
-            if dead is None or not is_dead(value, dead):
-                return Taken(value, marked)
-            if not self._locks.take(key):
-                return Taken(value, marked)
+            tag_value = self._get(cache, tag) if tag else None
+            if expired_by is None or not is_expired(value, expired_by):
+                return RawLookup(value, tag_value)
+            if not self._locks.acquire(key):
+                return RawLookup(value, tag_value)
             try:
-                return self._taken(cache, key, task, marked, claim)
+                return self._taken(cache, key, task, tag_value, claim)
             except BaseException:
-                self._locks.drop(key)
+                self._locks.release(key)
                 raise
 
-    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+    def lookup_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         with self._open() as cache:
             return [self._get(cache, key) for key in keys]
 
     def _get(self, cache: Any, key: str) -> bytes | None:
-        """What diskcache's `get` gives, without its statistics and its notes of what was read: twice as fast."""
+        """Read like `diskcache.Cache.get`, but without its statistics and its notes of what was read: twice as fast."""
         now = time.time()
         row = self._cursors.of(cache).execute(_READ, (key, now)).fetchone()
         if row is None:
             return None
-        self._used[key] = (now, self._used.pop(key, (0.0, 0))[1] + 1)
+        self._uses[key] = (now, self._uses.pop(key, (0.0, 0))[1] + 1)
         mode, filename, value = row
         if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
             try:
                 value = cache.disk.fetch(mode, filename, value, False)
-            except FileNotFoundError:  # somebody has replaced it meanwhile
+            except FileNotFoundError:  # another process has replaced the entry
                 return None
         found: bytes = value
         return found
 
-    def _taken(self, cache: Any, key: str, task: str, marked: bytes | None, claim: bytes) -> Taken:
-        """What is there now that we have the lease: another process may have stored it since."""
+    def _taken(self, cache: Any, key: str, task: str, tag_value: bytes | None, claim: bytes) -> RawLookup:
+        """Look again under the lease: another process can have stored the entry since."""
         if claim:
             with self._transaction(cache):
                 value = self._get(cache, key)
                 if value is None:
-                    cache.set(key, claim, expire=_CLAIM_SECONDS)
+                    cache.set(key, claim, expire=CLAIM_SECONDS)
         else:
             value = self._get(cache, key)
         if value is not None:
-            return Taken(value, marked, key)
-        asked = self._asked.get(key) or _recall(cache, key)
-        known = asked is not None or task in self._tasks or _knows(cache, task)
-        return Taken(None, marked, key, known, asked)
+            return RawLookup(value, tag_value, key)
+        hint = self._hints.get(key) or _recall(cache, key)
+        task_known = hint is not None or task in self._tasks or _knows(cache, task)
+        return RawLookup(None, tag_value, key, task_known, hint)
 
-    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+    def release(self, key: str, lease: str, replacement: Replacement | None = None) -> bool:
         try:
-            return answer is not None and self._swap(key, answer)
+            return replacement is not None and self._swap(key, replacement)
         finally:
             if lease:
-                self._locks.drop(key)
+                self._locks.release(key)
 
-    def _swap(self, key: str, answer: Answer) -> bool:
-        self._refuse_too_large(answer.value)
+    def _swap(self, key: str, replacement: Replacement) -> bool:
+        self._refuse_too_large(replacement.value)
         with self._open() as cache:
             with self._transaction(cache):
-                there = self._get(cache, key)
-                if (None if there is None else head(there)) != answer.seen:
+                stored = self._get(cache, key)
+                if (None if stored is None else etag(stored)) != replacement.etag:
                     return False
-                cache.set(key, answer.value, expire=answer.keep_seconds)
-            self._remember(key, answer.asked)
-            self._cull(cache, len(answer.value))
+                cache.set(key, replacement.value, expire=replacement.retention_seconds)
+            self._remember(key, replacement.hint)
+            self._cull(cache, len(replacement.value))
             return True
 
     @contextmanager
     def _transaction(self, cache: Any) -> Iterator[None]:
-        """One writer of this process at a time: sqlite has those that come together try again and again."""
+        """Let one thread write at a time: SQLite makes threads that write together poll for the lock."""
         with self._writing, cache.transact():
             yield
 
-    def _remember(self, key: str, asked: Asked | None) -> None:
-        """Written down with the counters: a row of its own for each answer takes as long as the answer."""
-        if asked is not None:
-            self._asked[key] = asked
-            self._tasks.add(asked.task)
+    def _remember(self, key: str, hint: MissHint | None) -> None:
+        """Note a hint; it is written with the counters, since a row for each entry would double the time of a write."""
+        if hint is not None:
+            self._hints[key] = hint
+            self._tasks.add(hint.task)
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
+    def put(self, key: str, value: bytes, retention_seconds: float | None, hint: MissHint | None = None) -> None:
         self._refuse_too_large(value)
         with self._open() as cache:
             with self._transaction(cache):
-                cache.set(key, value, expire=keep_seconds)
-            self._remember(key, asked)
+                cache.set(key, value, expire=retention_seconds)
+            self._remember(key, hint)
             self._cull(cache, len(value))
 
     def _refuse_too_large(self, value: bytes) -> None:
         if len(value) > self._limit:
-            raise TooLarge(f"{len(value):,} bytes, over the size limit of {self._limit:,}")
+            raise TooLarge(f"{len(value):,} bytes exceed the size limit of {self._limit:,}")
 
     def _cull(self, cache: Any, written: int) -> None:
-        """Make room when there may be too little; looked at after every hundredth of the limit."""
+        """Evict entries if the directory is too large; checked after every hundredth of the limit."""
         self._written += written
         if self._written < self._limit // 100 or not self._culling.acquire(blocking=False):
             return
@@ -224,17 +236,17 @@ class DiskBackend:
                 with self._transaction(cache):
                     _add(cache, {("", "evictions"): evicted})
         finally:
-            cache.eviction_policy = _READS_WRITE_NOTHING
+            cache.eviction_policy = _NO_WRITE_ON_READ
             self._culling.release()
 
     def _write_uses_if_they_matter(self, cache: Any) -> None:
-        """What was used in a folder that is less than half full makes no difference when room is made, long after."""
+        """Drop the uses if the directory is less than half full: eviction is too far off for them to matter."""
         if cache.volume() * 2 > self._limit:
             self._write_uses(cache)
-        self._used.clear()
+        self._uses.clear()
 
     def _write_uses(self, cache: Any) -> None:
-        used, self._used = self._used, {}
+        used, self._uses = self._uses, {}
         cache._con.executemany(
             "UPDATE Cache SET access_time = ?, access_count = access_count + ? WHERE key = ? AND raw = 1",
             [(at, times, key) for key, (at, times) in list(used.items())],
@@ -245,12 +257,12 @@ class DiskBackend:
             cache.delete(key)
 
     @property
-    def _is_there(self) -> bool:
-        """Who only looks makes no folder."""
+    def _exists(self) -> bool:
+        """Whether there is a directory to read; only a write creates it."""
         return self._opened is not None or self.folder.exists()
 
     def scan(self) -> Iterator[tuple[str, bytes]]:
-        if not self._is_there:
+        if not self._exists:
             return
         with self._open() as cache:
             for key in cache.iterkeys():
@@ -261,33 +273,33 @@ class DiskBackend:
     def add(self, counts: dict[tuple[str, str], int]) -> None:
         with self._open() as cache, self._transaction(cache):
             _add(cache, counts)
-            asked, self._asked = self._asked, {}
+            hints, self._hints = self._hints, {}
             cache._con.executemany(
-                "INSERT OR REPLACE INTO Asked VALUES (?, ?, ?)", [(key, *each) for key, each in asked.items()]
+                "INSERT OR REPLACE INTO Asked VALUES (?, ?, ?)", [(key, *each) for key, each in hints.items()]
             )
-            cache._sql("DELETE FROM Asked WHERE rowid <= (SELECT MAX(rowid) FROM Asked) - ?", (_REMEMBERED,))
-            if len(self._used) > _USES_HELD:
+            cache._sql("DELETE FROM Asked WHERE rowid <= (SELECT MAX(rowid) FROM Asked) - ?", (_HINTS,))
+            if len(self._uses) > _USES:
                 self._write_uses_if_they_matter(cache)
         counts.clear()
 
     def counts(self) -> Counts:
-        if not self._is_there:
+        if not self._exists:
             return {}
         with self._open() as cache:
             rows = cache._sql("SELECT task, name, value FROM Tally WHERE task <> ''").fetchall()
         return {(task, name): value for task, name, value in rows}
 
-    def facts(self) -> Facts:
-        if not self._is_there:
-            return Facts(0, self._limit, 0, self._eviction)
+    def info(self) -> BackendInfo:
+        if not self._exists:
+            return BackendInfo(0, self._limit, 0, self._eviction)
         with self._open() as cache:
             rows = cache._sql("SELECT value FROM Tally WHERE task = '' AND name = 'evictions'").fetchall()
-            return Facts(cache.volume(), self._limit, rows[0][0] if rows else 0, self._eviction)
+            return BackendInfo(cache.volume(), self._limit, rows[0][0] if rows else 0, self._eviction)
 
     def clear(self) -> None:
-        if not self._is_there:
+        if not self._exists:
             return
-        self._asked.clear()
+        self._hints.clear()
         self._tasks.clear()
         try:
             with self._open() as cache:
@@ -298,7 +310,7 @@ class DiskBackend:
             self._remove_files()
 
     def _remove_files(self) -> None:
-        """Start anew where the database itself is broken; only what diskcache makes is removed."""
+        """Remove the files that diskcache makes, when the database is damaged."""
         self._opened, self._cursors = None, _Cursors()
         for path in self.folder.glob("cache.db*"):
             path.unlink()
@@ -315,9 +327,9 @@ class DiskBackend:
         self._opened, self._cursors = None, _Cursors()
 
 
-def _recall(cache: Any, key: str) -> Asked | None:
+def _recall(cache: Any, key: str) -> MissHint | None:
     row = cache._sql("SELECT task, expires_at FROM Asked WHERE key = ?", (key,)).fetchone()
-    return None if row is None else Asked(*row)
+    return None if row is None else MissHint(*row)
 
 
 def _knows(cache: Any, task: str) -> bool:

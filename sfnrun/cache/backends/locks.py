@@ -1,4 +1,4 @@
-"""Leases on one machine: a byte of the file `locks` for each key, which the kernel frees when its holder dies."""
+"""Leases on one machine: a locked byte of the file `locks` for each key; the kernel unlocks it when its owner dies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Locks", "locks_in"]
 
 
 class Locks:
-    """The locks of a folder, for all threads of a process."""
+    """The locks of a directory, for all threads of a process."""
 
     def __init__(self, folder: str) -> None:
         self._file = os.open(os.path.join(folder, "locks"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -25,57 +25,60 @@ class Locks:
         self._held: set[int] = set()
         self._process = os.getpid()
 
-    def take(self, key: str) -> bool:
-        """Whether we have it now. False: another has it, in this process or elsewhere."""
-        place = _place(key)
+    def acquire(self, key: str) -> bool:
+        """Try to lock a key. Return False if it is locked, in this process or in another one."""
+        offset = _offset(key)
         with self._guard:
-            if self._process != os.getpid():  # locks are not inherited by a fork
+            if self._process != os.getpid():  # a forked process does not inherit locks
                 self._process, self._held = os.getpid(), set()
-            if place in self._held or not _lock(self._file, place):
+            if offset in self._held or not _lock(self._file, offset):
                 return False
-            self._held.add(place)
+            self._held.add(offset)
         return True
 
-    def drop(self, key: str) -> None:
-        """Let go of a lock that we have."""
-        place = _place(key)
+    def release(self, key: str) -> None:
+        """Unlock a key that this process has locked."""
+        offset = _offset(key)
         with self._guard:
-            self._held.discard(place)
-            _unlock(self._file, place)
+            self._held.discard(offset)
+            _unlock(self._file, offset)
 
 
-def _place(key: str) -> int:
+def _offset(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:5])
 
 
 if sys.platform == "win32":
 
-    def _lock(file: int, place: int) -> bool:
-        os.lseek(file, place, os.SEEK_SET)
+    def _lock(file: int, offset: int) -> bool:
+        os.lseek(file, offset, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
 
-    def _unlock(file: int, place: int) -> None:
-        os.lseek(file, place, os.SEEK_SET)
+    def _unlock(file: int, offset: int) -> None:
+        os.lseek(file, offset, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
 
 else:
 
-    def _lock(file: int, place: int) -> bool:
+    def _lock(file: int, offset: int) -> bool:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
         except BlockingIOError:
             return False
         return True
 
-    def _unlock(file: int, place: int) -> None:
-        fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+    def _unlock(file: int, offset: int) -> None:
+        fcntl.lockf(file, fcntl.LOCK_UN, 1, offset)
 
 
 @cache
 def locks_in(folder: str) -> Locks:
-    """One for a folder and process, never closed: closing any descriptor of a file drops all locks of the process."""
+    """Return the locks of a directory, one object per process.
+
+    It is never closed: closing any descriptor of a file drops all locks that the process holds on the file (POSIX).
+    """
     return Locks(folder)

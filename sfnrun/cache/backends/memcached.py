@@ -1,9 +1,9 @@
-"""`memcached://`: one or more nodes, each key on one of them, chosen by rendezvous (consistent) hashing.
+"""`memcached://`: entries on one or more nodes; rendezvous (consistent) hashing assigns each key to a node.
 
 memcached://HOST:PORT[,HOST:PORT…][?prefix=sfnrun:&timeout=200ms]
 
-A node that is down is not replaced by another: its keys are misses until it is back. Keys that move to another node and
-later back would find there what they were before.
+The keys of a node that is down are misses. They do not move to another node: when they moved back, they would find
+outdated values.
 """
 
 from __future__ import annotations
@@ -26,25 +26,32 @@ from pymemcache import Client, MemcacheError
 from pymemcache.client.rendezvous import RendezvousHash
 from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
 
-from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
-from sfnrun.cache.breaker import Breaker
-from sfnrun.cache.entry import head, is_dead
-from sfnrun.cache.lease import Keeper
+from sfnrun.cache.backend import (
+    CLAIM_SECONDS,
+    BackendInfo,
+    Counts,
+    MissHint,
+    RawLookup,
+    Replacement,
+    TooLarge,
+    Unavailable,
+    is_entry_key,
+)
+from sfnrun.cache.concurrency import Breaker, LeaseRenewer
+from sfnrun.cache.entry import etag, is_expired
 
 __all__ = ["MemcachedBackend"]
 
 T = TypeVar("T")
 
-# An item is at most 1 MB with its key and header; larger values are tried compressed.
+# The limit of an item is 1 MB with key and header; larger values are compressed first.
 _LARGEST = 1_000_000
 _LARGEST_UNPACKED = 64 * 2**20
 _PACKED = b"z"
 _LONGEST_KEY = 250
 _MONTH = 30 * 86_400
 _ADMIN_TIMEOUT = 5.0
-# How long the mark that an answer is on its way must outlive any handler.
-_CLAIM_SECONDS = 3600.0
-_REMEMBER_SECONDS = 7 * 86_400
+_HINT_SECONDS = 7 * 86_400
 _STALE_CONNECTION = (MemcacheUnexpectedCloseError, ConnectionResetError, BrokenPipeError)
 
 
@@ -55,7 +62,7 @@ class _Node:
         self.name = f"{host}:{port}"
         self._server = (host, port)
         self._timeout = timeout
-        self._idle: list[Any] = []  # connections; each is one caller's while it is not in here
+        self._idle: list[Any] = []  # connections that no caller uses
         self.breaker = Breaker(f"memcached {self.name}", (MemcacheError, OSError), clock)
 
     def call(self, operation: Callable[[Any], T]) -> T:
@@ -66,9 +73,9 @@ class _Node:
                 connection = self._connection()
             try:
                 return _answer(connection, operation)
-            except _STALE_CONNECTION:  # of before a restart; once more on a new one
+            except _STALE_CONNECTION:  # opened before the node restarted: try a new one
                 return _answer(connection, operation)
-            except MemcacheServerError as error:  # out of memory: a refusal, not a failure
+            except MemcacheServerError as error:  # out of memory: not a reason to skip the node
                 raise Unavailable(f"{self.breaker.name}: {error}") from error
             finally:
                 self._idle.append(connection)
@@ -79,10 +86,10 @@ class _Node:
         )
 
     def list_keys(self) -> list[str]:
-        """All keys on this node; slow, for listings."""
+        """Return all keys on this node; slow, for listings."""
         with self.breaker:
             dump = _dump(self._server)
-        # A key that was stored over meanwhile stands there twice.
+        # A key that is replaced during the dump appears twice.
         names = dict.fromkeys(line[4:].split(b" ", 1)[0] for line in dump if line.startswith(b"key="))
         return [unquote(name.decode()) for name in names]
 
@@ -94,13 +101,16 @@ class _Node:
 def _answer(connection: Any, operation: Callable[[Any], T]) -> T:
     try:
         return operation(connection)
-    except BaseException:  # an answer that is not read would be the next question's
+    except BaseException:  # a reply that was not read would be taken for the next one
         connection.close()
         raise
 
 
 class MemcachedBackend:
-    """Entries on memcached servers. `nodes` are (host, port); `lease_seconds` is how long a dead owner holds a key."""
+    """Entries on memcached servers.
+
+    `nodes` are (host, port). After `lease_seconds` the lease of a process that died is free.
+    """
 
     may_lag = False
 
@@ -117,9 +127,9 @@ class MemcachedBackend:
         self._prefix = prefix if _is_plain(prefix) else f"sfnrun-{_hash(prefix)[:16]}:"
         self._nodes = {node.name: node for node in (_Node(host, port, timeout, clock) for host, port in nodes)}
         self._ring = RendezvousHash(list(self._nodes))
-        # Its clock ticks in seconds, so an item may live up to one less than it was given.
+        # memcached's clock ticks in seconds, so an item can expire up to one second early.
         self._lease_seconds = lease_seconds + 1
-        self._keeper = Keeper(self._renew, lease_seconds / 3)
+        self._renewer = LeaseRenewer(self._renew, lease_seconds / 3)
 
     def _node(self, name: str) -> _Node:
         return self._nodes[self._ring.get_node(name)]
@@ -128,44 +138,46 @@ class MemcachedBackend:
         return self._node(name).call(operation)
 
     def _name(self, key: str) -> str:
-        """Our key under memcached's rules: 250 bytes of ASCII without blanks."""
+        """Return the name of a key under memcached's rules: at most 250 bytes of ASCII without spaces."""
         name = self._prefix + key
         return name if _is_plain(name) else self._prefix + _hash(key)
 
-    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
-        value, marked = self._get(key), self._get(mark) if mark else None
-        if dead is None or not is_dead(value, dead):
-            return Taken(value, marked)
+    def lookup(
+        self, key: str, task: str = "", tag: str = "", expired_by: int | None = None, claim: bytes = b""
+    ) -> RawLookup:
+        value, tag_value = self._get(key), self._get(tag) if tag else None
+        if expired_by is None or not is_expired(value, expired_by):
+            return RawLookup(value, tag_value)
         name, token = self._name(f"lease:{key}"), os.urandom(8).hex()
         if not self._call(name, lambda calls: calls.add(name, token.encode(), expire=self._lease_seconds)):
-            return Taken(value, marked)
+            return RawLookup(value, tag_value)
         try:
-            taken = self._taken(key, task, marked, token, claim)
+            taken = self._taken(key, task, tag_value, token, claim)
         except BaseException:
-            self._if_ours(name, token, expire=-1)
+            self._touch_own(name, token, expire=-1)
             raise
-        self._keeper.hold(name, token)
+        self._renewer.hold(name, token)
         return taken
 
-    def _taken(self, key: str, task: str, marked: bytes | None, token: str, claim: bytes) -> Taken:
-        """What is there now that we have the lease: another process may have stored it since."""
+    def _taken(self, key: str, task: str, tag_value: bytes | None, token: str, claim: bytes) -> RawLookup:
+        """Look again under the lease: another process can have stored the entry since."""
         value = self._get(key)
-        while value is None and claim and not self._swap(key, None, claim, _CLAIM_SECONDS):
+        while value is None and claim and not self._swap(key, None, claim, CLAIM_SECONDS):
             value = self._get(key)
         if value is not None:
-            return Taken(value, marked, token)
-        asked = self._get(f"asked:{key}")
-        if asked is not None:
-            return Taken(None, marked, token, True, Asked(*json.loads(asked)))
-        return Taken(None, marked, token, self._get(f"task:{_hash(task)}") is not None)
+            return RawLookup(value, tag_value, token)
+        hint = self._get(f"asked:{key}")
+        if hint is not None:
+            return RawLookup(None, tag_value, token, True, MissHint(*json.loads(hint)))
+        return RawLookup(None, tag_value, token, self._get(f"task:{_hash(task)}") is not None)
 
-    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+    def lookup_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         names = [self._name(key) for key in keys]
-        there: dict[_Node, list[str]] = defaultdict(list)
+        by_node: dict[_Node, list[str]] = defaultdict(list)
         for name in names:
-            there[self._node(name)].append(name)
+            by_node[self._node(name)].append(name)
         found: dict[str, Any] = {}
-        for node, group in there.items():
+        for node, group in by_node.items():
             found |= node.call(methodcaller("get_many", group))
         return [_unpack(found.get(name)) for name in names]
 
@@ -173,37 +185,39 @@ class MemcachedBackend:
         name = self._name(key)
         return _unpack(self._call(name, lambda calls: calls.get(name)))
 
-    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+    def release(self, key: str, lease: str, replacement: Replacement | None = None) -> bool:
         try:
-            stored = answer is not None and self._swap(key, answer.seen, answer.value, answer.keep_seconds)
-            if stored and answer is not None:
-                self._remember(key, answer.asked)
+            stored = replacement is not None and self._swap(
+                key, replacement.etag, replacement.value, replacement.retention_seconds
+            )
+            if stored and replacement is not None:
+                self._remember(key, replacement.hint)
             return stored
         finally:
             if lease:
                 name = self._name(f"lease:{key}")
-                self._keeper.drop(name)
-                # cas with an expiry in the past deletes it, and only if it still is ours.
-                self._if_ours(name, lease, expire=-1)
+                self._renewer.drop(name)
+                # `cas` with an expiry in the past deletes the lease, but only if it is still ours.
+                self._touch_own(name, lease, expire=-1)
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
+    def put(self, key: str, value: bytes, retention_seconds: float | None, hint: MissHint | None = None) -> None:
         name, packed = self._name(key), _pack(value)
-        self._call(name, lambda calls: calls.set(name, packed, expire=_expire(keep_seconds)))
-        self._remember(key, asked)
+        self._call(name, lambda calls: calls.set(name, packed, expire=_expire(retention_seconds)))
+        self._remember(key, hint)
 
-    def _remember(self, key: str, asked: Asked | None) -> None:
-        if asked is not None:
-            self.put(f"asked:{key}", json.dumps(asked).encode(), _REMEMBER_SECONDS)
-            self.put(f"task:{_hash(asked.task)}", b"1", _REMEMBER_SECONDS)
+    def _remember(self, key: str, hint: MissHint | None) -> None:
+        if hint is not None:
+            self.put(f"asked:{key}", json.dumps(hint).encode(), _HINT_SECONDS)
+            self.put(f"task:{_hash(hint.task)}", b"1", _HINT_SECONDS)
 
-    def _swap(self, key: str, seen: bytes | None, value: bytes, keep_seconds: float | None) -> bool:
-        name, packed, expire = self._name(key), _pack(value), _expire(keep_seconds)
+    def _swap(self, key: str, seen: bytes | None, value: bytes, retention_seconds: float | None) -> bool:
+        name, packed, expire = self._name(key), _pack(value), _expire(retention_seconds)
 
         def swap(calls: Any) -> bool:
             if seen is None:
                 return bool(calls.add(name, packed, expire=expire))
-            there, ticket = calls.gets(name)
-            return head(_unpack(there) or b"") == seen and bool(calls.cas(name, packed, ticket, expire=expire))
+            stored, ticket = calls.gets(name)
+            return etag(_unpack(stored) or b"") == seen and bool(calls.cas(name, packed, ticket, expire=expire))
 
         return self._call(name, swap)
 
@@ -212,14 +226,14 @@ class MemcachedBackend:
         self._call(name, lambda calls: calls.delete(name))
 
     def _renew(self, name: str, token: str) -> None:
-        with suppress(Unavailable):  # it runs out; at worst another process calls too
-            self._if_ours(name, token, expire=self._lease_seconds)
+        with suppress(Unavailable):  # the lease expires; at worst another process calls the handler too
+            self._touch_own(name, token, expire=self._lease_seconds)
 
-    def _if_ours(self, name: str, token: str, expire: int) -> None:
+    def _touch_own(self, name: str, token: str, expire: int) -> None:
         def again(calls: Any) -> None:
-            there, ticket = calls.gets(name)
-            if there == token.encode():
-                calls.cas(name, there, ticket, expire=expire)
+            stored, ticket = calls.gets(name)
+            if stored == token.encode():
+                calls.cas(name, stored, ticket, expire=expire)
 
         self._call(name, again)
 
@@ -233,7 +247,7 @@ class MemcachedBackend:
     def _names(self) -> Iterator[str]:
         for node in self._nodes.values():
             for name in node.list_keys():
-                # A node may still hold what belonged to it when there were fewer.
+                # A node can still hold keys that it had when there were fewer nodes.
                 if name.startswith(self._prefix) and self._node(name) is node:
                     yield name
 
@@ -245,7 +259,7 @@ class MemcachedBackend:
     def _add(self, name: str, count: int) -> None:
         def add(calls: Any) -> None:
             while calls.incr(name, count) is None and not calls.add(name, str(count).encode()):
-                pass  # somebody else has just added it, or it was evicted between the two
+                pass  # added by another process, or evicted, between the two
 
         self._call(name, add)
 
@@ -259,40 +273,40 @@ class MemcachedBackend:
                 counts[unquote(task), name] = int(value)
         return counts
 
-    def facts(self) -> Facts:
+    def info(self) -> BackendInfo:
         stats: list[Any] = [node.call(_stats) for node in self._nodes.values()]
 
         def total(name: bytes) -> int:
             return sum(int(one.get(name, 0)) for one in stats)
 
-        return Facts(total(b"bytes"), total(b"limit_maxbytes"), total(b"evictions"), "lru")
+        return BackendInfo(total(b"bytes"), total(b"limit_maxbytes"), total(b"evictions"), "lru")
 
     def clear(self) -> None:
         for name in list(self._names()):
             self.delete(name[len(self._prefix) :])
 
     def close(self) -> None:
-        self._keeper.close()
+        self._renewer.close()
         for node in self._nodes.values():
             node.close()
 
 
 def _dump(server: tuple[str, int]) -> list[bytes]:
-    """One line for every item, from the hash table: from the LRU queues, which older servers offer, some are missed."""
+    """Return one line for each item, from the hash table; from the LRU queues of older servers some are missing."""
     refused = ""
     for command in (b"lru_crawler metadump hash\r\n", b"lru_crawler metadump all\r\n"):
-        # pymemcache's raw_command gives only the first lines of a long answer.
-        with socket.create_connection(server, _ADMIN_TIMEOUT) as connection, connection.makefile("rb") as answer:
+        # The `raw_command` of pymemcache returns only the first lines of a long reply.
+        with socket.create_connection(server, _ADMIN_TIMEOUT) as connection, connection.makefile("rb") as reply:
             connection.sendall(command)
             lines: list[bytes] = []
-            for line in answer:
+            for line in reply:
                 if line == b"END\r\n":
                     return lines
                 if not line.startswith(b"key="):
                     refused = line.decode("ascii", "replace").strip()
                     break
                 lines.append(line)
-    raise MemcacheError(f"cannot list its keys: {refused or 'it hung up'}")
+    raise MemcacheError(f"cannot list keys: {refused or 'connection closed'}")
 
 
 def _stats(calls: Any) -> Any:
@@ -308,7 +322,7 @@ def _hash(text: str) -> str:
 
 
 def _expire(seconds: float | None) -> int:
-    """Memcached counts in seconds, 0 is never, and more than 30 days is a date."""
+    """Return an expiry for memcached: seconds, 0 for never, a date if more than 30 days ahead."""
     if seconds is None:
         return 0
     whole = max(1, int(seconds) + 1)
@@ -318,7 +332,7 @@ def _expire(seconds: float | None) -> int:
 def _pack(value: bytes) -> bytes:
     packed = value if len(value) <= _LARGEST else _PACKED + zlib.compress(value, 1)
     if len(packed) > _LARGEST:
-        raise TooLarge(f"{len(value):,} bytes, over memcached's limit of 1 MB an item")
+        raise TooLarge(f"{len(value):,} bytes exceed memcached's limit of 1 MB per item")
     return packed
 
 
@@ -328,4 +342,4 @@ def _unpack(packed: bytes | None) -> bytes | None:
     try:
         return zlib.decompressobj().decompress(packed[1:], _LARGEST_UNPACKED)
     except zlib.error:
-        return b""  # damaged, as the entry's reader will say
+        return b""  # which `decode` reports as damaged

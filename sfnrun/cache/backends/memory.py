@@ -1,4 +1,4 @@
-"""`memory://`: kept in this process and gone with it; bounded, the least recently or least often used go first."""
+"""`memory://`: entries of one process, bounded, with LRU or LFU eviction."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sfnrun.cache.backend import Answer, Asked, Counts, Facts, Taken, TooLarge, is_entry_key
-from sfnrun.cache.entry import head, is_dead
+from sfnrun.cache.backend import BackendInfo, Counts, MissHint, RawLookup, Replacement, TooLarge, is_entry_key
+from sfnrun.cache.entry import etag, is_expired
 
 __all__ = ["MemoryBackend"]
 
-# How many keys are remembered for the sake of a later miss's reason.
-_REMEMBERED = 100_000
+# Number of miss hints kept.
+_HINTS = 100_000
 
 
 class MemoryBackend:
-    """Bytes in a dict. `size_limit` is in bytes, `eviction` "lru" or "lfu"."""
+    """Entries in a dict. `size_limit` is in bytes, `eviction` "lru" or "lfu"."""
 
     label = "memory"
     may_lag = False
@@ -31,22 +31,24 @@ class MemoryBackend:
         self._values: dict[str, bytes] = {}  # in order of use, the most recent last
         self._uses: Counter[str] = Counter()
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._asked: dict[str, Asked] = {}
+        self._hints: dict[str, MissHint] = {}
         self._tasks: set[str] = set()
         self._size = 0
         self._evictions = 0
 
-    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
-        """The lease is always free: among the threads of a process the flights see to it."""
+    def lookup(
+        self, key: str, task: str = "", tag: str = "", expired_by: int | None = None, claim: bytes = b""
+    ) -> RawLookup:
+        """The lease is always free: between the threads of a process, single flight takes its place."""
         with self._lock:
-            value, marked = self._get(key), self._get(mark) if mark else None
-            if dead is None or not is_dead(value, dead):
-                return Taken(value, marked)
+            value, tag_value = self._get(key), self._get(tag) if tag else None
+            if expired_by is None or not is_expired(value, expired_by):
+                return RawLookup(value, tag_value)
             if value is None and claim:
                 self._put(key, claim)
-            return Taken(value, marked, "", task in self._tasks, self._asked.get(key))
+            return RawLookup(value, tag_value, "", task in self._tasks, self._hints.get(key))
 
-    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+    def lookup_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         with self._lock:
             return [self._get(key) for key in keys]
 
@@ -57,23 +59,23 @@ class MemoryBackend:
             self._uses[key] += 1
         return value
 
-    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+    def release(self, key: str, lease: str, replacement: Replacement | None = None) -> bool:
         with self._lock:
-            there = self._values.get(key)
-            if answer is None or (None if there is None else head(there)) != answer.seen:
+            stored = self._values.get(key)
+            if replacement is None or (None if stored is None else etag(stored)) != replacement.etag:
                 return False
-            self._put(key, answer.value)
-            self._remember(key, answer.asked)
+            self._put(key, replacement.value)
+            self._remember(key, replacement.hint)
             return True
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
+    def put(self, key: str, value: bytes, retention_seconds: float | None, hint: MissHint | None = None) -> None:
         with self._lock:
             self._put(key, value)
-            self._remember(key, asked)
+            self._remember(key, hint)
 
     def _put(self, key: str, value: bytes) -> None:
         if len(value) > self._limit:
-            raise TooLarge(f"{len(value):,} bytes, over the size limit of {self._limit:,}")
+            raise TooLarge(f"{len(value):,} bytes exceed the size limit of {self._limit:,}")
         self._remove(key)
         self._values[key] = value
         self._size += len(value)
@@ -91,14 +93,14 @@ class MemoryBackend:
             self._size -= len(value)
             del self._uses[key]
 
-    def _remember(self, key: str, asked: Asked | None) -> None:
-        if asked is None:
+    def _remember(self, key: str, hint: MissHint | None) -> None:
+        if hint is None:
             return
-        self._tasks.add(asked.task)
-        self._asked.pop(key, None)
-        self._asked[key] = asked
-        if len(self._asked) > _REMEMBERED:
-            del self._asked[next(iter(self._asked))]
+        self._tasks.add(hint.task)
+        self._hints.pop(key, None)
+        self._hints[key] = hint
+        if len(self._hints) > _HINTS:
+            del self._hints[next(iter(self._hints))]
 
     def delete(self, key: str) -> None:
         with self._lock:
@@ -117,8 +119,8 @@ class MemoryBackend:
     def counts(self) -> Counts:
         return dict(self._counts)
 
-    def facts(self) -> Facts:
-        return Facts(self._size, self._limit, self._evictions, self._eviction)
+    def info(self) -> BackendInfo:
+        return BackendInfo(self._size, self._limit, self._evictions, self._eviction)
 
     def clear(self) -> None:
         with self._lock:

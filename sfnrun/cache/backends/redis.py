@@ -1,4 +1,4 @@
-"""`redis://` and `rediss://`: one primary, and with `?replica=` a replica that is read from and may be behind.
+"""`redis://` and `rediss://`: entries on a primary; with `?replica=`, reads go to a replica, which can lag.
 
 redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=sfnrun:&replica=HOST:PORT&timeout=200ms&ssl_ca_certs=FILE]
 """
@@ -18,23 +18,31 @@ import redis as client
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sfnrun.cache.backend import ALWAYS, Answer, Asked, Counts, Facts, Taken, TooLarge, Unavailable, is_entry_key
-from sfnrun.cache.breaker import Breaker
-from sfnrun.cache.entry import EXPIRY, HEAD_LENGTH, is_dead
-from sfnrun.cache.lease import Keeper
+from sfnrun.cache.backend import (
+    ANY_AGE,
+    CLAIM_SECONDS,
+    BackendInfo,
+    Counts,
+    MissHint,
+    RawLookup,
+    Replacement,
+    TooLarge,
+    Unavailable,
+    is_entry_key,
+)
+from sfnrun.cache.concurrency import Breaker, LeaseRenewer
+from sfnrun.cache.entry import ETAG_LENGTH, EXPIRY, is_expired
 
 __all__ = ["RedisBackend"]
 
 _LARGEST = 512 * 2**20
-_REMEMBERED = 50_000
+_HINTS = 50_000  # per task
 _SEPARATOR = b"\x1f"
-# How long the mark that an answer is on its way must outlive any handler.
-_CLAIM_MS = 3_600_000
-_WHATEVER = "*"
+_ANY_ETAG = "*"
 
 
 class _Script:
-    """A script that the server knows by its hash once it was sent there."""
+    """A Lua script, which a server knows by its hash once it has run it."""
 
     def __init__(self, text: str, keys: int) -> None:
         self.text = text.strip()
@@ -49,7 +57,7 @@ local expiry = value and tonumber(string.sub(value, {EXPIRY.start + 1}, {EXPIRY.
 if expiry and expiry > tonumber(ARGV[1]) then return {{value, mark}} end
 local lease = redis.call('SET', KEYS[3], ARGV[2], 'NX', 'PX', ARGV[3])
 if value or not lease then return {{value, mark, lease}} end
-if ARGV[5] ~= '' then redis.call('SET', KEYS[1], ARGV[5], 'PX', {_CLAIM_MS}) end
+if ARGV[5] ~= '' then redis.call('SET', KEYS[1], ARGV[5], 'PX', {CLAIM_SECONDS * 1000:.0f}) end
 return {{value, mark, lease, redis.call('EXISTS', KEYS[4]), redis.call('ZSCORE', KEYS[4], ARGV[4])}}
 """,
     keys=4,
@@ -57,12 +65,12 @@ return {{value, mark, lease, redis.call('EXISTS', KEYS[4]), redis.call('ZSCORE',
 _GIVE = _Script(
     f"""
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
-local seen = ARGV[2] == '{_WHATEVER}' or ARGV[2] == redis.call('GETRANGE', KEYS[1], 0, {HEAD_LENGTH - 1})
-if not seen then return 0 end
+local same = ARGV[2] == '{_ANY_ETAG}' or ARGV[2] == redis.call('GETRANGE', KEYS[1], 0, {ETAG_LENGTH - 1})
+if not same then return 0 end
 redis.call('SET', KEYS[1], ARGV[3], unpack(ARGV, 6))
 if ARGV[4] ~= '' then
     redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
-    redis.call('ZREMRANGEBYRANK', KEYS[3], 0, {-_REMEMBERED - 1})
+    redis.call('ZREMRANGEBYRANK', KEYS[3], 0, {-_HINTS - 1})
 end
 return 1
 """,
@@ -76,18 +84,18 @@ _RENEW = _Script(
 
 
 class _Node:
-    """One server: its connections, and its breaker. A refusal (full, read-only) is no reason to leave it alone."""
+    """One server: its connections and its breaker, which a refusal (out of memory, read-only) does not open."""
 
     def __init__(
         self, host: str, port: int, timeout: float, clock: Callable[[], float], options: Mapping[str, Any]
     ) -> None:
-        # One more try on a new connection, for a server that was restarted; never after a timeout.
+        # One retry on a new connection, for a server that restarted; none after a timeout.
         retry = Retry(NoBackoff(), 1, (client.ConnectionError,))
         self.calls = client.Redis(
             host=host, port=port, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry, **options
         )
         self.breaker = Breaker(f"redis {host}:{port}", (client.RedisError, OSError), clock)
-        self._idle: list[Any] = []  # connections; each is one caller's while it is not in here
+        self._idle: list[Any] = []  # connections that no caller uses
 
     @contextmanager
     def guard(self) -> Iterator[Any]:
@@ -98,7 +106,7 @@ class _Node:
                 raise self._refusal(error) from error
 
     def call(self, *command: Any) -> Any:
-        """The answer to one command. What redis-py does around its own commands takes longer than the trip itself."""
+        """Return the reply to one command; redis-py's own command methods take longer than the round trip itself."""
         with self.breaker:
             try:
                 return self._call(command)
@@ -121,7 +129,7 @@ class _Node:
             connection = self.calls.connection_pool.make_connection()
         try:
             return _answer(connection, command)
-        except client.ConnectionError:  # of before a restart of the server
+        except client.ConnectionError:  # opened before the server restarted: it reconnects
             return _answer(connection, command)
         finally:
             self._idle.append(connection)
@@ -141,13 +149,17 @@ def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
         return connection.read_response()
     except client.ResponseError:
         raise
-    except BaseException:  # an answer that is not read would be the next command's
+    except BaseException:  # a reply that was not read would be taken for the next one
         connection.disconnect()
         raise
 
 
 class RedisBackend:
-    """Entries on a Redis server. `replica` is (host, port); `lease_seconds` is how long a dead owner holds a key."""
+    """Entries on a Redis server.
+
+    `replica` is (host, port). After `lease_seconds` the lease of a process that died is free. `options` are those of
+    `redis.Redis`.
+    """
 
     def __init__(
         self,
@@ -167,65 +179,77 @@ class RedisBackend:
         self._primary = _Node(host, port, timeout, clock, options)
         self._replica = _Node(*replica, timeout, clock, options) if replica else None
         self._lease_ms = round(lease_seconds * 1000)
-        self._keeper = Keeper(self._renew, lease_seconds / 3)
+        self._renewer = LeaseRenewer(self._renew, lease_seconds / 3)
         self._tokens = map(f"{os.urandom(8).hex()}-{{}}".format, count())
 
-    def take(self, key: str, task: str = "", mark: str = "", dead: int | None = None, claim: bytes = b"") -> Taken:
-        names = (self._prefix + key, self._prefix + mark if mark else "")
-        if self._replica is not None and dead != ALWAYS:
-            with suppress(Unavailable):  # the primary has it too
-                value, marked = self._replica.call("MGET", *names)
-                if not is_dead(value, dead or 0):
-                    return Taken(value, marked)
-        if dead is None:
-            return Taken(*self._primary.call("MGET", *names))
+    def lookup(
+        self, key: str, task: str = "", tag: str = "", expired_by: int | None = None, claim: bytes = b""
+    ) -> RawLookup:
+        names = (self._prefix + key, self._prefix + tag if tag else "")
+        if self._replica is not None and expired_by != ANY_AGE:
+            with suppress(Unavailable):  # then the primary is read
+                value, tag_value = self._replica.call("MGET", *names)
+                if not is_expired(value, expired_by or 0):
+                    return RawLookup(value, tag_value)
+        if expired_by is None:
+            return RawLookup(*self._primary.call("MGET", *names))
         lease, token = self._lease(key), next(self._tokens)
-        found = self._primary.run(_TAKE, *names, lease, self._asked(task), dead, token, self._lease_ms, key, claim)
+        found = self._primary.run(
+            _TAKE, *names, lease, self._hints(task), expired_by, token, self._lease_ms, key, claim
+        )
         return self._taken(found, lease, token, task)
 
-    def look(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+    def lookup_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         names = [self._prefix + key for key in keys]
         if self._replica is not None:
-            with suppress(Unavailable):  # the primary has it too
+            with suppress(Unavailable):  # then the primary is read
                 return list(self._replica.call("MGET", *names))
         return list(self._primary.call("MGET", *names))
 
-    def _taken(self, found: list[Any], lease: str, token: str, task: str) -> Taken:
-        value, mark, granted, known, expires_at = [*found, None, None, None][:5]
+    def _taken(self, found: list[Any], lease: str, token: str, task: str) -> RawLookup:
+        value, tag_value, granted, task_known, expires_at = [*found, None, None, None][:5]
         if not granted:
-            return Taken(value, mark)
-        self._keeper.hold(lease, token)
-        asked = None if expires_at is None else Asked(task, _whole(float(expires_at)))
-        return Taken(value, mark, token, bool(known), asked)
+            return RawLookup(value, tag_value)
+        self._renewer.hold(lease, token)
+        hint = None if expires_at is None else MissHint(task, _whole(float(expires_at)))
+        return RawLookup(value, tag_value, token, bool(task_known), hint)
 
-    def give(self, key: str, lease: str, answer: Answer | None = None) -> bool:
+    def release(self, key: str, lease: str, replacement: Replacement | None = None) -> bool:
         name = self._lease(key)
-        self._keeper.drop(name)
-        if answer is None:
+        self._renewer.drop(name)
+        if replacement is None:
             self._primary.run(_RELEASE, name, lease)
             return False
-        return self._store(key, lease, answer.seen or b"", answer.value, answer.keep_seconds, answer.asked)
+        return self._store(
+            key, lease, replacement.etag or b"", replacement.value, replacement.retention_seconds, replacement.hint
+        )
 
-    def put(self, key: str, value: bytes, keep_seconds: float | None, asked: Asked | None = None) -> None:
-        self._store(key, "", _WHATEVER, value, keep_seconds, asked)
+    def put(self, key: str, value: bytes, retention_seconds: float | None, hint: MissHint | None = None) -> None:
+        self._store(key, "", _ANY_ETAG, value, retention_seconds, hint)
 
     def _store(
-        self, key: str, lease: str, seen: bytes | str, value: bytes, keep_seconds: float | None, asked: Asked | None
+        self,
+        key: str,
+        lease: str,
+        etag: bytes | str,
+        value: bytes,
+        retention_seconds: float | None,
+        hint: MissHint | None,
     ) -> bool:
         _refuse_too_large(value)
-        task, expires_at = ("", "") if asked is None else (asked.task, asked.expires_at or "+inf")
-        names = (self._prefix + key, self._lease(key), self._asked(task))
-        expiry = () if keep_seconds is None else ("PX", max(1, round(keep_seconds * 1000)))
-        return bool(self._primary.run(_GIVE, *names, lease, seen, value, expires_at, key, *expiry))
+        task, expires_at = ("", "") if hint is None else (hint.task, hint.expires_at or "+inf")
+        names = (self._prefix + key, self._lease(key), self._hints(task))
+        expiry = () if retention_seconds is None else ("PX", max(1, round(retention_seconds * 1000)))
+        return bool(self._primary.run(_GIVE, *names, lease, etag, value, expires_at, key, *expiry))
 
     def _lease(self, key: str) -> str:
         return f"{self._prefix}lease:{key}"
 
-    def _asked(self, task: str) -> str:
+    def _hints(self, task: str) -> str:
         return f"{self._prefix}asked:{task}"
 
     def _renew(self, name: str, token: str) -> None:
-        # If it cannot be renewed it runs out; at worst another process calls too.
+        # Otherwise it expires; at worst another process calls the handler too.
         with suppress(Unavailable):
             self._primary.run(_RENEW, name, token, self._lease_ms)
 
@@ -263,10 +287,10 @@ class RedisBackend:
         pairs = ((field.decode().partition(_SEPARATOR.decode()), number) for field, number in found.items())
         return {(task, name): int(number) for (task, _, name), number in pairs}
 
-    def facts(self) -> Facts:
+    def info(self) -> BackendInfo:
         with self._primary.guard() as calls:
             memory, stats = calls.info("memory"), calls.info("stats")
-        return Facts(
+        return BackendInfo(
             memory["used_memory"], memory["maxmemory"] or None, stats["evicted_keys"], memory["maxmemory_policy"]
         )
 
@@ -277,7 +301,7 @@ class RedisBackend:
                 calls.unlink(*chunk)
 
     def close(self) -> None:
-        self._keeper.close()
+        self._renewer.close()
         for node in filter(None, (self._primary, self._replica)):
             node.close()
 
@@ -288,4 +312,4 @@ def _whole(expires_at: float) -> int | None:
 
 def _refuse_too_large(value: bytes) -> None:
     if len(value) > _LARGEST:
-        raise TooLarge(f"{len(value):,} bytes, over Redis's limit of 512 MB")
+        raise TooLarge(f"{len(value):,} bytes exceed Redis's limit of 512 MB")

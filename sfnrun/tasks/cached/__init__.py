@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.cache.policy import NoKey, Policy
-from sfnrun.cache.store import Look
+from sfnrun.cache.policy import KeyNotFound, Policy
+from sfnrun.cache.store import Lookup
 from sfnrun.effects import Answerer, Handler, Reply, Request
 from sfnrun.tasks.cached.reading import Asked, Reader
 from sfnrun.tasks.cached.shared import Caching
@@ -44,7 +44,7 @@ class CachedHandlers:
             for request, handler in asked
             if isinstance(handler.call, Cached) and (want := handler.call.want(request))
         ]
-        looks = self._caching.store.look([want.place for want in wanted]) if wanted else ()
+        looks = self._caching.store.lookup_many([want.place for want in wanted]) if wanted else ()
         found = ((want, want.answer(look)) for want, look in zip(wanted, looks, strict=True) if look is not None)
         return {want.asked.request.key: reply for want, reply in found if reply is not None}
 
@@ -56,7 +56,7 @@ class Want(Struct, frozen=True):
     asked: Asked
     place: tuple[str, str, bool]
 
-    def answer(self, look: Look) -> Reply | None:
+    def answer(self, look: Lookup) -> Reply | None:
         return self.reader.cached_reply(self.asked, look)
 
 
@@ -82,9 +82,9 @@ class Cached:
             return None
         try:
             asked = reader.asked(request)
-        except NoKey:
+        except KeyNotFound:
             return None
-        return None if asked.forced else Want(reader, asked, (asked.key, self._policy.task, self._policy.watched))
+        return None if asked.forced else Want(reader, asked, (asked.key, self._policy.task, self._policy.tagged))
 
     def __call__(self, request: Request) -> Reply:
         """The answer with what the cache did in its note. A failure is in the Reply; it raises what only bugs raise."""
@@ -93,7 +93,7 @@ class Cached:
             return self._bypass(request, elsewhere)
         try:
             return self._answer(request)
-        except NoKey as error:
+        except KeyNotFound as error:
             return self._bypass(request, f"no key: {error}")
 
     def _elsewhere(self, request: Request) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sfnrun.cache.code import code_files
+from sfnrun.cache.key import code_files
 from sfnrun.effects import Fingerprint, Handler
 from sfnrun.payload import Json, dumps
 from sfnrun.tasks.lambdas.find import Code

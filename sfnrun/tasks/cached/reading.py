@@ -9,13 +9,13 @@ from time import monotonic
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.cache.backend import ALWAYS
+from sfnrun.cache.backend import ANY_AGE
+from sfnrun.cache.concurrency import Flight
 from sfnrun.cache.entry import Entry
-from sfnrun.cache.flight import Flight
-from sfnrun.cache.key import key_of, question_of, readable
+from sfnrun.cache.key import key_of, key_text, select_key
 from sfnrun.cache.outcome import Outcome
-from sfnrun.cache.policy import Policy, Verdict, expiry, judge, keep_seconds
-from sfnrun.cache.store import Look
+from sfnrun.cache.policy import Policy, Verdict, expiry, judge, retention_seconds
+from sfnrun.cache.store import Lookup
 from sfnrun.config.names import tasks_named
 from sfnrun.effects import Handler, Reply, Request
 from sfnrun.errors import TaskFailed
@@ -39,12 +39,12 @@ class Asked(Struct, frozen=True):
 class Found(Struct, frozen=True):
     """What the cache has for it, and what that is good for."""
 
-    look: Look
+    look: Lookup
     verdict: Verdict
 
 
 class Reader:
-    """Answers the requests of one Task; raises NoKey if what counts is not in the payload."""
+    """Answers the requests of one Task; raises KeyNotFound if what counts is not in the payload."""
 
     __slots__ = ("_caching", "_handler", "_policy", "_store", "waits")
 
@@ -67,14 +67,14 @@ class Reader:
             if outcome is not None:
                 return outcome
 
-    def cached_reply(self, asked: Asked, look: Look) -> Reply | None:
+    def cached_reply(self, asked: Asked, look: Lookup) -> Reply | None:
         """What was found, if it answers; nothing is called."""
         found = self._judged(asked, look)
-        return self._answer(asked, found) if found.verdict.answers and not found.verdict.refresh else None
+        return self._answer(asked, found) if found.verdict.is_usable and not found.verdict.refresh else None
 
     def asked(self, request: Request) -> Asked:
         policy, caching = self._policy, self._caching
-        question = question_of(policy, request.payload)
+        question = select_key(policy, request.payload)
         resource = request.resource.arn
         key = key_of(policy, question, caching.environment, resource)
         function = request.function_name
@@ -89,21 +89,21 @@ class Reader:
         reply = None
         try:
             found = self._take(asked)
-            if found.verdict.answers and not asked.forced:
+            if found.verdict.is_usable and not asked.forced:
                 if found.look.lease is not None:
-                    self._store.give(asked.key, found.look)
+                    self._store.release(asked.key, found.look)
                 return found
             reply = self._ask(asked, found)
             return reply
         finally:
-            self._caching.flights.land(asked.key, flight, _shared(reply))
+            self._caching.flights.finish(asked.key, flight, _shared(reply))
 
     def _follow(self, asked: Asked, flight: Flight[Reply]) -> Found | Reply | None:
         """What the cache has, or else what another thread's call brings; nothing if that is not for others."""
         found = self._find(asked)
-        if found.verdict.answers and not asked.forced:
+        if found.verdict.is_usable and not asked.forced:
             return found
-        if flight.mine:
+        if flight.is_reentrant:
             return self._ask_aside(asked, "it is asked by the very call that answers it")
         self.waits = True
         began = monotonic()
@@ -118,7 +118,7 @@ class Reader:
     def _take(self, asked: Asked) -> Found:
         """An answer, or the lease to ask for one; neither if another process has that for longer than we wait."""
         late = self._policy.stale_while_revalidate_ms
-        found = self._find(asked, ALWAYS if asked.forced else self._caching.time(asked.request) - late)
+        found = self._find(asked, ANY_AGE if asked.forced else self._caching.time(asked.request) - late)
         if _settles(asked, found):
             return found
         self.waits = True
@@ -127,20 +127,20 @@ class Reader:
         return settled or found
 
     def _settled(self, asked: Asked) -> Found | None:
-        found = self._find(asked, ALWAYS)
+        found = self._find(asked, ANY_AGE)
         return found if _settles(asked, found) else None
 
     def _find(self, asked: Asked, dead: int | None = None) -> Found:
         """One trip to the cache; with the lease if there is nothing, or what expires by `dead`."""
         policy = self._policy
-        return self._judged(asked, self._store.take(asked.key, policy.task, dead, policy.watched, policy.written))
+        return self._judged(asked, self._store.lookup(asked.key, policy.task, dead, policy.tagged, policy.written))
 
-    def _judged(self, asked: Asked, look: Look) -> Found:
+    def _judged(self, asked: Asked, look: Lookup) -> Found:
         policy, request = self._policy, asked.request
-        if look.entry is None or look.generation is None:
-            return Found(look, Verdict("gone", look.trouble))
+        if look.entry is None or look.tag_version is None:
+            return Found(look, Verdict("unusable", look.problem))
         now = self._caching.time(request)
-        verdict = judge(look.entry, policy, now, asked.code, asked.resource, look.generation, request.attempt)
+        verdict = judge(look.entry, policy, now, asked.code, asked.resource, look.tag_version, request.attempt)
         return Found(look, verdict)
 
     def _answer(self, asked: Asked, found: Found) -> Reply:
@@ -148,9 +148,9 @@ class Reader:
         verdict = found.verdict
         if verdict.refresh:
             self._caching.background(asked.key, lambda: self._refresh(asked))
-        if verdict.good == "late":
+        if verdict.freshness == "stale":
             return self._stale(asked, found, f"{verdict.reason}, the next is being fetched")
-        if found.look.behind:
+        if found.look.lagging:
             return self._stale(asked, found, "the replica is behind")
         return self._hit(asked, found)
 
@@ -166,8 +166,8 @@ class Reader:
             expires_in_ms=verdict.expires_in_ms,
             saved_ms=max(0, entry.took_ms - wait),
         )
-        note.really_saved_ms = max(0, entry.really_took_ms - wait)
-        self._store.count(self._policy.task, hits=1, saved_ms=note.really_saved_ms)
+        note.real_saved_ms = max(0, entry.real_took_ms - wait)
+        self._store.count(self._policy.task, hits=1, saved_ms=note.real_saved_ms)
         if verdict.refresh:
             note["refreshing"] = True
         if wait:
@@ -186,8 +186,8 @@ class Reader:
             age_ms=found.verdict.age_ms,
             saved_ms=entry.took_ms,
         )
-        note.really_saved_ms = entry.really_took_ms
-        self._store.count(self._policy.task, stale=1, saved_ms=entry.really_took_ms)
+        note.real_saved_ms = entry.real_took_ms
+        self._store.count(self._policy.task, stale=1, saved_ms=entry.real_took_ms)
         return self._kept(found, note)
 
     def _kept(self, found: Found, note: Outcome, duration_ms: int = 0) -> Reply:
@@ -218,13 +218,13 @@ class Reader:
             entry = self._entry(asked, found, called, quietly)
         finally:
             if entry is None:
-                self._store.give(asked.key, found.look)
-        kept = entry is not None and self._store.give(
+                self._store.release(asked.key, found.look)
+        kept = entry is not None and self._store.release(
             asked.key,
             found.look,
             entry,
             called.text,
-            keep_seconds(self._policy, failed=called.reply.failure is not None),
+            retention_seconds(self._policy, failed=called.reply.failure is not None),
         )
         return self._told(asked, found, called, entry if kept else None, quietly)
 
@@ -235,10 +235,10 @@ class Reader:
             return self._caching.unkept(policy, called, called.why_not)
         if failure is not None and quietly:
             return self._caching.unkept(policy, called, "a refresh failed")
-        if failure is not None and found.verdict.good in ("spare", "late"):
+        if failure is not None and found.verdict.freshness in ("stale_if_error", "stale"):
             return self._stale(asked, found, f"the handler failed: {failure.name}")
         now = self._caching.time(asked.request)
-        reason = "refresh asked for" if asked.forced else found.verdict.reason or found.look.why_missing(now)
+        reason = "refresh asked for" if asked.forced else found.verdict.reason or found.look.miss_reason(now)
         self._caching.refreshed.add(asked.key)
         self._store.count(policy.task, calls=1, stores=int(bool(kept)), **{"refreshes" if quietly else "misses": 1})
         note = {"outcome": "miss", "reason": reason, "kept": kept is not None, "took_ms": called.took_ms}
@@ -252,25 +252,25 @@ class Reader:
         failed = reply.failure is not None
         if not (policy.negative_ttl_ms if failed else called.succeeded):
             return None
-        if failed and (quietly or found.verdict.good in ("spare", "late")):
+        if failed and (quietly or found.verdict.freshness in ("stale_if_error", "stale")):
             return None  # what is there is better
-        if policy.written and found.look.head is None:
+        if policy.written and found.look.etag is None:
             return None  # without a claim it may be older than what was written meanwhile
         stored_at = self._caching.time(asked.request) + reply.duration_ms
         return Entry(
             "error" if failed else "value",
             policy.task,
             asked.request.state,
-            called.asked_at,
+            called.called_at,
             stored_at,
             expiry(policy, asked.key, stored_at, failed=failed),
             called.took_ms,
-            called.really_took_ms,
+            called.real_took_ms,
             policy.version,
             dict(asked.code),
             asked.resource,
-            found.look.generation or "",
-            readable(asked.question, policy.redact),
+            found.look.tag_version or "",
+            key_text(asked.question, policy.redact),
             submitted=called.submitted,
         )
 
@@ -281,21 +281,21 @@ class Reader:
             return
         reply = None
         try:
-            found = self._find(asked, ALWAYS)
+            found = self._find(asked, ANY_AGE)
             if found.look.lease is None:
                 return
-            if found.verdict.good == "fresh" and not found.verdict.refresh:
-                self._store.give(asked.key, found.look)
+            if found.verdict.freshness == "fresh" and not found.verdict.refresh:
+                self._store.release(asked.key, found.look)
                 return
             request = copy(asked.request)
             request.log = _say_nothing
             reply = self._ask(replace(asked, request=request), found, quietly=True)
         finally:
-            self._caching.flights.land(asked.key, flight, _shared(reply))
+            self._caching.flights.finish(asked.key, flight, _shared(reply))
 
 
 def _settles(asked: Asked, found: Found) -> bool:
-    return found.look.lease is not None or (found.verdict.answers and not asked.forced)
+    return found.look.lease is not None or (found.verdict.is_usable and not asked.forced)
 
 
 def _entry(found: Found) -> Entry:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
-from sfnrun.cache.background import at_once
-from sfnrun.cache.flight import Flights
+from sfnrun.cache.concurrency import Flights, run_inline
 from sfnrun.cache.policy import Policy
 from sfnrun.cache.store import Store
 from sfnrun.effects import Fingerprint, Handler, Pending, Reply, Request
@@ -41,7 +40,7 @@ class Caching(Struct):
     policy_for: Callable[[Request], Policy | None]
     fingerprint_of: Callable[[Handler], Fingerprint] = lambda handler: {}
     now: Callable[[], int] | None = None
-    background: Callable[[str, Callable[[], None]], None] = at_once
+    background: Callable[[str, Callable[[], None]], None] = run_inline
     refresh: frozenset[str] = frozenset()
     bypass: str = ""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -65,7 +64,7 @@ class Caching(Struct):
 
     def call(self, handler: Handler, request: Request) -> Called:
         """Ask the handler. Its failure is in the Reply; this raises what only bugs raise."""
-        asked_at, started = self.time(request), time.perf_counter()
+        called_at, started = self.time(request), time.perf_counter()
         try:
             result = handler.call(request)
         except TaskFailed as failure:
@@ -73,7 +72,7 @@ class Caching(Struct):
         took = round((time.perf_counter() - started) * 1000)
         reply = result if isinstance(result, Reply) else Reply(result)
         really = max(took, reply.duration_ms)
-        return Called(reply, _payload(reply), asked_at, reply.duration_ms if self.now is None else really, really)
+        return Called(reply, _payload(reply), called_at, reply.duration_ms if self.now is None else really, really)
 
     def unkept(self, policy: Policy, called: Called, reason: str) -> Reply:
         """An answer that the cache has nothing to do with."""
@@ -91,9 +90,9 @@ class Called(NamedTuple):
 
     reply: Reply
     payload: Payload | None
-    asked_at: int
+    called_at: int
     took_ms: int
-    really_took_ms: int
+    real_took_ms: int
 
     def noted(self, note: dict[str, Any]) -> Reply:
         """The handler's answer as it was, with what the cache did."""

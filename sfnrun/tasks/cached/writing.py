@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sfnrun.cache.backend import ALWAYS
+from sfnrun.cache.backend import ANY_AGE
 from sfnrun.cache.entry import Entry
-from sfnrun.cache.key import key_of, readable
-from sfnrun.cache.policy import Policy, Target, expiry, keep_seconds
-from sfnrun.cache.store import Look
+from sfnrun.cache.key import key_of, key_text
+from sfnrun.cache.policy import Policy, Target, expiry, retention_seconds
+from sfnrun.cache.store import Lookup
 from sfnrun.effects import Handler, Reply, Request
 from sfnrun.payload import Json
 from sfnrun.tasks.cached.shared import Caching, Called, about
@@ -15,7 +15,7 @@ __all__ = ["Writer"]
 
 
 class Writer:
-    """Answers the requests of one Task; raises NoKey, before it asks, if the payload does not name what is written."""
+    """Answers the requests of one Task; raises KeyNotFound, before it asks, if the payload does not name the target."""
 
     __slots__ = ("_caching", "_handler", "_policy", "_store", "waits")
 
@@ -41,23 +41,23 @@ class Writer:
             flight, leads = flights.enter(turn)
             if leads:
                 break
-            if flight.mine:  # a write within the very write that it belongs to
+            if flight.is_reentrant:  # a write within the very write that it belongs to
                 return self._write(request, through, key)
             self.waits = True
             flight.wait(self._caching.patience)
         try:
             self.waits = True
-            look = self._caching.patiently(lambda: self._turn(turn)) or Look()
+            look = self._caching.patiently(lambda: self._turn(turn)) or Lookup()
             self.waits = False
             try:
                 return self._write(request, through, key)
             finally:
-                self._store.give(turn, look)
+                self._store.release(turn, look)
         finally:
-            flights.land(turn, flight, None)
+            flights.finish(turn, flight, None)
 
-    def _turn(self, turn: str) -> Look | None:
-        look = self._store.take(turn, dead=ALWAYS)
+    def _turn(self, turn: str) -> Lookup | None:
+        look = self._store.lookup(turn, expired_by=ANY_AGE)
         return None if look.lease is None else look
 
     def _write(self, request: Request, through: Target | None, key: str) -> Reply:
@@ -86,17 +86,17 @@ class Writer:
             "value",
             reader.task,
             request.state,
-            called.asked_at,
+            called.called_at,
             stored_at,
             expiry(reader, key, stored_at),
             called.took_ms,
-            called.really_took_ms,
+            called.real_took_ms,
             reader.version,
-            generation=(self._store.generation(reader.task) or "") if reader.watched else "",
-            question=readable(_select(through, request), reader.redact | self._policy.redact),
-            by=request.state,
+            tag_version=(self._store.tag_version(reader.task) or "") if reader.tagged else "",
+            key_text=key_text(_select(through, request), reader.redact | self._policy.redact),
+            written_by=request.state,
         )
-        kept = self._store.put(key, entry, called.text, keep_seconds(reader))
+        kept = self._store.put(key, entry, called.text, retention_seconds(reader))
         self._store.count(self._policy.task, calls=1, stores=int(kept))
         note = {"outcome": "store", "to": reader.task, "kept": kept, "took_ms": called.took_ms}
         if entry.expires_at is not None:
@@ -110,10 +110,10 @@ class Writer:
 
     def _invalidate(self, target: Target, key: str, request: Request) -> None:
         if not key:
-            self._store.renew_generation(target.reader.task)
+            self._store.invalidate_all(target.reader.task)
             return
         now = self._caching.time(request)
-        self._store.put(key, Entry("gone", target.reader.task, request.state, now, now, by=request.state))
+        self._store.put(key, Entry("tombstone", target.reader.task, request.state, now, now, written_by=request.state))
 
 
 def _select(target: Target, request: Request) -> Json:

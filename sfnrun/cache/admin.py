@@ -1,7 +1,7 @@
-"""What lies in a cache, for people: figures by task, lists, single entries; clearing, exporting and importing.
+"""Inspect, clear, export and import a cache.
 
-Secrets are kept from view: members named in `redact` were masked when the entry was kept, and a single entry shows its
-shape and no values unless asked to. Times are milliseconds since 1970, ages are judged at `now`.
+Keys named in `redact` were masked when an entry was stored, and a single entry is shown with its value masked unless
+`reveal` is set. Times are milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from sfnrun.cache.backend import Asked, Facts, Unavailable, is_entry_key
+from sfnrun.cache.backend import BackendInfo, MissHint, Unavailable, is_entry_key
 from sfnrun.cache.entry import Entry, encode
-from sfnrun.cache.store import Store, Stored
+from sfnrun.cache.store import Store, StoredEntry
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json, loads
 
-__all__ = ["Inventory", "Line", "Shown", "Stats", "TaskStats"]
+__all__ = ["CacheAdmin", "CacheStats", "EntryDetails", "EntrySummary", "TaskStats"]
 
 _HIDDEN = "•••"
 
 
 class TaskStats(NamedTuple):
-    """One task's figures. `oldest_ms` is the age of its oldest entry, None without one."""
+    """Figures of one task. `oldest_ms` is the age of its oldest entry, None without one."""
 
     task: str
     entries: int = 0
@@ -41,35 +41,35 @@ class TaskStats(NamedTuple):
 
     @property
     def hit_rate(self) -> float | None:
-        """The part of all questions that was answered from the cache, fresh; None if there were none."""
-        asked = self.hits + self.misses + self.stale
-        return self.hits / asked if asked else None
+        """Fraction of the lookups that were fresh hits; None if there were no lookups."""
+        lookups = self.hits + self.misses + self.stale
+        return self.hits / lookups if lookups else None
 
 
-class Stats(NamedTuple):
-    """All tasks' figures, in order of name, and what the backend knows of itself. `faults` counts its failures."""
+class CacheStats(NamedTuple):
+    """Figures of all tasks, by name, and of the backend. `faults` counts the errors of the backend."""
 
     label: str
     tasks: tuple[TaskStats, ...]
-    facts: Facts
+    info: BackendInfo
     faults: int
 
 
-class Line(NamedTuple):
-    """One entry in a list. `expires_in_ms` is negative for an expired one, None for one that never expires."""
+class EntrySummary(NamedTuple):
+    """An entry in a list. `expires_in_ms` is negative for an expired entry, None for one that never expires."""
 
     key: str
     task: str
     kind: str
-    question: str
+    key_text: str
     age_ms: int
     expires_in_ms: int | None
     bytes: int
     took_ms: int
 
 
-class Shown(NamedTuple):
-    """One entry as a whole: what is known of it, and its value, masked or not."""
+class EntryDetails(NamedTuple):
+    """An entry with its metadata and its value, masked or not."""
 
     key: str
     entry: Entry
@@ -77,21 +77,21 @@ class Shown(NamedTuple):
 
 
 class _Exported(msgspec.Struct, frozen=True):
-    """One line of an export: as an Entry has it, with the text of the value as it was."""
+    """A line of an export; `text` is the JSON text of the value, unchanged."""
 
     key: str
     entry: Entry
     text: str
 
 
-class Inventory:
-    """What lies in a store. Every method may raise Unavailable."""
+class CacheAdmin:
+    """Inspects and changes the entries of a store. Every method may raise Unavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def stats(self, now: int) -> Stats:
-        """Figures by task; hits and misses since the cache was last cleared."""
+    def stats(self, now: int) -> CacheStats:
+        """Return figures by task; hits and misses count since the cache was last cleared."""
         self._store.flush()
         found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for (task, name), count in self._store.backend.counts().items():
@@ -103,27 +103,27 @@ class Inventory:
             figures["oldest_ms"] = max(figures["oldest_ms"], now - stored.entry.stored_at)
         faults = found.pop("", {}).get("faults", 0)
         tasks = tuple(_task_stats(task, figures) for task, figures in sorted(found.items()))
-        return Stats(self._store.backend.label, tasks, self._store.backend.facts(), faults)
+        return CacheStats(self._store.backend.label, tasks, self._store.backend.info(), faults)
 
-    def entries(self, now: int, task: str | None = None) -> list[Line]:
-        """The entries, of one task or all, the youngest first."""
+    def entries(self, now: int, task: str | None = None) -> list[EntrySummary]:
+        """Return the entries of one task, or of all, newest first."""
         found = [stored for stored in self._store.scan() if task in (None, stored.entry.task, stored.entry.state)]
         return [_line(stored, now) for stored in sorted(found, key=lambda stored: -stored.entry.stored_at)]
 
-    def show(self, key: str, *, reveal: bool = False) -> Shown:
-        """The entry whose key begins so. Raises UsageError if it is none, or several."""
+    def show(self, key: str, *, reveal: bool = False) -> EntryDetails:
+        """Return the entry with this key, or with a key that starts with it. Raises UsageError if it is not unique."""
         found = [stored for stored in self._store.scan() if stored.key.startswith(key)]
         if len(found) != 1:
-            what = f"{len(found)} entries have keys" if found else "no entry has a key"
-            raise UsageError(f"{what} that begin with {key!r}" if found else f"{what} that begins with {key!r}")
+            count = f"{len(found)} entries match" if found else "no entry matches"
+            raise UsageError(f"{count} the key prefix '{key}'")
         value = loads(found[0].text)
-        return Shown(found[0].key, found[0].entry, value if reveal else _masked(value))
+        return EntryDetails(found[0].key, found[0].entry, value if reveal else _masked(value))
 
     def clear(self, *, task: str | None = None, expired_at: int | None = None) -> int:
-        """Remove the entries of one task, those that had expired by a time, or everything. How many there were."""
+        """Remove the entries of one task, those that expired by a time, or everything. Return how many there were."""
         if task is None and expired_at is None:
             count = 0
-            with suppress(Unavailable):  # a folder that cannot be read can still be emptied
+            with suppress(Unavailable):  # a directory that cannot be read can still be emptied
                 count = sum(1 for _ in self._store.scan())
             self._store.backend.clear()
             return count
@@ -133,17 +133,17 @@ class Inventory:
         return len(keys)
 
     def export(self) -> Iterator[str]:
-        """Every entry as a line of JSON, values and all."""
+        """Yield every entry, including its value, as a line of JSON."""
         for stored in self._store.scan():
             yield msgspec.json.encode(_Exported(stored.key, stored.entry, stored.text)).decode()
 
     def import_lines(self, lines: Iterable[str]) -> int:
-        """Keep what was exported; how many entries that were. Raises UsageError, with nothing kept, if it was not."""
+        """Store exported entries and return how many. Raises UsageError, and stores none, if a line is not an entry."""
         entries = [_read(number, line) for number, line in enumerate(lines, 1) if line.strip()]
         for exported in entries:
             entry = exported.entry
-            data, asked = encode(entry, exported.text), Asked(entry.task, entry.expires_at)
-            self._store.backend.put(exported.key, data, None, asked)
+            data, hint = encode(entry, exported.text), MissHint(entry.task, entry.expires_at)
+            self._store.backend.put(exported.key, data, None, hint)
         return len(entries)
 
 
@@ -154,11 +154,11 @@ def _task_stats(task: str, figures: dict[str, int]) -> TaskStats:
     return TaskStats(task, **known)
 
 
-def _line(stored: Stored, now: int) -> Line:
+def _line(stored: StoredEntry, now: int) -> EntrySummary:
     key, entry, _text, size = stored
     expires_in = None if entry.expires_at is None else entry.expires_at - now
     age = now - entry.stored_at
-    return Line(key, entry.task, entry.kind, entry.question, age, expires_in, size, entry.really_took_ms)
+    return EntrySummary(key, entry.task, entry.kind, entry.key_text, age, expires_in, size, entry.real_took_ms)
 
 
 def _meant(entry: Entry, task: str | None, expired_at: int | None) -> bool:
@@ -168,7 +168,7 @@ def _meant(entry: Entry, task: str | None, expired_at: int | None) -> bool:
 
 
 def _masked(value: Json) -> Json:
-    """The shape of a value: names and lengths, but no text and no number."""
+    """Return the shape of a value: its keys and lengths, without strings and numbers."""
     if isinstance(value, dict):
         return {name: _masked(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -181,7 +181,7 @@ def _read(number: int, line: str) -> _Exported:
         exported = msgspec.json.decode(line, type=_Exported)
         loads(exported.text)
     except ValueError as error:
-        raise UsageError(f"line {number} is no exported entry: {error}") from error
+        raise UsageError(f"line {number} is not an exported cache entry: {error}") from error
     if not is_entry_key(exported.key):
-        raise UsageError(f"line {number} is no exported entry: {exported.key!r} is no key of ours")
+        raise UsageError(f"line {number} is not an exported cache entry: invalid key {exported.key!r}")
     return exported
