@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "config": FLOOR | {"asl"},
     "engine": FLOOR | {"expr", "asl.integrations", "asl.model"},
     "history": FLOOR | {"replayer.matching"},
-    "replayer": FLOOR | {"asl.load", "asl.model", "asl.text", "engine", "history"},
+    "replayer": FLOOR | {"asl.field_table", "asl.load", "asl.model", "asl.text", "engine", "history"},
     "world": FLOOR | {"asl.model", "engine"},
     "tasks": FLOOR | {"asl.integrations", "asl.load", "asl.model", "asl.text", "config", "cache"},
     "cache": FLOOR | {"asl.model", "config"},
@@ -208,3 +208,32 @@ def test_files_are_no_halls(file: Path) -> None:
 def test_no_room_has_a_name_that_says_nothing() -> None:
     empty = {"utils", "util", "common", "base", "helpers", "helper", "manager", "misc"}
     assert {name_of(file) for file in FILES if {part.removesuffix(".py") for part in file.parts} & empty} == set()
+
+
+def modules_imported(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported in a tree, in functions too, but not for types alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from imported(node)
+        yield from modules_imported(node)
+
+
+def test_modules_do_not_import_each_other_in_circles() -> None:
+    modules = {".".join(("sfnrun", *file.relative_to(PACKAGE).with_suffix("").parts)): file for file in FILES}
+    modules = {name.removesuffix(".__init__"): file for name, file in modules.items()}
+
+    def module_of(name: str) -> str:
+        while name not in modules and name:
+            name = name.rpartition(".")[0]
+        return name
+
+    arrows = {
+        name: {module_of(other) for other in modules_imported(tree_of(file))} - {"", name}
+        for name, file in modules.items()
+    }
+    # Modules without arrows are removed until only those of circles are left.
+    while free := {name for name, others in arrows.items() if not others & arrows.keys()}:
+        arrows = {name: others for name, others in arrows.items() if name not in free}
+    assert arrows == {}

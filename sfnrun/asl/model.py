@@ -1,10 +1,10 @@
-"""A Machine: what a definition says, with every expression compiled. Nothing here does anything.
+"""The model of a definition: records with every expression compiled.
 
-Records are msgspec Structs all through the package: a frozen dataclass takes fifty times as long to define, which at
-seventy of them is most of what it takes to start.
+Records are msgspec Structs throughout the package: a frozen dataclass takes fifty times as long to define, and at
+seventy of them that is most of the start-up time.
 
-Fields keep AWS's names in snake_case. A field that may be a literal, a path or a JSONata expression (TimeoutSeconds,
-TimeoutSecondsPath, `{% %}`) is one attribute here, a Field: the interpreter evaluates it and does not care which.
+Attributes have AWS's names in snake_case. A field that is a literal, a path or a JSONata expression (TimeoutSeconds,
+TimeoutSecondsPath, `{% %}`) is one attribute here, a Field, which the engine evaluates alike in all three forms.
 Source: https://states-language.net and the Step Functions developer guide.
 """
 
@@ -20,6 +20,7 @@ from sfnrun.expr.scope import Expression
 from sfnrun.payload import Json
 
 __all__ = [
+    "STATE_TYPES",
     "Catcher",
     "Choice",
     "ChoiceRule",
@@ -44,7 +45,7 @@ Pointer = tuple[str | int, ...]
 
 
 class Field(Struct, frozen=True):
-    """A field under the name the definition writes ("TimeoutSecondsPath"), with either a literal or an expression."""
+    """A field under the name in the definition ("TimeoutSecondsPath"), with either a literal or an expression."""
 
     name: str
     literal: Json = None
@@ -52,7 +53,7 @@ class Field(Struct, frozen=True):
 
 
 class Retrier(Struct, frozen=True):
-    """One entry of Retry; its k-th use waits `min(interval_seconds * backoff_rate ** (k - 1), max_delay_seconds)`."""
+    """One entry of Retry; retry k waits `min(interval_seconds * backoff_rate ** (k - 1), max_delay_seconds)`."""
 
     error_equals: tuple[str, ...]
     interval_seconds: float = 1
@@ -63,7 +64,7 @@ class Retrier(Struct, frozen=True):
 
 
 class Catcher(Struct, frozen=True):
-    """One entry of Catch. `discards_error` is `"ResultPath": null`: the state's input goes on as it was."""
+    """One entry of Catch. `discards_error` is `"ResultPath": null`: the output is the state's input, unchanged."""
 
     error_equals: tuple[str, ...]
     next: str
@@ -85,13 +86,21 @@ class ChoiceRule(Struct, frozen=True):
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """What all states have. `next` None ends the machine, or the branch, that the state stands in.
+    """The attributes of all states. `next` None ends the state machine, or the branch, of the state.
 
-    The expressions are of the state's own `query_language`; those of the other language are None. JSONPath: a None
-    `input_path`, `result_path` or `output_path` is the default `$`; the JSON null of `"InputPath": null` is `discards`.
+    Expressions are in the state's own `query_language`; those of the other language are None. In JSONPath, None as
+    `input_path`, `result_path` or `output_path` is the default `$`; `discards` has the fields that are JSON null.
+
+    Class variables are the facts of a state type. `ends`: it is terminal and has neither Next nor End. `abortable`: a
+    stopped execution has an event that it was aborted. `has_result`: it has a result, Retry and Catch. `shape`: its
+    shape in a graph.
     """
 
     type: ClassVar[str]
+    ends: ClassVar[bool] = False
+    abortable: ClassVar[bool] = False
+    has_result: ClassVar[bool] = False
+    shape: ClassVar[Literal["box", "diamond", "round"]] = "box"
 
     name: str
     pointer: Pointer
@@ -112,18 +121,20 @@ class State(Struct, frozen=True, kw_only=True):
 
 
 class Pass(State, frozen=True, kw_only=True):
-    """Passes its input on, or its Result. `has_result` tells a null Result from none."""
+    """Outputs its input or its Result. `is_constant` is True if there is a Result, which may be null."""
 
     type = "Pass"
 
     result: Json = None
-    has_result: bool = False
+    is_constant: bool = False
 
 
 class Task(State, frozen=True, kw_only=True):
-    """Asks the world: a Lambda function, an activity, a service."""
+    """Calls a Lambda function, an activity or a service."""
 
     type = "Task"
+    abortable = True
+    has_result = True
 
     resource: Resource
     timeout_seconds: Field | None = None
@@ -132,40 +143,47 @@ class Task(State, frozen=True, kw_only=True):
 
 
 class Choice(State, frozen=True, kw_only=True):
-    """Goes where the first matching rule says, else to `default`."""
+    """Transitions by its first matching rule, otherwise to `default`."""
 
     type = "Choice"
+    shape = "diamond"
 
     choices: tuple[ChoiceRule, ...]
     default: str | None = None
 
 
 class Wait(State, frozen=True, kw_only=True):
-    """Waits `seconds` or until `timestamp`; exactly one of them is given."""
+    """Waits `seconds`, or until `timestamp`; exactly one of them is set."""
 
     type = "Wait"
+    abortable = True
+    shape = "round"
 
     seconds: Field | None = None
     timestamp: Field | None = None
 
 
 class Succeed(State, frozen=True, kw_only=True):
-    """Ends the machine, or the branch, with success."""
+    """Ends the state machine, or the branch, with success."""
 
     type = "Succeed"
+    ends = True
+    shape = "round"
 
 
 class Fail(State, frozen=True, kw_only=True):
-    """Ends the machine with an error."""
+    """Ends the state machine with an error."""
 
     type = "Fail"
+    ends = True
+    shape = "round"
 
     error: Field | None = None
     cause: Field | None = None
 
 
 class StateMachine(Struct, frozen=True):
-    """A graph of states: the machine's own, a branch's, or a Map processor's."""
+    """A graph of states: of the state machine, a branch or a Map processor."""
 
     start_at: str
     states: Mapping[str, State]
@@ -174,9 +192,11 @@ class StateMachine(Struct, frozen=True):
 
 
 class Parallel(State, frozen=True, kw_only=True):
-    """Runs its branches side by side; the result is the array of their outputs."""
+    """Runs its branches concurrently; the result is the array of their outputs."""
 
     type = "Parallel"
+    abortable = True
+    has_result = True
 
     branches: tuple[StateMachine, ...]
 
@@ -184,10 +204,12 @@ class Parallel(State, frozen=True, kw_only=True):
 class Map(State, frozen=True, kw_only=True):
     """Runs its processor once for each item; the result is the array of the outputs.
 
-    `items` is ItemsPath or Items, `item_selector` also the older Parameters.
+    `items` is ItemsPath or Items; `item_selector` is ItemSelector or its older name, Parameters.
     """
 
     type = "Map"
+    abortable = True
+    has_result = True
 
     processor: StateMachine
     items: Field | None = None
@@ -200,9 +222,9 @@ class Map(State, frozen=True, kw_only=True):
 
 
 class Machine(Struct, frozen=True):
-    """A whole definition. `text` is its source text, `sha256` the hash of it, and `file` where it came from.
+    """A whole definition. `text` is its source text, `sha256` the hash of the text, and `file` its path.
 
-    `substitutions` are the values that its `${Name}` placeholders were given.
+    `substitutions` are the values of its `${Name}` placeholders.
     """
 
     graph: StateMachine
@@ -214,6 +236,11 @@ class Machine(Struct, frozen=True):
     sha256: str = ""
     file: str = ""
     substitutions: Mapping[str, Json] = field(default_factory=dict)
+
+
+STATE_TYPES: Mapping[str, type[State]] = {
+    state.type: state for state in (Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map)
+}
 
 
 def every_state(graph: StateMachine) -> list[State]:

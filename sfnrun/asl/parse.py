@@ -1,7 +1,7 @@
-"""From a definition's JSON value to a Machine: every expression is compiled here, and the interpreter sees no text.
+"""Parse the JSON value of a definition into a Machine, and compile every expression.
 
-What is parsed has been checked (`asl.rules.check`), so its shape is known to be right; only expressions can still
-fail, and those are reported all at once.
+The definition has passed the rules (`asl.lint`), so its shape is right. Only expressions can fail; all errors are
+reported together. `asl.field_table` says which fields are compiled in which way.
 """
 
 from __future__ import annotations
@@ -10,35 +10,25 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sfnrun.asl.field_table import BEFORE, FieldRow, fields_of
 from sfnrun.asl.model import (
+    STATE_TYPES,
     Catcher,
-    Choice,
     ChoiceRule,
-    Fail,
     Field,
     Machine,
-    Map,
-    Parallel,
-    Pass,
     Pointer,
     QueryLanguage,
     Retrier,
     State,
     StateMachine,
-    Succeed,
-    Task,
-    Wait,
 )
 from sfnrun.asl.resource import resource_or_function
 from sfnrun.asl.text.source import Source, location_text
 from sfnrun.digest import sha256_hex
 from sfnrun.errors import DefinitionError, ExpressionError, Problem
-from sfnrun.expr.choice import compile_rule
-from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
-from sfnrun.expr.jsonpath import compile_path, compile_reference_path
 from sfnrun.expr.scope import Expression
-from sfnrun.expr.template import jsonata_inside, jsonata_template, jsonpath_template
-from sfnrun.payload import dumps, room_to_nest
+from sfnrun.payload import Json, dumps, room_to_nest
 
 if TYPE_CHECKING:
     from sfnrun.expr.jsonata import Jsonata
@@ -48,16 +38,9 @@ __all__ = ["parse"]
 Node = Mapping[str, Any]
 T = TypeVar("T")
 
-# What of `$states` an expression may read: before the state's work, after it, and in a Catcher.
-BEFORE = frozenset({"input", "context"})
-AFTER = BEFORE | {"result"}
-# There is no result where an error was caught, but AWS's own tools take expressions that read it (SFN-Q08 warns).
-CAUGHT = AFTER | {"errorOutput"}
-WORKING = frozenset({"Task", "Parallel", "Map"})
-
 
 def parse(source: Source) -> Machine:
-    """The Machine of a definition without errors. Raises DefinitionError for expressions that do not compile."""
+    """Return the Machine of a definition. Raises DefinitionError for expressions that do not compile."""
     parser = _Parser(source)
     node = source.value
     language: QueryLanguage = node.get("QueryLanguage", "JSONPath")
@@ -91,7 +74,7 @@ def _name_of(source: Source) -> str:
 
 
 class _Parser:
-    """Walks a definition; `problems` collects what does not compile."""
+    """Walks a definition; `problems` collects the expressions that do not compile."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -114,7 +97,7 @@ class _Parser:
 
 
 class _StateParser:
-    """One state; `language` is its own query language."""
+    """Parses one state; `language` is its own query language."""
 
     def __init__(self, parser: _Parser, name: str, node: Node, at: Pointer) -> None:
         self.parser = parser
@@ -124,125 +107,94 @@ class _StateParser:
         self.language: QueryLanguage = node.get("QueryLanguage", parser.language)
 
     def parse(self) -> State:
-        kind = self.node["Type"]
-        return STATES[kind](**self.common(), **OWN_FIELDS[kind](self))
+        node, type_ = self.node, self.node["Type"]
+        discards = frozenset(name for name in ("InputPath", "ResultPath", "OutputPath") if node.get(name, "") is None)
+        return STATE_TYPES[type_](
+            name=self.name,
+            pointer=self.at,
+            query_language=self.language,
+            comment=node.get("Comment", ""),
+            next=node.get("Next"),
+            discards=discards,
+            retry=tuple(_retrier(entry) for entry in node.get("Retry", ())),
+            catch=tuple(self.catcher(entry, index) for index, entry in enumerate(node.get("Catch", ()))),
+            **self.fields(node, ()),
+            **OWN_FIELDS[type_](self),
+        )
 
-    def common(self) -> dict[str, Any]:
-        node = self.node
-        is_map = node["Type"] == "Map"
-        fields = {
-            "name": self.name,
-            "pointer": self.at,
-            "query_language": self.language,
-            "comment": node.get("Comment", ""),
-            "next": node.get("Next"),
-            "assign": self.template("Assign", sees=AFTER if node["Type"] in WORKING else BEFORE),
-            "retry": tuple(_retrier(entry) for entry in node.get("Retry", ())),
-            "catch": tuple(self.catcher(entry, index) for index, entry in enumerate(node.get("Catch", ()))),
-        }
-        if self.language == "JSONata":
-            sees = AFTER if node["Type"] in WORKING else BEFORE
-            return fields | {"arguments": self.template("Arguments"), "output": self.template("Output", sees=sees)}
-        return fields | {
-            "input_path": self.path("InputPath"),
-            "parameters": None if is_map else self.template("Parameters"),
-            "result_selector": self.template("ResultSelector"),
-            "result_path": self.reference_path(node, "ResultPath", self.at),
-            "output_path": self.path("OutputPath"),
-            "discards": frozenset(
-                name for name in ("InputPath", "ResultPath", "OutputPath") if name in node and node[name] is None
-            ),
-        }
+    def fields(self, node: Node, at: Pointer, part: str = "") -> dict[str, Any]:
+        """Return the attributes of the fields in the table: of the state, or of a catcher or rule `at` steps in it."""
+        found: dict[str, Any] = {}
+        for row in fields_of(self.node["Type"], self.language, part):
+            if row.attribute and row.name in node:
+                found[row.attribute] = self.field(row, node[row.name], (*at, row.name))
+        return found
 
-    # --- expressions ---
+    def field(self, row: FieldRow, value: Json, at: Pointer) -> Any:
+        """Return the value of an attribute: an Expression, a Field, or a constant."""
+        if row.kind == "constant":
+            return value
+        if row.kind == "value":
+            return self.value(row, value, at)
+        if row.kind == "value path":
+            compile: Callable[[str], Expression] = _intrinsic if _is_intrinsic(value) else _path
+            return Field(row.name, expression=self.compiled(at, lambda: compile(value)))
+        if row.kind == "template":
+            return self.template(value, at, row.reads)
+        if value is None or (row.kind == "target" and value == "$"):
+            return None
+        compile = _path if row.kind == "path" else _target
+        return self.compiled(at, lambda: compile(value))
+
+    def value(self, row: FieldRow, value: Json, at: Pointer) -> Field:
+        """Return a field that is a literal or, in JSONata, maybe an expression."""
+        if self.language == "JSONPath" or isinstance(value, int | float):
+            return Field(row.name, literal=value)
+        if isinstance(value, str) and _is_jsonata(value):
+            return Field(row.name, expression=self.compiled(at, lambda: _jsonata(value, row.name, row.reads)))
+        template = self.template(value, at, row.reads)  # an array or object with expressions, such as Items
+        return Field(row.name, literal=value) if template.constant else Field(row.name, expression=template)
 
     def compiled(self, at: Pointer, compile: Callable[[], T]) -> T | None:
         try:
             return compile()
         except ExpressionError as error:
-            self.parser.report(at, error)
+            self.parser.report((*self.at, *at), error)
             return None
 
-    def path(self, field: str) -> Expression | None:
-        text = self.node.get(field)
-        return None if text is None else self.compiled((*self.at, field), lambda: compile_path(text))
-
-    def path_or_intrinsic(self, field: str) -> Expression | None:
-        text = self.node[field]
-        compile: Callable[[str], Expression] = compile_intrinsic if is_intrinsic(text) else compile_path
-        return self.compiled((*self.at, field), lambda: compile(text))
-
-    def reference_path(self, node: Node, field: str, at: Pointer) -> Expression | None:
-        text = node.get(field)
-        if text is None or text == "$":
-            return None
-        return self.compiled((*at, field), lambda: compile_reference_path(text))
-
-    def template(
-        self, field: str, node: Node | None = None, at: Pointer | None = None, sees: frozenset[str] = BEFORE
-    ) -> Any:
-        """The template of a field of the state, or of a rule or catcher in it; None where it is not given.
-
-        `sees` are the members of `$states` that JSONata may read there.
-        """
-        node = self.node if node is None else node
-        if field not in node:
-            return None
-        at = self.at if at is None else at
-        where = (*at, field)
-        label = location_text(where[len(self.at) :])[1:]  # "Output", "Catch[0]/Output"
+    def template(self, value: Json, at: Pointer, reads: frozenset[str]) -> Any:
+        from sfnrun.expr.template import jsonata_template, jsonpath_template  # many states have no template
 
         def on_error(inside: Pointer, error: ExpressionError) -> None:
-            self.parser.report((*where, *inside), error)
+            self.parser.report((*self.at, *at, *inside), error)
 
         if self.language == "JSONPath":
-            return jsonpath_template(node[field], on_error)
-        return jsonata_template(node[field], label, on_error, lambda text, path: _jsonata(text, path, sees))
-
-    def field(self, name: str) -> Field | None:
-        """A field that may be literal, `{% %}`, or given by its Path."""
-        node = self.node
-        if f"{name}Path" in node:
-            return Field(f"{name}Path", expression=self.path_or_intrinsic(f"{name}Path"))
-        if name not in node:
-            return None
-        value = node[name]
-        if self.language == "JSONPath" or isinstance(value, int | float):
-            return Field(name, literal=value)
-        if isinstance(value, str) and jsonata_inside(value) is not None:
-            return Field(name, expression=self.compiled((*self.at, name), lambda: _jsonata(value, name, BEFORE)))
-        template = self.template(name)  # an array or object with expressions in it, as Items may be
-        return Field(name, literal=value) if template.constant else Field(name, expression=template)
+            return jsonpath_template(value, on_error)
+        label = location_text(at)[1:]  # "Output", "Catch[0]/Output"
+        return jsonata_template(value, label, on_error, lambda text, path: _jsonata(text, path, reads))
 
     # --- parts of states ---
 
     def catcher(self, node: Node, index: int) -> Catcher:
-        at = (*self.at, "Catch", index)
         return Catcher(
             error_equals=tuple(node["ErrorEquals"]),
             next=node["Next"],
-            result_path=self.reference_path(node, "ResultPath", at),
-            discards_error="ResultPath" in node and node["ResultPath"] is None,
-            assign=self.template("Assign", node, at, CAUGHT),
-            output=self.template("Output", node, at, CAUGHT) if self.language == "JSONata" else None,
+            discards_error=node.get("ResultPath", "") is None,
+            **self.fields(node, ("Catch", index), "Catch"),
         )
 
     def rule(self, node: Node, index: int) -> ChoiceRule:
-        at = (*self.at, "Choices", index)
-        jsonata = self.language == "JSONata"
-        matches, reads, text = self.condition(node, at) if jsonata else self.comparison(node, at)
-        return ChoiceRule(
-            matches=matches,
-            next=node["Next"],
-            assign=self.template("Assign", node, at),
-            output=self.template("Output", node, at) if jsonata else None,
-            text=text,
-            reads=reads,
-        )
+        at = ("Choices", index)
+        is_jsonata = self.language == "JSONata"
+        matches, reads, text = self.condition(node, at) if is_jsonata else self.comparison(node, at)
+        fields = self.fields(node, at, "Choices")
+        return ChoiceRule(matches=matches, next=node["Next"], text=text, reads=reads, **fields)
 
     def comparison(self, node: Node, at: Pointer) -> tuple[Any, frozenset[str], str]:
+        from sfnrun.expr.choice import compile_rule  # most machines have few Choice states
+
         def on_error(inside: Pointer, error: ExpressionError) -> None:
-            self.parser.report((*at, *inside), error)
+            self.parser.report((*self.at, *at, *inside), error)
 
         rule = compile_rule(node, on_error)
         return rule.matches, rule.reads, ""
@@ -251,17 +203,47 @@ class _StateParser:
         literal = node["Condition"]
         if isinstance(literal, bool):
             return lambda document, scope: literal, frozenset(), dumps(literal)
-        condition = self.compiled((*at, "Condition"), lambda: _jsonata(literal, f"Choices[{at[-1]}]/Condition", BEFORE))
+        at = (*at, "Condition")
+        condition = self.compiled(at, lambda: _jsonata(literal, location_text(at)[1:], BEFORE))
         if condition is None:
             return lambda document, scope: False, frozenset(), literal
         evaluate, expect = condition.evaluate, condition.expect
         return lambda document, scope: expect(evaluate(document, scope), "boolean"), condition.reads, literal
 
 
-def _jsonata(text: str, field: str, sees: frozenset[str]) -> Jsonata:
-    from sfnrun.expr.jsonata import compile_jsonata  # a JSONPath machine never needs it
+# The compilers are imported when a definition needs them: start-up time.
 
-    return compile_jsonata(text, field, allowed=sees)
+
+def _path(text: str) -> Expression:
+    from sfnrun.expr.jsonpath import compile_path
+
+    return compile_path(text)
+
+
+def _target(text: str) -> Expression:
+    from sfnrun.expr.jsonpath import compile_reference_path
+
+    return compile_reference_path(text)
+
+
+def _intrinsic(text: str) -> Expression:
+    from sfnrun.expr.intrinsics import compile_intrinsic
+
+    return compile_intrinsic(text)
+
+
+def _is_intrinsic(text: str) -> bool:
+    return text.lstrip().startswith("States.")
+
+
+def _is_jsonata(text: str) -> bool:
+    return len(text) >= 4 and text.startswith("{%") and text.endswith("%}")
+
+
+def _jsonata(text: str, field: str, reads: frozenset[str]) -> Jsonata:
+    from sfnrun.expr.jsonata import compile_jsonata
+
+    return compile_jsonata(text, field, allowed=reads)
 
 
 def _retrier(node: Node) -> Retrier:
@@ -275,72 +257,39 @@ def _retrier(node: Node) -> Retrier:
     )
 
 
-def _pass_fields(state: _StateParser) -> dict[str, Any]:
-    return {"result": state.node.get("Result"), "has_result": "Result" in state.node}
-
-
-def _task_fields(state: _StateParser) -> dict[str, Any]:
-    return {
-        "resource": resource_or_function(state.node["Resource"]),
-        "timeout_seconds": state.field("TimeoutSeconds"),
-        "heartbeat_seconds": state.field("HeartbeatSeconds"),
-        "credentials": state.template("Credentials"),
-    }
-
-
-def _choice_fields(state: _StateParser) -> dict[str, Any]:
+def _choice(state: _StateParser) -> dict[str, Any]:
     choices = tuple(state.rule(node, index) for index, node in enumerate(state.node["Choices"]))
     return {"choices": choices, "default": state.node.get("Default")}
 
 
-def _wait_fields(state: _StateParser) -> dict[str, Any]:
-    return {"seconds": state.field("Seconds"), "timestamp": state.field("Timestamp")}
-
-
-def _fail_fields(state: _StateParser) -> dict[str, Any]:
-    return {"error": state.field("Error"), "cause": state.field("Cause")}
-
-
-def _parallel_fields(state: _StateParser) -> dict[str, Any]:
+def _parallel(state: _StateParser) -> dict[str, Any]:
     branches = enumerate(state.node["Branches"])
     return {"branches": tuple(state.parser.graph(branch, (*state.at, "Branches", index)) for index, branch in branches)}
 
 
-def _map_fields(state: _StateParser) -> dict[str, Any]:
+def _map(state: _StateParser) -> dict[str, Any]:
     node = state.node
     processor = "ItemProcessor" if "ItemProcessor" in node else "Iterator"
-    selector = "ItemSelector" if "ItemSelector" in node else "Parameters"
     mode = node[processor].get("ProcessorConfig", {}).get("Mode", "INLINE")
     return {
         "processor": state.parser.graph(node[processor], (*state.at, processor)),
-        "items": state.field("Items"),
-        "item_selector": state.template(selector),
-        "max_concurrency": state.field("MaxConcurrency"),
         "distributed": mode == "DISTRIBUTED",
         "label": node.get("Label"),
-        "tolerated_failure_count": state.field("ToleratedFailureCount"),
-        "tolerated_failure_percentage": state.field("ToleratedFailurePercentage"),
     }
 
 
-STATES: dict[str, type[State]] = {
-    "Pass": Pass,
-    "Task": Task,
-    "Choice": Choice,
-    "Wait": Wait,
-    "Succeed": Succeed,
-    "Fail": Fail,
-    "Parallel": Parallel,
-    "Map": Map,
-}
+def _nothing(state: _StateParser) -> dict[str, Any]:
+    return {}
 
+
+# The attributes of each state type that the field table does not have: states inside it, and its own structure.
 OWN_FIELDS: dict[str, Callable[[_StateParser], dict[str, Any]]] = {
-    "Pass": _pass_fields,
-    "Task": _task_fields,
-    "Choice": _choice_fields,
-    "Wait": _wait_fields,
-    "Succeed": lambda state: {},
-    "Fail": _fail_fields,
-    "Parallel": _parallel_fields,
-    "Map": _map_fields,
+    "Choice": _choice,
+    "Fail": _nothing,
+    "Map": _map,
+    "Parallel": _parallel,
+    "Pass": lambda state: {"is_constant": "Result" in state.node},
+    "Succeed": _nothing,
+    "Task": lambda state: {"resource": resource_or_function(state.node["Resource"])},
+    "Wait": _nothing,
 }

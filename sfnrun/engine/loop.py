@@ -22,8 +22,6 @@ from sfnrun.record import Event, Journal
 
 __all__ = ["DEADLINE", "ExecutionEnded", "Fiber", "ForeignHistory", "Loop", "OpenState"]
 
-# States for which AWS has a ...StateAborted event.
-ABORTABLE = frozenset({"Task", "Wait", "Map", "Parallel"})
 # The key of the timer that ends the execution; keys of states' effects contain a colon.
 DEADLINE = "deadline"
 NO_DETAILS: dict[str, Any] = {}
@@ -135,7 +133,7 @@ class Fiber:
 
     def abort_open_state(self, previous: int) -> None:
         """Record that the fiber is aborted in its state, if AWS has an event for that."""
-        if self.open is not None and self.open.state.type in ABORTABLE:
+        if self.open is not None and self.open.state.abortable:
             self.loop.emit(f"{self.open.state.type}StateAborted", previous, self.path, NO_DETAILS)
 
 

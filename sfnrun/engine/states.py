@@ -114,7 +114,7 @@ async def _pass(fiber: Fiber, state: Pass, payload: Payload) -> Transition:
     visit = _enter(fiber, state, payload)
     flow = FLOWS[state.query_language]
     effective = flow.effective_input(visit)
-    if state.has_result:
+    if state.is_constant:
         result: Payload | None = Payload(state.result)
     elif state.parameters is not None:
         result = flow.arguments(visit, effective)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sfnrun.asl.field_table import fields_of
 from sfnrun.asl.model import (
     Catcher,
     Choice,
@@ -186,25 +187,6 @@ def _graph(graph: StateMachine, observer: Observer) -> StateMachine:
     return msgspec.structs.replace(graph, states=states)
 
 
-# Attributes of a State that hold an expression, with the names of their fields; result_path is a place, not an
-# expression, and is applied again where it is asked for.
-_EXPRESSIONS = {
-    "input_path": "InputPath",
-    "parameters": "Parameters",
-    "result_selector": "ResultSelector",
-    "output_path": "OutputPath",
-    "arguments": "Arguments",
-    "output": "Output",
-    "assign": "Assign",
-    "item_selector": "ItemSelector",
-    "credentials": "Credentials",
-}
-_FIELDS = (
-    "timeout_seconds", "heartbeat_seconds", "seconds", "timestamp", "error", "cause", "items", "max_concurrency",
-    "tolerated_failure_count", "tolerated_failure_percentage",
-)  # fmt: skip
-
-
 def _state(state: State, observer: Observer) -> State:
     changes: dict[str, Any] = {}
     if isinstance(state, Parallel):
@@ -217,16 +199,17 @@ def _state(state: State, observer: Observer) -> State:
 
 
 def _told(state: State, observer: Observer) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        name: _Watched(getattr(state, name), field, observer)
-        for name, field in _EXPRESSIONS.items()
-        if getattr(state, name, None) is not None
-    }
-    for name in _FIELDS:
-        field: Field | None = getattr(state, name, None)
-        if isinstance(field, Field) and field.expression is not None:
-            told = _Watched(field.expression, field.name, observer)
-            changes[name] = Field(field.name, field.literal, told)
+    changes: dict[str, Any] = {}
+    for row in fields_of(state.type, state.query_language):
+        if not row.attribute or row.attribute in changes or row.kind in ("target", "constant"):
+            continue  # a ResultPath is not evaluated
+        value: Expression | Field | None = getattr(state, row.attribute)
+        if isinstance(value, Field):
+            if value.expression is not None:
+                watched = _Watched(value.expression, value.name, observer)
+                changes[row.attribute] = Field(value.name, value.literal, watched)
+        elif value is not None:
+            changes[row.attribute] = _Watched(value, row.name, observer)
     changes["catch"] = tuple(_catcher(catcher, index, observer) for index, catcher in enumerate(state.catch))
     if isinstance(state, Choice):
         changes["choices"] = tuple(_rule(rule, index, observer) for index, rule in enumerate(state.choices))

@@ -35,7 +35,7 @@ def _jsonpath(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stag
     """Every filter that a state of its type may have is told, whether the definition has it or not (recorded)."""
     if isinstance(state, Fail):
         return
-    if isinstance(state, Pass) and state.has_result:
+    if isinstance(state, Pass) and state.is_constant:
         yield from _after_result(state, visit, attempt, Payload(state.result))
         return
     effective = _effective(state, visit, attempt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sfnrun.asl.field_table import NESTED_GRAPHS
 from sfnrun.asl.model import Machine, every_state
 from sfnrun.asl.text.source import from_text
 from sfnrun.payload import Json, dumps
@@ -16,7 +17,6 @@ _CHANCE = re.compile(
     rf"(?:\$\$|\$states\.context){_CERTAIN}|\$states(?![.\w])|"
     r"States\.(?:UUID|MathRandom)|\$(?:uuid|random|now|millis|shuffle)\b"
 )
-_INSIDE = ("Branches", "ItemProcessor", "Iterator")
 
 
 def states_using_chance(machine: Machine) -> frozenset[str]:
@@ -28,5 +28,5 @@ def states_using_chance(machine: Machine) -> frozenset[str]:
 def _uses_chance(definition: Json, pointer: tuple[str | int, ...]) -> bool:
     for step in pointer:
         definition = definition[step]
-    own = {field: value for field, value in definition.items() if field not in _INSIDE}
+    own = {field: value for field, value in definition.items() if field not in NESTED_GRAPHS}
     return _CHANCE.search(dumps(own)) is not None

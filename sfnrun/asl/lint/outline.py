@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
+from sfnrun.asl.model import STATE_TYPES
 from sfnrun.payload import Json
 
 if TYPE_CHECKING:
-    from sfnrun.asl.lint.rules.expressions import Found
     from sfnrun.asl.text.source import Source
 
 __all__ = [
@@ -37,8 +37,8 @@ Pointer = tuple[str | int, ...]
 _PLACEHOLDER = r"\$\{[^{}]+\}"
 _WHOLE = r"\s*\$\{[^{}]+\}\s*"
 
-TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map")
-WITHOUT_NEXT = frozenset({"Choice", "Succeed", "Fail"})
+TYPES = tuple(STATE_TYPES)
+WITHOUT_NEXT = frozenset({"Choice", *(name for name, state in STATE_TYPES.items() if state.ends)})
 
 
 def is_placeholder(value: Json) -> bool:
@@ -297,13 +297,6 @@ class Outline(Struct, eq=False, dict=True):
         )
         state.scopes = [Scope(pointer, inner, state) for pointer, inner in _inner_scopes(state)]
         return state
-
-    @cached_property
-    def expressions(self) -> list[Found]:
-        """Every expression of the definition, compiled or with the error that it gave."""
-        from sfnrun.asl.lint.rules.expressions import find
-
-        return [found for state in self.states for found in find(state)]
 
 
 def _inner_scopes(state: State) -> Iterator[tuple[Pointer, dict[str, Any]]]:

@@ -5,6 +5,7 @@ What a rule looks at is said by its decorator, so that `check` walks a definitio
     on="source"       the text cannot be read; the reader finds it, the function only documents it
     on="shape"        a violation of schema.json (sfnrun.asl.lint.shape.Violation)
     on="machine"      the whole definition (sfnrun.asl.lint.outline.Outline)
+    on="expressions"  all expressions of the definition (sfnrun.asl.lint.expressions.Expressions)
     on="scope"        one `States` object: the machine's, a branch's, a processor's (outline.Scope)
     on="state"        one state (outline.State), of the types given
     on="path"         one JSONPath expression (expressions.Found) of the kinds given: "template", "call", "template!" …
@@ -27,7 +28,9 @@ from sfnrun.errors import Fix, Severity
 __all__ = ["RULES", "Finding", "Findings", "Rule", "rule"]
 
 Pointer = tuple[str | int, ...]
-Target = Literal["source", "shape", "machine", "scope", "state", "path", "jsonata", "reading", "context", "accepted"]
+Target = Literal[
+    "source", "shape", "machine", "expressions", "scope", "state", "path", "jsonata", "reading", "context", "accepted"
+]
 
 
 class Finding(Struct, frozen=True):

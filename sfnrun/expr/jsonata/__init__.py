@@ -8,6 +8,7 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import NoReturn
 
 import msgspec
@@ -97,6 +98,7 @@ def unwrap(text: str) -> str | None:
     raise ExpressionError(text, "JSONata expression is not opened", offset=0, hint="begin it with {%", code=_INVALID)
 
 
+@lru_cache(maxsize=4096)  # the rules compile an expression, and the machine compiles it again
 def compile_jsonata(
     text: str,
     field: str,

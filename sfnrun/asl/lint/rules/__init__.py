@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sfnrun.asl.lint import shape
+from sfnrun.asl.lint.expressions import Expressions
 from sfnrun.asl.lint.outline import Outline
 from sfnrun.asl.lint.rule import RULES, Finding, Findings, Rule
 from sfnrun.asl.lint.rules import (
@@ -136,7 +137,9 @@ def _findings(outline: Outline, chosen: Chosen) -> list[tuple[Rule, Finding]]:
     for state in outline.states:
         look(for_all, state)
         look(for_type[state.type] if state.type else [], state)
-    for expression in outline.expressions:
+    expressions = Expressions(outline)
+    look(chosen["expressions"][""], expressions)
+    for expression in expressions.all:
         look(chosen[expression.language][expression.kind], expression)
         if expression.is_compiled and not expression.error:
             if expression.compiled.reads:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.outline import Pointer, State, has_placeholder, is_placeholder, objects
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.paths import reference_fault
 from sfnrun.asl.lint.shape import Violation, operators
 from sfnrun.asl.timestamps import fault_of

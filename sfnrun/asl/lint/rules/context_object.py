@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.task import waits_for_token
 from sfnrun.asl.lint.shape import close_to
 from sfnrun.expr.intrinsics import Argument, Call, Intrinsic

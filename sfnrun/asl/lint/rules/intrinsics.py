@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.paths import in_template
 from sfnrun.expr.intrinsic_functions import FUNCTIONS
 from sfnrun.expr.intrinsics import Argument, Call, Intrinsic, Literal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from sfnrun.asl.lint.expressions import Found, looks_like_path
 from sfnrun.asl.lint.rule import Finding, Findings, rule
 from sfnrun.asl.lint.rules.context_object import MEMBERS
-from sfnrun.asl.lint.rules.expressions import Found, looks_like_path
 from sfnrun.asl.lint.rules.variables import hidden_by_distributed, is_visible, never_assigned, only_inside
 from sfnrun.asl.lint.shape import Violation, close_to
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sfnrun.asl.lint.expressions import Expressions, Found
 from sfnrun.asl.lint.outline import Outline, State, has_placeholder
 from sfnrun.asl.lint.rule import Finding, Findings, rule
 from sfnrun.asl.lint.rules.context_object import paths_of
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.jsonpath import Path, compile_path
 from sfnrun.payload import Json, dumps
@@ -59,16 +59,16 @@ _OF_THE_INPUT = frozenset({"whole", "items", "number", "timeout", "wait", "varia
 _NOT_OF_THE_INPUT = frozenset({"Assign", "OutputPath", "ResultSelector"})
 
 
-@rule("SFN-D14", on="machine", severity="warning", code="")
-def paths_find_something_in_a_known_input(outline: Outline) -> Findings:
+@rule("SFN-D14", on="expressions", severity="warning", code="")
+def paths_find_something_in_a_known_input(expressions: Expressions) -> Findings:
     """A path finds something in an input that can only be the Result of one Pass.
 
     That is so for a state that only a Pass with Result leads to. A path that finds nothing fails the execution.
 
     Example: a Pass with `"Result": {"a": 1}`, and after it a Wait with `"SecondsPath": "$.seconds"`
     """
-    known = _known_inputs(outline)
-    for found in outline.expressions if known else ():
+    known = _known_inputs(expressions.outline)
+    for found in expressions.all if known else ():
         state = found.state
         reads = found.role in _OF_THE_INPUT and found.field not in _NOT_OF_THE_INPUT and found.error is None
         if state in known and reads and not _tests_presence(found) and _is_the_input(found):

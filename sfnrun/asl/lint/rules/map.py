@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.outline import Pointer, State, has_placeholder, is_placeholder
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.paths import reference_fault
 from sfnrun.asl.lint.shape import Violation
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sfnrun.asl.lint.expressions import Found, looks_like_path
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found, looks_like_path
 from sfnrun.asl.lint.shape import Violation
 
 __all__: list[str] = []

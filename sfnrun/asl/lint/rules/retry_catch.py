@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.outline import Outline, Pointer, State, has_placeholder
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.paths import reference_fault
 from sfnrun.asl.lint.shape import Violation, close_to
 

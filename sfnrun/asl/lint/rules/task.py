@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sfnrun.asl.integrations import NEEDS, SDK_NEEDS
+from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.outline import Outline, State, has_placeholder, is_placeholder
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.paths import reference_fault
 from sfnrun.asl.lint.rules.task_resource import resource_of, under
 from sfnrun.asl.lint.shape import Violation

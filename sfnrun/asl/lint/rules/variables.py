@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from sfnrun.asl.lint.outline import Outline, Scope, State
+from sfnrun.asl.lint.expressions import Expressions, Found
+from sfnrun.asl.lint.outline import Scope, State
 from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.paths import in_template, twice
 from sfnrun.asl.lint.shape import Violation, close_to
 from sfnrun.errors import Severity
@@ -267,8 +267,8 @@ def hidden_by_distributed(found: Found) -> Findings:
 # --- on every way ----------------------------------------------------------------------------------------------------
 
 
-@rule("SFN-V13", on="machine", severity="info", code="")
-def variables_are_assigned_on_every_way(outline: Outline) -> Findings:
+@rule("SFN-V13", on="expressions", severity="info", code="")
+def variables_are_assigned_on_every_way(expressions: Expressions) -> Findings:
     """A variable that is read has been assigned on every way to the state.
 
     On a way that misses the Assign the state fails, in JSONata with States.QueryEvaluationError.
@@ -276,17 +276,17 @@ def variables_are_assigned_on_every_way(outline: Outline) -> Findings:
     Example: one branch of a Choice assigns `x`, the other does not, and the state where they meet reads `$x`
     """
     reading: dict[State, list[Found]] = defaultdict(list)
-    for found in outline.expressions:
+    for found in expressions.all:
         if found.is_compiled and found.compiled.reads:
             reading[found.state].append(found)
     if not reading:
         return
     known: dict[State, frozenset[str]] = {}
-    for scope in outline.scopes:
+    for scope in expressions.outline.scopes:
         around = known.get(scope.owner, frozenset()) if scope.owner and not scope.owner.is_distributed else frozenset()
         known |= _known_on_entry(scope, around)
-    for state, expressions in reading.items():
-        for found in expressions:
+    for state, those in reading.items():
+        for found in those:
             for name, offset, length in _reads(found):
                 if is_visible(state, name) and state in known and name not in known[state]:
                     message = f"${name} is not assigned on every way to '{state.name}'"

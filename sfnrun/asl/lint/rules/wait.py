@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.outline import State
 from sfnrun.asl.lint.rule import Findings, rule
 from sfnrun.asl.lint.rules.choice import not_a_timestamp
-from sfnrun.asl.lint.rules.expressions import Found
 from sfnrun.asl.lint.rules.paths import reference_fault
 from sfnrun.asl.lint.shape import Violation
 

@@ -1,36 +1,39 @@
-"""Every expression of a state: where it stands, what it is for, and what its compiler makes of it.
+"""Find the expressions of a definition for the rules, and compile them with the compilers of `sfnrun.expr`.
 
-There is one parser for each language, in `sfnrun.expr`; rules only ask what came out. An expression that still holds a
-`${placeholder}` is left alone.
+`sfnrun.asl.field_table` says which fields have expressions. An expression with a `${placeholder}` is skipped, since its
+text is not final.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
 
-from sfnrun.asl.lint.outline import Pointer, State, has_placeholder, is_placeholder, objects
+from sfnrun.asl.field_table import FieldRow, expressions_of
+from sfnrun.asl.lint.outline import Outline, Pointer, State, has_placeholder, is_placeholder, objects
 from sfnrun.asl.lint.rule import Finding
 from sfnrun.asl.lint.shape import operators
+from sfnrun.asl.text.source import location_text
 from sfnrun.asl.text.substitution import Substitutions
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.intrinsics import Intrinsic, compile_intrinsic, is_intrinsic
 from sfnrun.expr.jsonpath import Path, compile_path
 from sfnrun.payload import Json
 
-__all__ = ["Found", "find", "looks_like_path"]
+__all__ = ["Expressions", "Found", "find", "looks_like_path"]
 
 
 class Found(Struct, eq=False):
-    """One expression, or one plain string where an expression could stand (`role` "literal", "constant").
+    """One expression, or one plain string where an expression is possible (`role` "literal", "constant").
 
-    `role` is what a JSONPath expression is for: "whole" (InputPath, OutputPath), "result", "caught" (ResultPath of a
+    `role` is the purpose of a JSONPath expression: "whole" (InputPath, OutputPath), "result", "caught" (ResultPath of a
     state, of a catcher), "items", "number" (a number of a Map), "timeout", "wait", "variable", "operand" (Choice),
     "fail", "template". In JSONata it is "expression". "object" is an object of a template with a key that ends in
-    `.$`; `compiled` is the object itself. `key` is the key it stands under, `container` the object that AWS names for
-    it, `depth` how deep in a template it stands.
+    `.$`; `compiled` is then the object. `key` is its key, `container` the object that AWS reports for it, `depth` its
+    depth in a template.
     """
 
     state: State
@@ -49,7 +52,7 @@ class Found(Struct, eq=False):
 
     @property
     def kind(self) -> str:
-        """What rules are chosen by: the role, "call" for an intrinsic function, with "!" if there is an error."""
+        """What rules are selected by: the role, or "call" for an intrinsic function; with "!" for an error."""
         if self.error:
             return f"{self.role}!"
         return "call" if isinstance(self.compiled, Intrinsic) else self.role
@@ -68,11 +71,11 @@ class Found(Struct, eq=False):
 
     @property
     def function(self) -> str:
-        """The name of the intrinsic function that is called, or ""."""
+        """The name of the called intrinsic function, or ""."""
         return self.compiled.call.name if isinstance(self.compiled, Intrinsic) else ""
 
     def fault(self, message: str | None = None, *, location: Pointer | None = None) -> Finding:
-        """The Finding for the error of the compiler, under the character that it stumbled over."""
+        """Return the Finding for the error of the compiler, at the character that it reports."""
         assert self.error is not None
         error = self.error
         words = error.message if message is None else message
@@ -89,46 +92,35 @@ def _reason(error: ExpressionError, words: str) -> str:
 
 
 def looks_like_path(text: str) -> bool:
-    """Whether a string is probably meant as a JSONPath or as a call of an intrinsic function."""
+    """Whether a string is probably meant to be a JSONPath or a call of an intrinsic function."""
     return text.startswith(("$.", "$[", "$$.")) or (text.startswith("States.") and text.rstrip().endswith(")"))
 
 
+class Expressions(Struct, eq=False, dict=True):
+    """All expressions of a definition, for rules that need all of them."""
+
+    outline: Outline
+
+    @cached_property
+    def all(self) -> list[Found]:
+        return [found for state in self.outline.states for found in find(state)]
+
+
 def find(state: State) -> Iterator[Found]:
-    """The expressions of one state, without those of the states inside it."""
+    """Yield the expressions of one state, without those of the states inside it."""
     if not state.type:
-        return iter(())
-    return _jsonata(state) if state.is_jsonata else _jsonpath(state)
+        return
+    parts = (("", state.pointer, state.value), *_of("Catch", state.catchers), *_of("Choices", state.choices))
+    for part, pointer, holder in parts:
+        at = pointer[len(state.pointer) :]
+        for row in expressions_of(state.type, state.language, part):
+            yield from (_jsonata if state.is_jsonata else _jsonpath)(state, row, (*at, *row.steps), holder)
+        if part == "Choices" and not state.is_jsonata:
+            yield from _comparison(state, at, holder)
 
 
-# --- JSONPath --------------------------------------------------------------------------------------------------------
-
-_PATHS = {
-    "InputPath": "whole",
-    "OutputPath": "whole",
-    "ResultPath": "result",
-    "ItemsPath": "items",
-    "MaxConcurrencyPath": "number",
-    "ToleratedFailureCountPath": "number",
-    "ToleratedFailurePercentagePath": "number",
-    "TimeoutSecondsPath": "timeout",
-    "HeartbeatSecondsPath": "timeout",
-    "SecondsPath": "wait",
-    "TimestampPath": "wait",
-    "ErrorPath": "fail",
-    "CausePath": "fail",
-}
-_INNER_PATHS: tuple[tuple[str, ...], ...] = (
-    ("ItemReader", "ReaderConfig", "MaxItemsPath"),
-    ("ItemBatcher", "MaxItemsPerBatchPath"),
-    ("ItemBatcher", "MaxInputBytesPerBatchPath"),
-)
-_TEMPLATES = frozenset({"Parameters", "ItemSelector", "ResultSelector", "Assign", "Credentials"})
-_INNER_TEMPLATES: tuple[tuple[str, ...], ...] = (
-    ("ItemReader", "Parameters"),
-    ("ResultWriter", "Parameters"),
-    ("ItemBatcher", "BatchInput"),
-)
-_CONSTANTS = frozenset({"Result", "Error", "Cause"})
+def _of(part: str, items: Iterator[tuple[Pointer, dict[str, Any]]]) -> Iterator[tuple[str, Pointer, dict[str, Any]]]:
+    return ((part, pointer, item) for pointer, item in items)
 
 
 def _inside(value: Mapping[str, Any], steps: tuple[str, ...]) -> Json:
@@ -138,31 +130,23 @@ def _inside(value: Mapping[str, Any], steps: tuple[str, ...]) -> Json:
     return found
 
 
-def _jsonpath(state: State) -> Iterator[Found]:
-    for name, value in state.value.items():
-        if name in _PATHS:
-            yield from _path(state, _PATHS[name], (name,), value)
-        elif name in _TEMPLATES:
-            yield from _template(state, (name,), value)
-        elif name in _CONSTANTS:
-            for at, depth, text in _strings(value, state.at(name)):
-                yield Found(state, "path", "constant", at, text, name, depth)
-    if state.type == "Map":
-        for steps in _INNER_PATHS:
-            yield from _path(state, "number", steps, _inside(state.value, steps))
-        for steps in _INNER_TEMPLATES:
-            yield from _template(state, steps, _inside(state.value, steps))
-    for pointer, catcher in state.catchers:
-        at = pointer[len(state.pointer) :]
-        yield from _path(state, "caught", (*at, "ResultPath"), catcher.get("ResultPath"))
-        yield from _template(state, (*at, "Assign"), catcher.get("Assign"))
-    for pointer, rule in state.choices:
-        at = pointer[len(state.pointer) :]
-        yield from _choice(state, at, rule)
-        yield from _template(state, (*at, "Assign"), rule.get("Assign"))
+# --- JSONPath --------------------------------------------------------------------------------------------------------
 
 
-def _choice(state: State, steps: Pointer, rule: dict[str, Any]) -> Iterator[Found]:
+def _jsonpath(state: State, row: FieldRow, steps: Pointer, holder: dict[str, Any]) -> Iterator[Found]:
+    value = _inside(holder, row.steps)
+    if value is None:
+        return
+    if row.role == "constant" or row.kind == "constant":
+        for at, depth, text in _strings(value, state.at(*steps)):
+            yield Found(state, "path", "constant", at, text, row.name, depth)
+    elif row.kind == "template":
+        yield from _template(state, steps, value)
+    elif row.role:
+        yield from _path(state, row.role, steps, value)
+
+
+def _comparison(state: State, steps: Pointer, rule: dict[str, Any]) -> Iterator[Found]:
     waiting = [(steps, rule)]
     while waiting:
         at, current = waiting.pop()
@@ -196,8 +180,8 @@ def _path(state: State, role: str, steps: Pointer, value: Json) -> Iterator[Foun
 
 
 _REFERENCES = frozenset({"result", "caught", "items", "number", "timeout", "wait", "variable", "operand"})
-# What these may not begin with: a result cannot be put into the context object or a variable, and the numbers of a
-# Map cannot come from the context object (measured on AWS).
+# A result cannot be put into the context object or a variable, and AWS rejects `$$` for the numbers of a Map
+# (conformance/validation, SFN-M29).
 _NOT_CONTEXT = frozenset({"result", "caught", "number"})
 _NOT_VARIABLE = frozenset({"result", "caught"})
 
@@ -217,7 +201,7 @@ def _require_reference(found: Found) -> None:
 
 
 def _template(state: State, steps: Pointer, value: Json) -> Iterator[Found]:
-    """The strings of a payload template; those under a key that ends in `.$` compiled."""
+    """Yield the strings of a payload template; those under a key that ends in `.$` are compiled."""
     field = next((step for step in reversed(steps) if isinstance(step, str)), "")
     waiting: list[tuple[Pointer, int, Json]] = [(state.at(*steps), 0, value)]
     while waiting:
@@ -242,13 +226,13 @@ def _template(state: State, steps: Pointer, value: Json) -> Iterator[Found]:
 def _compiled_leaf(text: Json) -> tuple[Any, ExpressionError | None]:
     try:
         if not isinstance(text, str):
-            raise ExpressionError("", "it is not a string", hint="write a path such as $.x, or leave .$ out of the key")
+            raise ExpressionError("", "it is not a string", hint="write a path such as $.x, or remove .$ from the key")
         if text[:1].isspace():
-            raise ExpressionError(text, "it begins with a blank", hint="remove it")
+            raise ExpressionError(text, "it begins with a space", hint="remove it")
         if is_intrinsic(text):
             return compile_intrinsic(text), None
         if not text.startswith("$"):
-            hint = "a path begins with $, a function with States.; for a constant leave .$ out of the key"
+            hint = "begin a path with $ or a function with States.; for a constant remove .$ from the key"
             raise ExpressionError(text, "it is neither a path nor a function", length=len(text), hint=hint)
         return compile_path(text), None
     except ExpressionError as error:
@@ -257,72 +241,32 @@ def _compiled_leaf(text: Json) -> tuple[Any, ExpressionError | None]:
 
 # --- JSONata ---------------------------------------------------------------------------------------------------------
 
-_EXPRESSIONS = (
-    ("Arguments",),
-    ("Output",),
-    ("Assign",),
-    ("Items",),
-    ("ItemSelector",),
-    ("Credentials",),
-    ("TimeoutSeconds",),
-    ("HeartbeatSeconds",),
-    ("Seconds",),
-    ("Timestamp",),
-    ("Error",),
-    ("Cause",),
-    ("MaxConcurrency",),
-    ("ToleratedFailureCount",),
-    ("ToleratedFailurePercentage",),
-    ("ItemReader", "Arguments"),
-    ("ItemReader", "ReaderConfig", "MaxItems"),
-    ("ItemBatcher", "MaxItemsPerBatch"),
-    ("ItemBatcher", "MaxInputBytesPerBatch"),
-    ("ItemBatcher", "BatchInput"),
-    ("ResultWriter", "Arguments"),
-)
 # Finds the placeholders in a text; `${name: qty}` is a group-by of `$` in JSONata and not one of them.
 _NO_VALUES = Substitutions(None)
-# Strings of these fields that hold no expression are names and texts, or a problem already (Items).
-_PLAIN = frozenset({"Error", "Cause", "Items", "Timestamp"})
-_INPUT = frozenset({"input", "context"})
-_RESULT = _INPUT | {"result"}
-# There is no result where an error was caught, but AWS's own tools take expressions that read it: SFN-Q08 warns.
-_CAUGHT = _RESULT | {"errorOutput"}
 
 
-def _jsonata(state: State) -> Iterator[Found]:
-    has_result = state.type in ("Task", "Parallel", "Map")
-    for steps in _EXPRESSIONS:
-        allowed = _RESULT if has_result and steps[0] in ("Output", "Assign") else _INPUT
-        yield from _expressions(state, steps, _inside(state.value, steps), allowed)
-    for pointer, catcher in state.catchers:
-        for name in ("Output", "Assign"):
-            yield from _expressions(state, (*pointer[len(state.pointer) :], name), catcher.get(name), _CAUGHT)
-    for pointer, rule in state.choices:
-        for name in ("Condition", "Output", "Assign"):
-            yield from _expressions(state, (*pointer[len(state.pointer) :], name), rule.get(name), _INPUT)
-
-
-def _expressions(state: State, steps: Pointer, value: Json, allowed: frozenset[str]) -> Iterator[Found]:
+def _jsonata(state: State, row: FieldRow, steps: Pointer, holder: dict[str, Any]) -> Iterator[Found]:
+    value = _inside(holder, row.steps)
     if value is None:
         return
-    from sfnrun.expr.jsonata import compile_jsonata, unwrap  # JSONata machines alone need it
+    from sfnrun.expr.jsonata import compile_jsonata, unwrap  # only JSONata states need it
 
-    field = next((step for step in reversed(steps) if isinstance(step, str)), "")
     for at, depth, text in _strings(value, state.at(*steps)):
         if next(_NO_VALUES.pieces(text), None) is not None:
             continue
-        found = Found(state, "jsonata", "expression", at, text, field, depth)
+        found = Found(state, "jsonata", "expression", at, text, row.name, depth)
         try:
-            # AWS takes " {% x %} " as it is (recorded), and refuses what has only one of the marks at its very end.
+            # AWS accepts " {% x %} " as a plain string and rejects a string with only one of the marks at its very
+            # end (conformance/validation, SFN-Q09).
             plain = not text.startswith("{%") and not text.endswith("%}")
             if plain or unwrap(text) is None:
                 found.role = "literal"
             else:
-                found.compiled = compile_jsonata(text, "/".join(map(str, at[len(state.pointer) :])), allowed=allowed)
+                # The same label as in asl.parse, so that both use one compiled expression.
+                found.compiled = compile_jsonata(text, location_text(at[len(state.pointer) :])[1:], allowed=row.reads)
         except ExpressionError as error:
             found.error = error
-        if found.role == "expression" or field not in _PLAIN:
+        if found.role == "expression" or not row.is_text:
             yield found
 
 
