@@ -42,8 +42,8 @@ class Meter:
 
     __slots__ = ("_document", "_sizes", "bytes", "steps")
 
-    def __init__(self, document: Json = None) -> None:
-        self.steps = MAX_STEPS
+    def __init__(self, document: Json = None, steps: int | None = None) -> None:
+        self.steps = MAX_STEPS if steps is None else steps
         self.bytes = MAX_BYTES
         self._document = document
         self._sizes: dict[int, int] = {}

@@ -26,6 +26,7 @@ from sfnrun.expr.jsonata.engine import (
 )
 from sfnrun.expr.jsonata.plain import UNSURE, plain_reference
 from sfnrun.expr.jsonata.scan import BUILTINS, Mention, Mentions, scan
+from sfnrun.expr.jsonata.text_functions import TEXT_FUNCTIONS, rewritten
 from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.payload import Json, dumps, type_name
 
@@ -225,6 +226,7 @@ class _Evaluation:
     ) -> None:
         self.text = text
         self.field = field
+        self.found = found
         self.bounds = bounds
         self.plain = found.plain and not reads_item
         self.mentions = frozenset(mention.name for mention in found.variables)
@@ -270,7 +272,9 @@ class _Evaluation:
             assignments = {"states": "s" if names else "$"} | {name: f"v.`{name}`" for name in names}
         else:
             assignments = {name: f"`{name}`" for name in names}
-        program = Program(self.text, assignments, self.mentions, plain=self.plain, bounds=self.bounds)
+        text, ours = rewritten(self.text, self.found, hidden)
+        functions = [TEXT_FUNCTIONS[name] for name in sorted(ours)]
+        program = Program(text, assignments, self.mentions, plain=self.plain, bounds=self.bounds, ours=functions)
         self.programs[hidden] = program
         return program
 

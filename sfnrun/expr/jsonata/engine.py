@@ -7,6 +7,7 @@ variables become assignments from the document in front of it. The library is im
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from sfnrun.errors import ExpressionError, UnavailableError
-from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, Thrown
+from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, HostFunction, Thrown
 from sfnrun.expr.jsonata.scan import Mention
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, dumps, loads
@@ -63,7 +64,9 @@ class EvaluationFailed(Exception):
         """What AWS writes after "threw an error during evaluation": ". T1006: …", or ": …" where a bound ended it."""
         if self.code == "U1001" and "size limit" in str(self):
             return _MEMORY
-        return _BOUND_ENDINGS.get(self.code) or f". {self.code}: {self}"
+        # Some functions of ours have two underscores before their name.
+        message = str(self).replace('function "__', 'function "')
+        return _BOUND_ENDINGS.get(self.code) or f". {self.code}: {message}"
 
 
 class Bounds(Struct, frozen=True):
@@ -158,7 +161,8 @@ def parse(text: str) -> jlens.Expression:
         ) from None
     except library.JlensError as error:
         start, end = _place(error, text)
-        message = str(error).removesuffix(".0") if error.code == "S0201" else str(error)  # the number 2 reads 2.0 there
+        # jlens writes the number 2 as 2.0 where it names a token.
+        message = re.sub(r"(?<=\d)\.0(?= |$)", "", str(error)) if error.code in ("S0201", "S0213") else str(error)
         raise ExpressionError(
             text, message, offset=start, length=max(1, end - start), code="INVALID_JSONATA_EXPRESSION"
         ) from None
@@ -198,18 +202,27 @@ _scope: ContextVar[Scope] = ContextVar("sfnrun.jsonata.scope")
 class Program:
     """An expression made ready to run on documents of one shape.
 
-    `assignments` tell where in the document its variables are: `{"states": "$", "n": "v.n"}`. `mentions` are all names
-    that the text mentions, so that only what it needs is made ready. `plain` tells that its value is not a sequence
-    in a sequence, and that it does not read the context item.
+    `text` may call the functions in `ours` under their names. `assignments` tell where in the document its variables
+    are: `{"states": "$", "n": "v.n"}`. `mentions` are all names that the text mentions, so that only what it needs is
+    made ready. `plain` tells that its value is not a sequence in a sequence, and that it does not read the context
+    item.
     """
 
     def __init__(
-        self, text: str, assignments: Mapping[str, str], mentions: frozenset[str], *, plain: bool, bounds: Bounds
+        self,
+        text: str,
+        assignments: Mapping[str, str],
+        mentions: frozenset[str],
+        *,
+        plain: bool,
+        bounds: Bounds,
+        ours: Iterable[HostFunction] = (),
     ) -> None:
         self.text = text
         self.bounds = bounds
         self.prelude = _prelude(assignments, mentions)
         self.hosts = [FUNCTIONS[name] for name in sorted(mentions & FUNCTIONS.keys() - assignments.keys())]
+        self.hosts += ours
         self.clock = bool(mentions & _CLOCK)
         self.chance = bool(mentions & _CHANCE)
         self.is_pure = not (self.hosts or self.clock or self.chance)

@@ -60,7 +60,9 @@ class Mentions(Struct):
     are the free names that are called. `states` and `context` are the members of `$states` and `$states.context` that
     follow these names; an empty name stands for the whole. `outside` are uses of the context item where there is none.
     `roots` are the `$$`, `later` the operators of later versions of JSONata, `assigned_states` assignments to
-    `$states`, `regexes` the regular expressions. `nests` tells whether its value may be a sequence in a sequence.
+    `$states`, `regexes` the regular expressions, `patterns` those that are arguments, each after its call. `plain`
+    tells that the expression does not nest sequences in sequences, and that no call takes the context item for an
+    argument by its type.
     """
 
     variables: list[Mention] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Mentions(Struct):
     later: list[Mention] = field(default_factory=list)
     assigned_states: list[Mention] = field(default_factory=list)
     regexes: list[Mention] = field(default_factory=list)
+    patterns: list[tuple[Mention, Mention]] = field(default_factory=list)
     plain: bool = True
 
 
@@ -103,6 +106,7 @@ class _Bracket(Struct):
 
     inside: bool
     scope: _Scope | None = None
+    call: Mention | None = None
     in_step: bool = False
     assigned: list[tuple[str, int]] = field(default_factory=list)
     conditions: int = 0
@@ -140,7 +144,7 @@ class _Scanner:
                     if self.follows("."):  # a string that begins a path is a field name
                         self.name(token)
                 case "regex":
-                    self.found.regexes.append(_mention(token))
+                    self.regex(token)
         return self.finish()
 
     def follows(self, *values: str) -> bool:
@@ -200,6 +204,8 @@ class _Scanner:
         inside = bracket.has_context or is_order or token.value == "|" or (token.infix and token.value != "(")
         is_block = token.value == "(" and not token.infix and not is_order
         self.push(inside, _Scope() if is_block else None)
+        if token.value == "(" and before is not None and before.kind == "variable":
+            self.brackets[-1].call = _mention(before)
 
     def push(self, inside: bool, scope: _Scope | None) -> None:
         if len(self.brackets) > MAX_BRACKETS:
@@ -233,6 +239,13 @@ class _Scanner:
             self.at += 1
         self.at += 1
         self.push(self.brackets[-1].has_context, _Scope(True, set(names)))
+
+    def regex(self, token: Token) -> None:
+        mention = _mention(token)
+        self.found.regexes.append(mention)
+        before, call = self.tokens[self.at - 2], self.brackets[-1].call
+        if call is not None and before.value in ("(", ",") and self.follows(",", ")"):
+            self.found.patterns.append((call, mention))
 
     # -- names
 
