@@ -302,7 +302,7 @@ def test_an_interrupt_in_a_function_of_ours_passes_through(monkeypatch):
     uuid = engine.FUNCTIONS["uuid"]._replace(call=interrupted)
     monkeypatch.setitem(engine.FUNCTIONS, "uuid", uuid)
     with pytest.raises(KeyboardInterrupt):
-        evaluate({}, "$uuid()")
+        evaluate({}, "[$uuid()]")
 
 
 # -- probes
