@@ -22,8 +22,8 @@ class Owner(Protocol):
     open: dict[str, Any]
 
 
-# Time in milliseconds since 1970, place in the order, owner, key, and what happens then.
-Entry = tuple[int, int, Owner, str, Any]
+# Time in milliseconds since 1970, place in the order, Owner, key, and what happens then.
+Entry = tuple[int, int, Any, str, Any]
 
 
 class Job:
@@ -73,6 +73,22 @@ class Agenda:
         heapify(heap)
         self._limits[daemon] = max(COMPACT_AT, 2 * len(heap))
 
+    def take(self, until: float, *, daemons: bool = True) -> Entry | None:
+        """Remove and return the next entry if its time has come by `until`; without `daemons` not the last of them."""
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            if entry[3] not in entry[2].open:
+                heappop(heap)
+            elif self._daemons:
+                break
+            else:
+                return heappop(heap) if entry[0] <= until else None
+        found = self.first(daemons=daemons)
+        if found is None or found[0] > until:
+            return None
+        return heappop(heap if heap and heap[0] is found else self._daemons)
+
     def first(self, *, daemons: bool = True) -> Entry | None:
         """Return the next entry, which stays; without `daemons` None if nothing else is left."""
         heap, behind = self._heap, self._daemons
@@ -85,11 +101,6 @@ class Agenda:
         if behind and (not heap or behind[0] < heap[0]):
             return behind[0]
         return heap[0] if heap else None
-
-    def pop(self) -> None:
-        """Remove the entry that `first` has just returned."""
-        heap, behind = self._heap, self._daemons
-        heappop(behind if behind and (not heap or behind[0] < heap[0]) else heap)
 
     def together(self, at: int) -> Iterator[Entry]:
         """Return the entries of a time before which there are none, in no order: they are on top of the heap."""

@@ -27,7 +27,7 @@ __all__ = ["Calls", "Gate", "HandledCall", "Landing"]
 
 STARTED = Started()
 
-# Places in the order that a call takes: Started of an activity, Submitted, the end of its use of a Gate, its result.
+# Places in the order that a call takes: the end of its use of a Gate, Started of an activity, Submitted, its result.
 PLACES = 4
 
 
@@ -105,14 +105,23 @@ class Calls:
 
     def ask(self, hosted: Hosted, call: Call, at: int, number: int = 0) -> None:
         """Call the handler of a Call that is due under the virtual clock."""
-        handler = hosted.answerer.for_request(call.request)
+        answerer, request = hosted.answerer, call.request
+        handler = answerer.for_request(request)
         hosted.run.journal.flush()
-        landing = Landing(hosted, call, handler, at, number or self._host.agenda.reserve(PLACES), None)
-        cached = self._cached_outcome(landing)
-        if cached is None:
-            self._start(landing)
+        number = number or self._host.agenda.reserve(PLACES)
+        cached = None if answerer.cached_replies is None else self._cached_outcome(hosted, call, handler, at)
+        if cached is not None:
+            self._schedule(hosted, call, at, number, cached)
+        elif handler.begin is None and self._runs_inline(handler):
+            self._schedule(
+                hosted, call, at, number, call_handler(handler, request, partial(self._log, hosted, call, at))
+            )
         else:
-            self._finish(landing, cached)
+            self._start(Landing(hosted, call, handler, at, number, None))
+
+    def _runs_inline(self, handler: Handler) -> bool:
+        """Whether a handler runs on the World's own thread."""
+        return not self._threads or (self._is_virtual and not self._parallel and not handler.time_limit)
 
     def ask_batch(self) -> bool:
         """Call the handlers of all Calls that have begun; without threads of one. Return whether there were any."""
@@ -139,17 +148,14 @@ class Calls:
             else:
                 self._start(landing)
 
-    def _cached_outcome(self, landing: Landing) -> TaskOutcome | None:
+    def _cached_outcome(self, hosted: Hosted, call: Call, handler: Handler, at: int) -> TaskOutcome | None:
         """The outcome that a cache knows; one trip for all Calls of the execution that are due at the same time."""
-        hosted, call = landing.hosted, landing.call
-        if hosted.answerer.cached_replies is None:
-            return None
         if self._looked is None or self._looked[0] is not hosted or call.key not in self._looked[1]:
-            together = self._host.agenda.together(landing.at)
+            together = self._host.agenda.together(at)
             due = [what for _, _, owner, _, what in together if owner is hosted and isinstance(what, Call)]
             asked = [(one.request, hosted.answerer.for_request(one.request)) for one in due]
             self._looked = (hosted, {call.key, *(one.key for one in due)})
-            self._cached = cached_outcomes(hosted.answerer, [(call.request, landing.handler), *asked])
+            self._cached = cached_outcomes(hosted.answerer, [(call.request, handler), *asked])
         return self._cached.pop(call.key, None)
 
     # --- running ---
@@ -163,23 +169,22 @@ class Calls:
         handler, call, hosted = landing.handler, landing.call, landing.hosted
         if handler.begin is not None:
             handler.begin(HandledCall(self._host, self, hosted, call))
-        elif not self._threads or (self._is_virtual and not self._parallel and not handler.time_limit):
-            outcome = call_handler(handler, call.request, partial(self._log, landing))
+        elif self._runs_inline(handler):
+            outcome = call_handler(handler, call.request, partial(self._log, hosted, call, landing.at))
             if not self._is_virtual:
                 landing.at = self._host.now
             self._finish(landing, outcome)
         else:
             hosted.open[call.key] = partial(self._cancel, landing)
-            if self._is_virtual:
+            if self._parallel:
                 self._host.agenda.push(landing.at, landing, "", landing, landing.number)
-                if not self._parallel:
-                    self.front = landing
+            elif self._is_virtual:
+                self.front = landing
             landing.ticket = self.pool.submit(partial(self._work, landing))
 
-    def _log(self, landing: Landing, line: str) -> None:
+    def _log(self, hosted: Hosted, call: Call, at: int, line: str) -> None:
         """Take a line that a handler logs on the World's own thread."""
-        at = landing.at if self._is_virtual else self._host.now
-        self._host.give(landing.hosted, at, landing.call.key, Logged(line))
+        self._host.give(hosted, at if self._is_virtual else self._host.now, call.key, Logged(line))
 
     def _log_from_thread(self, landing: Landing, line: str) -> None:
         if not self._is_virtual:
@@ -257,15 +262,21 @@ class Calls:
             return
         landing.ended = True
         landing.outcome = outcome
-        if self._is_virtual:
-            if self.front is landing:
-                self.front = None
-        else:
+        if not self._is_virtual:
             landing.at = at
-            self.land(landing)
+            self._land(landing)
+        elif self.front is landing:
+            self.front = None
+            self._land(landing)
 
-    def land(self, landing: Landing) -> None:
-        """Give the result of a call whose handler has returned."""
+    def land_in_turn(self, landing: Landing) -> None:
+        """Give the result of a call whose turn has come under the virtual clock, or have the clock wait for it."""
+        if landing.ended:
+            self._land(landing)
+        else:
+            self.front = landing
+
+    def _land(self, landing: Landing) -> None:
         hosted, outcome = landing.hosted, landing.outcome
         for line in landing.lines:
             hosted.deliver(landing.at, landing.call.key, Logged(line))
@@ -278,27 +289,33 @@ class Calls:
         hosted, key, request = landing.hosted, landing.call.key, landing.call.request
         if key in hosted.open:
             hosted.open[key] = None
-        answers = list(answers_from(request, outcome))
         if self._is_virtual:
-            self._finish_virtually(landing, answers)
+            self._schedule(hosted, landing.call, landing.at, landing.number, outcome, landing.done)
             return
         if landing.done is not None:
             landing.done()
-        for _, answer in answers:
+        for _, answer in answers_from(request, outcome):
             if answer is not None:
                 self._host.give(hosted, landing.at, key, answer)
 
-    def _finish_virtually(self, landing: Landing, answers: list[tuple[int, Answer | None]]) -> None:
-        agenda, hosted, key, number = self._host.agenda, landing.hosted, landing.call.key, landing.number
-        for delay, answer in answers[:-1]:
-            agenda.push(landing.at + delay, hosted, key, answer, number)
+    def _schedule(
+        self,
+        hosted: Hosted,
+        call: Call,
+        at: int,
+        number: int,
+        outcome: TaskOutcome,
+        done: Callable[[], None] | None = None,
+    ) -> None:
+        """Put an outcome on the agenda, in the places that begin with `number`."""
+        agenda = self._host.agenda
+        if done is not None:
+            job = Job(done)
+            agenda.push(at + outcome.duration_ms, job, "", job, number)
+        for delay, answer in answers_from(call.request, outcome):
             number += 1
-        delay, answer = answers[-1]
-        if landing.done is not None:
-            job = Job(landing.done)
-            agenda.push(landing.at + delay, job, "", job, number)
-        if answer is not None:
-            agenda.push(landing.at + delay, hosted, key, answer, number + 1)
+            if answer is not None:
+                agenda.push(at + delay, hosted, call.key, answer, number)
 
 
 def _raise(error: BaseException) -> None:

@@ -153,6 +153,7 @@ class Host(Protocol):
     agenda: Agenda
     tokens: Tokens
     is_virtual: bool
+    dirty: dict[Hosted, None]
 
     @property
     def now(self) -> int: ...
@@ -174,6 +175,9 @@ class Host(Protocol):
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
         """Have a function called on the World's thread; can be called on any thread."""
+
+    def fail(self, hosted: Hosted, error: BaseException) -> None:
+        """End an execution by an exception; raise it again if it is one that ends the process."""
 
     def attempt(self, hosted: Hosted, function: Callable[..., None], *args: Any) -> None:
         """Call a function; an exception ends this execution alone."""
@@ -304,20 +308,28 @@ class Hosted:
             self._deliver(Answered(at, key, answer))
 
     def _deliver(self, answered: Answered) -> None:
-        self._host.attempt(self, self.run.deliver, answered)
-        token = self._tokens.get(answered.key) if self._tokens else None
-        if token is not None and not token.ready:
-            self._get_ready(token, answered)
-        self._host.advanced(self)
+        run = self.run
+        self._host.dirty[self] = None
+        try:
+            run.deliver(answered)
+        except BaseException as error:
+            self._host.fail(self, error)
+        if self._tokens and answered.key in self._tokens:
+            self._get_ready(self._tokens[answered.key], answered)
+        if run.outcome is not None or run.busy:
+            self._host.advanced(self)
 
     def _get_ready(self, token: OpenToken, answered: Answered) -> None:
         resource = token.call.request.resource
-        token.ready = isinstance(answered.answer, Started if resource.kind == "activity" else Submitted)
-        if token.ready and token.early is not None:
+        if token.ready or not isinstance(answered.answer, Started if resource.kind == "activity" else Submitted):
+            return
+        token.ready = True
+        if token.early is not None:
             self._host.give(self, answered.at, answered.key, token.early)
 
     def advance(self, function: Callable[..., None], *args: Any) -> None:
         """Start, resume or redrive the execution, and deliver what has come since."""
+        self._host.dirty[self] = None
         self._host.attempt(self, function, *args)
         self._host.advanced(self)
         while self._pending and not self.run.busy and not self.done:

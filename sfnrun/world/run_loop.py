@@ -7,6 +7,7 @@ nothing may be followed by a wait: else an answer would lie in the inbox, and no
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -41,11 +42,14 @@ class RunLoop:
         self.executions: dict[Hosted, None] = {}
         self.tokens = Tokens()
         self.calls = Calls(self, threads=threads, parallel=parallel)
+        self.begin_call, self.repeat_call = self.calls.begin, self.calls.repeat
         self.mail = Correspondence(self)
         self.holds = 0
         self.listeners = 0
+        self.dirty: dict[Hosted, None] = {}
+        """Executions with something that may not be on disk."""
         self._on_end = on_end
-        self._lets_years_pass = False
+        self._passes_daemons = not self.is_virtual
         self._now = 0
         # The wall clock may be set while we run; the monotonic one tells how much time has passed.
         self._epoch = time.time() - time.monotonic()
@@ -53,7 +57,6 @@ class RunLoop:
         self._given: deque[tuple[Hosted, int, str, Answer]] = deque()
         self._pauses: deque[tuple[Hosted, int, Pause]] = deque()
         self._runnable: deque[tuple[Any, ...]] = deque()
-        self._dirty: dict[Hosted, None] = {}
 
     @property
     def now(self) -> int:
@@ -86,12 +89,6 @@ class RunLoop:
         """Have a function of its Run called in the next turn."""
         self._runnable.append((hosted, function, *args))
 
-    def begin_call(self, hosted: Hosted, call: Call, at: int) -> None:
-        self.calls.begin(hosted, call, at)
-
-    def repeat_call(self, hosted: Hosted, call: Call, at: int) -> None:
-        self.calls.repeat(hosted, call, at)
-
     def pause(self, hosted: Hosted, pause: Pause, at: int) -> None:
         if hosted.step is not None:
             self._pauses.append((hosted, at, pause))  # its turn comes: who quits before is not asked again
@@ -113,19 +110,17 @@ class RunLoop:
     def attempt(self, hosted: Hosted, function: Callable[..., None], *args: Any) -> None:
         try:
             function(*args)
-        except Exception as error:
-            self._fail(hosted, error)
         except BaseException as error:
-            self._fail(hosted, error)
-            raise
+            self.fail(hosted, error)
 
-    def _fail(self, hosted: Hosted, error: BaseException) -> None:
+    def fail(self, hosted: Hosted, error: BaseException) -> None:
         if not hosted.done:
             hosted.error = error
             self._end(hosted)
+        if not isinstance(error, Exception):
+            raise error  # Ctrl-C, or a test that fails inside a handler
 
     def advanced(self, hosted: Hosted) -> None:
-        self._dirty[hosted] = None
         if hosted.done:
             return
         if hosted.run.outcome is not None:
@@ -142,7 +137,7 @@ class RunLoop:
 
     def _end(self, hosted: Hosted) -> None:
         """Make an execution's end known, once all of it is on disk."""
-        self._dirty.pop(hosted, None)
+        self.dirty.pop(hosted, None)
         try:
             hosted.run.close()
             hosted.run.journal.flush()
@@ -192,7 +187,7 @@ class RunLoop:
             worked = True
         if calls.enforce_limits():
             return True
-        if calls.front is None and self._happen_due(to):
+        if calls.front is None and not given and self._happen_due(to):
             worked = True
         if calls.ask_batch():
             worked = True
@@ -202,43 +197,42 @@ class RunLoop:
 
     def _happen_due(self, to: int | None) -> bool:
         """Let what is due happen, for as long as nothing else is to be done."""
-        agenda, given, inbox = self.agenda, self._given, self._inbox
+        agenda, given, runnable, inbox, calls = self.agenda, self._given, self._runnable, self._inbox, self.calls
+        is_virtual, until = self.is_virtual, self._until(to)
         for count in range(ENTRIES_PER_TURN):
-            if given or self._runnable or self._pauses or self.calls.front is not None or not inbox.empty():
-                return count > 0
-            entry = agenda.first(daemons=not self.is_virtual or to is not None or self._lets_years_pass)
-            if entry is None or not self._is_due(entry[0], to):
+            entry = agenda.take(until, daemons=to is not None or self._passes_daemons)
+            if entry is None:
                 return count > 0
             at, _, owner, key, what = entry
-            if isinstance(what, Landing) and not what.ended:
-                self.calls.front = what
-                return count > 0
-            agenda.pop()
-            self._lets_years_pass = False
-            self._happen(at, owner, key, what)
+            if not is_virtual:
+                at = max(at, until)
+            elif at > self._now:
+                self._now = at
+                self._passes_daemons = False
+            kind = type(what)
+            if kind is Call:
+                try:
+                    calls.ask(owner, what, at)
+                except BaseException as error:
+                    self.fail(owner, error)
+            elif kind is Landing:
+                calls.land_in_turn(what)
+            elif kind is Job:
+                what.cancel()
+                what.run()
+            elif kind is TimedOut and what.heartbeat and owner.heartbeat_by(key) > at:
+                agenda.push(owner.heartbeat_by(key), owner, key, what)
+            else:
+                owner.deliver(at, key, what)
+            if given or runnable or self._pauses or calls.front is not None or not inbox.empty():
+                break
         return True
 
-    def _is_due(self, at: int, to: int | None) -> bool:
-        if not self.is_virtual:
-            return at <= self.now
-        if at > self._now:
-            if self.holds or (to is not None and at > to):
-                return False
-            self._now = at
-        return True
-
-    def _happen(self, at: int, owner: Any, key: str, what: Any) -> None:
-        if isinstance(what, Call):
-            self.attempt(owner, self.calls.ask, owner, what, at)
-        elif isinstance(what, Job):
-            what.cancel()
-            what.run()
-        elif isinstance(what, Landing):
-            self.calls.land(what)
-        elif isinstance(what, TimedOut) and what.heartbeat and owner.heartbeat_by(key) > at:
-            self.agenda.push(owner.heartbeat_by(key), owner, key, what)
-        else:
-            owner.deliver(at if self.is_virtual else max(at, self.now), key, what)
+    def _until(self, to: int | None) -> int:
+        """The time up to which entries are due."""
+        if self.is_virtual and not self.holds:
+            return sys.maxsize if to is None else to
+        return self.now
 
     def _ask_step(self) -> None:
         hosted, at, pause = self._pauses.popleft()
@@ -254,7 +248,7 @@ class RunLoop:
 
     def _rest(self, until: Hosted | None, to: int | None, end: float | None) -> bool:
         """Wait until something is to be done; False if nothing ever is, or if it is later than `to`."""
-        dirty, self._dirty = self._dirty, {}
+        dirty, self.dirty = self.dirty, {}
         for hosted in dirty:
             self.attempt(hosted, hosted.run.journal.flush)
         if self._inbox.empty() and self.calls.front is None and self._is_idle(until, to):
@@ -281,8 +275,8 @@ class RunLoop:
         if until is None or until.done:
             return False
         # A Task that nobody can answer times out with its execution, after a year. A token could be answered.
-        self._lets_years_pass = not self.tokens.open and self.agenda.first() is not None
-        if not self._lets_years_pass:
+        self._passes_daemons = not self.tokens.open and self.agenda.first() is not None
+        if not self._passes_daemons:
             raise self._stuck(until)
         return True
 
