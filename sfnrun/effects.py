@@ -177,11 +177,11 @@ class Handler(Struct, frozen=True):
     """Handles the requests of one Task.
 
     `call` returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed. `time_limit` is in seconds of real
-    time, counted from the start of the call. When it expires, the driver asks `overtime` for the seconds that the call
-    still has, because Lambda's timeout starts after the import of the function; if there are none, the driver gives the
-    call up and the Task fails with the result of `timed_out`. `fingerprint` identifies the code behind the handler for
-    the cache; file names in it are relative to the directory it gets. A handler with `begin` is not called at all: it
-    answers the OpenCall that it gets, now or later. It must not block.
+    time, from the start of the call. When it expires, the driver asks `overtime` for the seconds that the call still
+    has, because Lambda's timeout starts after the import of the function; if there are none, it gives the call up and
+    the Task fails with the result of `timed_out`. `fingerprint` identifies the code behind the handler for the cache;
+    file names in it are relative to the directory it gets. A handler with `begin` is not called at all: it answers the
+    OpenCall that it gets, now or later. It must not block.
     """
 
     call: Callable[[Request], Output]
@@ -219,13 +219,15 @@ class Answerer(Protocol):
     """Finds the handler of a request.
 
     `cached_replies` returns, by key, the replies that are known without a call. It gets requests that are made at the
-    same time, so one trip to a cache serves all of them. None: there is no cache.
+    same time, so one trip to a cache serves all of them. None: there is no cache. `close` ends what handlers keep.
     """
 
     def for_request(self, request: Request) -> Handler: ...
 
     @property
     def cached_replies(self) -> CachedReplies | None: ...
+
+    def close(self) -> None: ...
 
 
 class Sleep(Struct, frozen=True):

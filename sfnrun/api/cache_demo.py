@@ -214,6 +214,9 @@ class _TimedHandlers:
         self._answerer = answerer
         self._trips = trips
 
+    def close(self) -> None:
+        self._answerer.close()
+
     def for_request(self, request: Request) -> Handler:
         handler = self._answerer.for_request(request)
 

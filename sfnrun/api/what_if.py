@@ -106,6 +106,9 @@ class _Unrecorded:
         self._resolver = resolver
         self._on_missing = on_missing
 
+    def close(self) -> None:
+        self._resolver.close()
+
     def for_request(self, request: Request) -> Handler:
         from sfnrun.tasks.mocks import static_result
         from sfnrun.tasks.resolve import TaskNames

@@ -82,8 +82,11 @@ class Answering(Struct, frozen=True, kw_only=True):
     @contextmanager
     def world(self, machine: Machine, project: Project, machine_name: str, clock: Clock) -> Iterator[Stage]:
         """A World in which they answer. Raises UnansweredTaskError with all the Tasks that nobody answers."""
-        answerer = handlers(machine, project, self.tasks, self.mock_config, self.test_case, machine_name)
+        answerer = handlers(
+            machine, project, self.tasks, self.mock_config, self.test_case, machine_name, in_process=self.debug
+        )
         with ExitStack() as opened:
+            opened.callback(answerer.close)
             cache = self._cache(project, machine)
             if cache is not None:
                 opened.callback(cache.close)
@@ -154,10 +157,12 @@ def handlers(
     mock_config: str | Path | None = None,
     test_case: str | None = None,
     machine_name: str | None = None,
+    *,
+    in_process: bool = False,
 ) -> Answerer:
     """Who answers a request. Raises UnansweredTaskError with all the Tasks that nobody answers.
 
-    `machine_name` is the name under which the mock file knows the machine.
+    `machine_name` is the name under which the mock file knows the machine. `in_process` runs functions in this process.
     """
     if isinstance(tasks, Mapping) or project.files:
         from sfnrun.config.name_check import check_names, check_task_names
@@ -169,7 +174,8 @@ def handlers(
         return _NoTasks()
     from sfnrun.tasks.resolve import Resolver
 
-    resolver = Resolver(project, *_first(machine, tasks, mock_config, test_case, machine_name or machine.name))
+    first = _first(machine, tasks, mock_config, test_case, machine_name or machine.name)
+    resolver = Resolver(project, *first, in_process=in_process)
     unanswered = resolver.unanswered(machine)
     if unanswered:
         from sfnrun.tasks.unanswered import complaint
@@ -203,6 +209,9 @@ class _NoTasks:
 
     def for_request(self, request: Request) -> Handler:
         raise AssertionError("a machine without Tasks has asked for one")
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _first(

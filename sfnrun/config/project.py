@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from sfnrun.config.names import functions_named, tasks_named
 from sfnrun.config.settings import CacheRule, CacheSettings, FunctionSettings, MachineSettings, Settings, TaskRule
@@ -124,12 +124,9 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
         entries = [given[each] for each in functions_named(given, name)]
         if len(entries) < 2:
             return entries[0] if entries else FunctionSettings()
-        return FunctionSettings(
-            handler=next((entry.handler for entry in entries if entry.handler is not None), None),
-            timeout=next((entry.timeout for entry in entries if entry.timeout is not None), None),
-            memory=next((entry.memory for entry in entries if entry.memory is not None), None),
-            environment={key: value for entry in reversed(entries) for key, value in entry.environment.items()},
-        )
+        merged = {name: value for entry in reversed(entries) for name, value in _given(entry).items()}
+        environment = {key: value for entry in reversed(entries) for key, value in entry.environment.items()}
+        return FunctionSettings(**{**merged, "environment": environment})
 
     @cached_property
     def templates(self) -> tuple[Path, ...]:
@@ -154,6 +151,11 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
             found |= {name: f"{template}#{name}" for name in machines_of(str(template))}
         entries = self.settings.machines.items()
         return found | {name: entry.definition for name, entry in entries if entry.definition is not None}
+
+
+def _given(entry: FunctionSettings) -> dict[str, Any]:
+    """What an entry says."""
+    return {name: value for name, value in asdict(entry).items() if value is not None}
 
 
 def load_project(start: str | Path = ".", *, config: str | Path | Iterable[str | Path] | None = None) -> Project:

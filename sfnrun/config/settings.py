@@ -217,6 +217,14 @@ def _only_answer(rule: Answer | TaskRule) -> bool:
     return bool(given)
 
 
+_PYTHON = key(
+    "Python that runs functions: a version, or the path of an interpreter. "
+    "Default: VIRTUAL_ENV, the .venv of the project, or that of sfnrun.",
+    "3.12",
+    ".venv/bin/python",
+)
+
+
 class FunctionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What Lambda knows of a function."""
 
@@ -227,6 +235,26 @@ class FunctionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Mapping[str, Scalar | None],
         key("Environment variables by name; those of all matching entries are merged.", {"LOG_LEVEL": "debug"}),
     ] = {}
+    mode: Annotated[
+        Literal["process", "in-process"] | None,
+        key(
+            "Where the function runs: process, in execution environments of its own; in-process, one call at a time, "
+            "for patches of this process and breakpoints. Default: process.",
+            "in-process",
+        ),
+    ] = None
+    python: Annotated[Text | None, _PYTHON] = None
+    layers: Annotated[
+        tuple[Pattern, ...] | None,
+        key("Layers, as directories or zip files; later ones overwrite earlier ones.", ["layers/common"]),
+    ] = None
+    preload: Annotated[
+        tuple[Text, ...] | None,
+        key("Installed packages that are slow to import, imported once for all environments.", ["boto3"]),
+    ] = None
+    log_format: Annotated[
+        Literal["text", "json"] | None, key("Format of the function's log. Default: text.", "json")
+    ] = None
 
 
 class MachineSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -318,6 +346,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         int | None,
         key("Seed for jitter, UUIDs and States.MathRandom: the same seed gives the same history.", 1),
     ] = None
+    python: Annotated[Text | None, _PYTHON] = None
     region: Annotated[Region | None, key("AWS region in ARNs and events. Default: us-east-1.", "eu-central-1")] = None
     account: Annotated[Account | None, key("AWS account in ARNs. Default: 123456789012.", "000000000000")] = None
     ignore: Annotated[

@@ -40,14 +40,17 @@ class HandlerSource(Protocol):
 
 
 class Resolver:
-    """An Answerer that asks its sources in order: those it gets, then sfnrun.yaml, then the functions directory."""
+    """An Answerer that asks its sources in order: those it gets, then sfnrun.yaml, then the functions directory.
+
+    `in_process` runs functions in this process, whatever the settings say.
+    """
 
     cached_replies: CachedReplies | None = None
 
-    def __init__(self, project: Project, *first: HandlerSource) -> None:
+    def __init__(self, project: Project, *first: HandlerSource, in_process: bool = False) -> None:
         self.project = project
-        functions = FunctionHandlers(project)
-        self._sources = (*first, ConfiguredMocks(project, functions), functions)
+        self._functions = FunctionHandlers(project, in_process=in_process)
+        self._sources = (*first, ConfiguredMocks(project, self._functions), self._functions)
         self._known: dict[tuple[str, str | None, str, int], Handler] = {}
 
     def for_request(self, request: Request) -> Handler:
@@ -67,6 +70,10 @@ class Resolver:
         """
         found = (source.find(task) for source in self._sources)
         return next((handler for handler in found if handler is not None), None)
+
+    def close(self) -> None:
+        """End the execution environments of functions."""
+        self._functions.close()
 
     def unanswered(self, machine: Machine) -> list[Unanswered]:
         """Every Task of the machine without a handler, in the order of the definition."""

@@ -235,7 +235,9 @@ class Calls:
                 continue
             given_up = True
             self._give_up(landing)
-            self._returned(landing, self._host.now, TaskOutcome(landing.handler.timed_out(request)))
+            outcome = TaskOutcome(landing.handler.timed_out(request))
+            # Behind the lines that the handler and `timed_out` have logged.
+            self._host.post(self._returned, landing, self._host.now, outcome)
         return given_up
 
     def _give_up(self, landing: Landing) -> None:

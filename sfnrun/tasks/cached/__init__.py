@@ -48,6 +48,9 @@ class CachedHandlers:
         found = ((want, want.answer(look)) for want, look in zip(wanted, looks, strict=True) if look is not None)
         return {want.asked.request.key: reply for want, reply in found if reply is not None}
 
+    def close(self) -> None:
+        self._answerer.close()
+
 
 class Want(Struct, frozen=True):
     """What a request that may be answered by the cache alone asks it."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sfnrun.config import FunctionSettings, Project
 from sfnrun.config.names import function_name
@@ -12,8 +15,9 @@ from sfnrun.payload import dumps
 from sfnrun.tasks.mocks import with_duration
 
 if TYPE_CHECKING:
+    from sfnrun.tasks.lambdas.environments import Environments
     from sfnrun.tasks.lambdas.find import Code, FunctionFolder
-    from sfnrun.tasks.lambdas.runtime import LambdaRuntime
+    from sfnrun.tasks.lambdas.runtime import Function, LambdaRuntime
     from sfnrun.tasks.resolve import TaskNames
 
 __all__ = ["FunctionHandlers"]
@@ -22,14 +26,25 @@ __all__ = ["FunctionHandlers"]
 LONGEST_TIMEOUT = 900.0
 DEFAULT_TIMEOUT = 3.0
 DEFAULT_MEMORY = 128
+DEFAULT_MODE = "in-process"
 
 
 class FunctionHandlers:
-    """Finds a function's code by the function's name; Tasks that share a function share its environments."""
+    """Finds a function's code by the function's name; Tasks that share a function share its environments.
 
-    def __init__(self, project: Project) -> None:
+    `in_process` runs all of them in this process, whatever the settings say.
+    """
+
+    def __init__(self, project: Project, *, in_process: bool = False) -> None:
         self._project = project
+        self._in_process = in_process or sys.platform == "win32"
         self._runtimes: dict[tuple[str, Code, float], LambdaRuntime] = {}
+        self._environments: Environments | None = None
+
+    def close(self) -> None:
+        """End the execution environments."""
+        if self._environments is not None:
+            self._environments.close()
 
     def find(self, task: TaskNames) -> Handler | None:
         """The handler of a Task that invokes a function; None if it invokes none, or the function has no code."""
@@ -64,6 +79,8 @@ class FunctionHandlers:
         is_function = task.resource.service == "lambda"
         default = settings.timeout or DEFAULT_TIMEOUT if is_function else LONGEST_TIMEOUT
         runtime = self._runtime(name, code, settings, timeout or default)
+        # What only stands in for another service has no timeout in this process, for a driver has to enforce it there.
+        limit = timeout if not is_function and self._is_in_process(settings) else runtime.time_limit
         call = invoke.call_as_service
         if is_function:
             call = (
@@ -73,14 +90,13 @@ class FunctionHandlers:
             )
         return Handler(
             partial(call, runtime),
-            runtime.time_limit if is_function else timeout,
+            limit,
             lambda request: runtime.timed_out(request.id, request.log),
             lambda request: runtime.overtime(request.id),
             fingerprint=partial(of_code, code),
         )
 
     def _runtime(self, name: str, code: Code, settings: FunctionSettings, timeout: float) -> LambdaRuntime:
-        from sfnrun.tasks.lambdas.in_process import InProcessRuntime
         from sfnrun.tasks.lambdas.runtime import Function
 
         bare = function_name(name)
@@ -90,10 +106,31 @@ class FunctionHandlers:
             variables = {
                 key: value if isinstance(value, str) else dumps(value) for key, value in settings.environment.items()
             }
+            if settings.log_format == "json":
+                variables.setdefault("AWS_LAMBDA_LOG_FORMAT", "JSON")
             memory = settings.memory or DEFAULT_MEMORY
-            known = InProcessRuntime(Function(bare, code, timeout, memory, variables))
+            known = self._new_runtime(Function(bare, code, timeout, memory, variables), settings)
             self._runtimes[bare, code, timeout] = known
         return known
+
+    def _new_runtime(self, function: Function, settings: FunctionSettings) -> LambdaRuntime:
+        if self._is_in_process(settings):
+            from sfnrun.tasks.lambdas.in_process import InProcessRuntime
+
+            return InProcessRuntime(function)
+        from sfnrun.tasks.lambdas.environments import Environments
+        from sfnrun.tasks.lambdas.process_runtime import ProcessRuntime
+        from sfnrun.tasks.lambdas.zygotes import find_python
+
+        if self._environments is None:
+            self._environments = Environments()
+        root = self._project.root.absolute()
+        python = find_python(settings.python or self._project.settings.python, root)
+        function = replace(function, python=python, preload=settings.preload or ())
+        return ProcessRuntime(function, self._environments, (str(root), str(self._project.functions_dir.absolute())))
+
+    def _is_in_process(self, settings: FunctionSettings) -> bool:
+        return self._in_process or (settings.mode or DEFAULT_MODE) == "in-process"
 
     def _code(self, handler: str) -> Code:
         return self._folder.configured(handler, self._project.root.absolute())

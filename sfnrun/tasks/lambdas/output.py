@@ -19,12 +19,16 @@ LONGEST_LINE = 262_144
 
 
 class Lines:
-    """Cuts text into lines and passes each, without its end, to `log`. Thread-safe."""
+    """Cuts text into lines and passes each, without its end, to `log`. Thread-safe.
 
-    __slots__ = ("_length", "_lock", "_log", "_parts")
+    `shown` returns what to pass on of a line; None drops it.
+    """
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    __slots__ = ("_length", "_lock", "_log", "_parts", "_shown")
+
+    def __init__(self, log: Callable[[str], None], shown: Callable[[str], str | None] = str) -> None:
         self._log = log
+        self._shown = shown
         self._lock = Lock()
         self._parts: list[str] = []
         self._length = 0
@@ -59,10 +63,13 @@ class Lines:
         self._length = len(text)
 
     def _send(self, line: str) -> None:
+        kept = self._shown(line)
+        if kept is None:
+            return
         # A progress bar overwrites its line; a terminal shows what follows the last carriage return.
-        shown = line.rstrip("\r").rpartition("\r")[2]
-        for start in range(0, len(shown) or 1, LONGEST_LINE):
-            self._log(shown[start : start + LONGEST_LINE])
+        text = kept.rstrip("\r").rpartition("\r")[2]
+        for start in range(0, len(text) or 1, LONGEST_LINE):
+            self._log(text[start : start + LONGEST_LINE])
 
 
 class Console:

@@ -13,7 +13,16 @@ from sfnrun.effects import Failed, Pending, Reply
 from sfnrun.payload import Json
 from sfnrun.tasks.lambdas.find import Code
 
-__all__ = ["Function", "FunctionResult", "Invocation", "LambdaRuntime", "timeout_hint", "variables_of"]
+__all__ = [
+    "Function",
+    "FunctionResult",
+    "Invocation",
+    "LambdaRuntime",
+    "memory_hint",
+    "timeout_hint",
+    "trace_id",
+    "variables_of",
+]
 
 # The JSON of a handler's result; or what a handler returns that knows of sfnrun.
 FunctionResult = bytes | Pending | Reply
@@ -22,7 +31,8 @@ FunctionResult = bytes | Pending | Reply
 class Function(Struct, frozen=True):
     """A function as it is configured.
 
-    `timeout` is in seconds, `memory` in MB; `variables` are its own environment variables.
+    `timeout` is in seconds, `memory` in MB; `variables` are its own environment variables. `python` is the interpreter
+    that runs it, None for sfnrun's; `preload` are modules that its environments share.
     """
 
     name: str
@@ -30,6 +40,8 @@ class Function(Struct, frozen=True):
     timeout: float = 3
     memory: int = 128
     variables: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+    preload: tuple[str, ...] = ()
 
 
 class Invocation(Struct, frozen=True):
@@ -77,15 +89,15 @@ class LambdaRuntime(Protocol):
 
 
 def variables_of(function: Function, invocation: Invocation, python: tuple[int, int] | None = None) -> dict[str, str]:
-    """The environment variables that Lambda defines for an environment whose first invocation this is, and its own.
+    """The variables that Lambda defines for an environment that starts for this invocation, and the function's own.
 
     `python` is the version of the runtime, None for that of this process. Source:
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html and a recording (init_environment, 2026-02).
     """
-    seconds = invocation.at // 1000
-    day = time.strftime("%Y/%m/%d", time.gmtime(seconds))
+    day = time.strftime("%Y/%m/%d", time.gmtime(invocation.at // 1000))
     digits = invocation.id.replace("-", "")
     major, minor = python or sys.version_info[:2]
+    folder = function.code.folders[0] if function.code.folders else ""
     return {
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": invocation.version,
@@ -94,15 +106,21 @@ def variables_of(function: Function, invocation: Invocation, python: tuple[int, 
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{invocation.version}]{digits}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{major}.{minor}",
-        "LAMBDA_TASK_ROOT": function.code.folders[0] if function.code.folders else "",
-        "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "_HANDLER": function.code.handler,
-        "_X_AMZN_TRACE_ID": f"Root=1-{seconds:08x}-{digits[:24]};Parent={digits[16:]};Sampled=0",
         "AWS_REGION": invocation.region,
         "AWS_DEFAULT_REGION": invocation.region,
+        "LAMBDA_TASK_ROOT": folder,
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "TZ": ":UTC",
+        "_HANDLER": function.code.handler,
+        "_X_AMZN_TRACE_ID": trace_id(invocation),
         **function.variables,
     }
+
+
+def trace_id(invocation: Invocation) -> str:
+    """The X-Ray trace header of an invocation, made from its id and time."""
+    digits = invocation.id.replace("-", "")
+    return f"Root=1-{invocation.at // 1000:08x}-{digits[:24]};Parent={digits[16:]};Sampled=0"
 
 
 def timeout_hint(function: Function) -> str:
@@ -110,4 +128,12 @@ def timeout_hint(function: Function) -> str:
     return (
         f"{function.name} timed out after {function.timeout:g} s; to allow more, add to sfnrun.yaml: "
         f"functions: {{{function.name}: {{timeout: 30}}}}"
+    )
+
+
+def memory_hint(function: Function) -> str:
+    """The hint for a function that exceeded its memory."""
+    return (
+        f"{function.name} was killed because it used more than {function.memory} MB; to allow more, add to "
+        f"sfnrun.yaml: functions: {{{function.name}: {{memory: {function.memory * 2}}}}}"
     )

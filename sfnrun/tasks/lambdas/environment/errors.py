@@ -13,7 +13,10 @@ import signal
 import sys
 import traceback
 from types import TracebackType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ENSURE_ASCII",
@@ -24,6 +27,7 @@ __all__ = [
     "frames_of",
     "handler_not_found",
     "import_failed",
+    "is_ours",
     "killed",
     "malformed_handler",
     "name_conflict",
@@ -112,7 +116,12 @@ def _by_runtime(error_type: str, message: str, request_id: str, trace: list[str]
 
 def frames_of(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     """The frames of a traceback without those of sfnrun, as Lambda leaves out those of its bootstrap.py."""
-    return [frame for frame in traceback.extract_tb(trace) if not frame.filename.startswith(_TASKS)]
+    return [frame for frame in traceback.extract_tb(trace) if not is_ours(frame.filename)]
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a file belongs to what calls handlers."""
+    return filename.startswith(_TASKS)
 
 
 # -- errors that Lambda itself reports --------------------------------------------------------------------------------

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
-from typing import Any
 
 from sfnrun.tasks.lambdas.environment.errors import frames_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["on_call", "on_exit", "on_import", "on_missing", "on_result"]
 

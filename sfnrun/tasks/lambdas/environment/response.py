@@ -11,7 +11,6 @@ import json
 import os
 import re
 import sys
-from typing import Any
 
 from sfnrun.tasks.lambdas.environment.errors import (
     ENSURE_ASCII,
@@ -19,6 +18,11 @@ from sfnrun.tasks.lambdas.environment.errors import (
     response_too_large,
     unmarshallable,
 )
+from sfnrun.tasks.lambdas.environment.hints import on_result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["response_body"]
 
@@ -38,8 +42,6 @@ def _marshalled(result: Any, request_id: str, handler: Any) -> str:
     try:
         return _encoded(result)
     except Exception as error:  # the result's own methods may raise anything; so does the runtime
-        from sfnrun.tasks.lambdas.environment.hints import on_result
-
         raise unmarshallable(error, request_id, on_result(result, handler)) from None
 
 

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from types import ModuleType
-from typing import Any
 
-from sfnrun.tasks.lambdas.environment import errors
+from sfnrun.tasks.lambdas.environment import errors, hints
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Handler", "error_of", "load_handler"]
 
-Handler = Callable[[Any, Any], Any]
+Handler = Callable[["Any", "Any"], "Any"]
 
 
 def load_handler(
@@ -34,9 +37,7 @@ def load_handler(
     try:
         loaded = load(module)
     except ImportError as error:
-        from sfnrun.tasks.lambdas.environment.hints import on_import
-
-        raise errors.import_failed(module, plain(str(error)), on_import(error)) from None
+        raise errors.import_failed(module, plain(str(error)), hints.on_import(error)) from None
     except SyntaxError as error:
         raise errors.syntax_error(module, error) from None
     except Exception as error:
@@ -47,9 +48,7 @@ def load_handler(
         except AttributeError:
             continue
         return found
-    from sfnrun.tasks.lambdas.environment.hints import on_missing
-
-    raise errors.handler_not_found(module, names[0], on_missing(names, loaded))
+    raise errors.handler_not_found(module, names[0], hints.on_missing(names, loaded))
 
 
 def error_of(
@@ -59,6 +58,4 @@ def error_of(
 
     Nothing guards the call of the exception's `__str__` in Lambda's runtime: what it raises ends the process.
     """
-    from sfnrun.tasks.lambdas.environment.hints import on_call
-
-    return errors.raised(error, request_id, plain(str(error)), on_call(error, handler))
+    return errors.raised(error, request_id, plain(str(error)), hints.on_call(error, handler))
