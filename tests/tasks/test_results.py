@@ -8,6 +8,7 @@ import sys
 import pytest
 from asking import ID, INVOKE, ask
 
+from sfnrun.errors import TaskFailed
 from sfnrun.tasks.lambdas.invoke import lambda_invoke
 
 # What a handler returns, and the text that a function ARN gives: the runtime writes with blanks.
@@ -21,7 +22,6 @@ RESULTS = [
     ("'größer €'", json.dumps("größer €", ensure_ascii=sys.version_info < (3, 12))),
     ("{'data': b'bytes', b'key': 1}", '{"data": "bytes", "key": 1}'),
     ("__import__('collections').namedtuple('P', 'x y')(1, (2,))", '{"x": 1, "y": [2]}'),
-    ("'\\ud800'", '"\\ud800"'),
     ("b'{\"raw\":  1}'", '{"raw":  1}'),
     ("__import__('decimal').Decimal('1.10')", "1.10"),
     ("{'n': [__import__('decimal').Decimal(5)], 'text': 'decimal-0'}", '{"n": [5], "text": "decimal-0"}'),
@@ -33,6 +33,16 @@ RESULTS = [
 def test_texts(value: str, text: str, function) -> None:
     returning = function(f"def handler(event, context): return {value}")
     assert returning.by_arn().text == text
+
+
+def test_half_a_surrogate_pair_is_escaped_or_ends_the_process(function) -> None:
+    """From Python 3.12 on, Lambda's runtime does not escape characters, and these cannot be encoded."""
+    returning = function("def handler(event, context): return '\\ud800'")
+    if sys.version_info < (3, 12):
+        assert returning.by_arn().text == '"\\ud800"'
+    else:
+        with pytest.raises(TaskFailed, match=r"Runtime\.ExitError"):
+            returning.by_arn()
 
 
 def test_lambda_invoke_puts_an_answer_around_it(function) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from math import isinf
 
 from sfnrun.asl.text.positions import TextNode
-from sfnrun.payload import MAX_DEPTH, Json, loads
+from sfnrun.payload import Json, loads
 
 __all__ = ["LONE_SURROGATE", "decode", "nodes", "string", "unused_character"]
 
@@ -68,8 +68,8 @@ def decode(text: str) -> tuple[Json, str]:
         mark = unused_character(text)
         # Keeps the length, so that no offset changes: ${Name} becomes a quoted mark and name.
         value = loads(_TOKEN.sub(partial(_quoted, mark), text), _decode)
-    if _is_too_deep(text, value) or _has_lone_surrogate(text):
-        raise _RejectedError("nested too deeply, or a lone surrogate")
+    if _has_lone_surrogate(text):
+        raise _RejectedError("a lone surrogate")
     return value, mark
 
 
@@ -85,23 +85,6 @@ def unused_character(text: str) -> str:
         if chr(code) not in text and f"\\u{code:04x}" not in lowered:
             return chr(code)
     raise _RejectedError("every noncharacter from U+FDD0 to U+FDEF is in use")
-
-
-def _is_too_deep(text: str, value: Json) -> bool:
-    """Whether the nesting exceeds what AWS's parser accepts. Python 3.12 decodes 10,000 levels."""
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
-        return False
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if type(parent) is dict else parent)
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _has_lone_surrogate(text: str) -> bool:
