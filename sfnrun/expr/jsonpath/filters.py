@@ -13,15 +13,25 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sfnrun.expr.jsonpath.steps import Criterion, Filter, Flaw, InnerPath, Operand, PathError, Step, is_definite
+from sfnrun.expr.jsonpath.steps import (
+    Criterion,
+    Filter,
+    Flaw,
+    InnerPath,
+    Operand,
+    PathError,
+    Step,
+    is_definite,
+    java_text,
+)
 from sfnrun.expr.meter import Meter
 from sfnrun.expr.regex import Regex, compile_regex
-from sfnrun.payload import Json, dumps
+from sfnrun.payload import Json
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["Reader", "compile_filter", "is_costly", "java_text", "parse_filter"]
+__all__ = ["Reader", "compile_filter", "is_costly", "parse_filter"]
 
 Reader = Callable[[Json, Json], Json]
 """Reads an inner path: `(item, document) -> value`; raises PathError."""
@@ -328,6 +338,7 @@ def _matches(expected: Json, value: Json, meter: Meter | None) -> bool:
     if not isinstance(pattern, Regex):
         raise PathError(f"{java_text(pattern)} is not a pattern; write it as /…/", not_found=False)
     assert meter is not None
+    target = target.pattern if isinstance(target, Regex) else target
     return target is not None and pattern.matches(java_text(target), meter)
 
 
@@ -341,10 +352,3 @@ _HOLDS: dict[str, Comparison] = {
     "<=": _comparison(operator.le, True),
     "=~": _matches,
 }
-
-
-def java_text(value: Json) -> str:
-    """A value as Jayway puts it in its messages: texts bare, everything else as JSON."""
-    if isinstance(value, Regex):
-        return value.pattern
-    return value if isinstance(value, str) else dumps(value)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from sfnrun.expr.jsonpath.filters import parse_filter
 from sfnrun.expr.jsonpath.steps import Absolute, Elements, Flaw, Names, Scan, Step, Wildcard
 
 __all__ = ["JAVA_BLANKS", "parse_steps"]
@@ -119,6 +118,8 @@ def _analyze(bracket: str) -> Step:
         raise Flaw("a filter without a condition", 0, len(bracket), "write it as [?(@.price > 10)]")
     for position, character in enumerate(bracket):
         if character == "?":
+            from sfnrun.expr.jsonpath.filters import parse_filter  # few paths have filters
+
             return parse_filter(bracket, position, parse_steps)
         if character == "'":
             return Names(_quoted(bracket[position:], position))

@@ -7,9 +7,12 @@ at most one value. They are NamedTuples, which start seven times as fast as froz
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from sfnrun.expr.regex import Regex
+from sfnrun.payload import Json, dumps
+
+if TYPE_CHECKING:
+    from sfnrun.expr.regex import Regex
 
 __all__ = [
     "Absolute",
@@ -25,6 +28,7 @@ __all__ = [
     "Step",
     "Wildcard",
     "is_definite",
+    "java_text",
 ]
 
 
@@ -117,7 +121,7 @@ class InnerPath(NamedTuple):
     of_document: bool
 
 
-Operand = InnerPath | Regex | str
+Operand: TypeAlias = "InnerPath | Regex | str"
 
 
 class Criterion(NamedTuple):
@@ -148,3 +152,8 @@ Step = Names | Elements | Wildcard | Scan | Absolute | Filter
 def is_definite(steps: Iterable[Step]) -> bool:
     """Whether a path of these steps leads to at most one value, which is then the result itself and not a list."""
     return all(step.definite for step in steps)
+
+
+def java_text(value: Json) -> str:
+    """A value as Jayway prints it in its messages: strings bare, everything else as JSON."""
+    return value if isinstance(value, str) else dumps(value)

@@ -6,9 +6,8 @@ The order of visits, what is skipped and what is an error are those of Jayway Js
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sfnrun.expr.jsonpath.filters import Reader, Test, compile_filter, is_costly, java_text
 from sfnrun.expr.jsonpath.steps import (
     Absolute,
     Elements,
@@ -20,9 +19,13 @@ from sfnrun.expr.jsonpath.steps import (
     Step,
     Wildcard,
     is_definite,
+    java_text,
 )
 from sfnrun.expr.meter import Meter, current_meter
 from sfnrun.payload import Json
+
+if TYPE_CHECKING:
+    from sfnrun.expr.jsonpath.filters import Reader, Test
 
 __all__ = ["compile_steps", "is_metered"]
 
@@ -77,9 +80,21 @@ def is_metered(steps: Sequence[Step]) -> bool:
     return any(
         isinstance(step, Scan)
         or (isinstance(step, Elements) and step.repeats)
-        or (isinstance(step, Filter) and is_costly(step))
+        or (isinstance(step, Filter) and _is_costly(step))
         for step in steps
     )
+
+
+def _is_costly(step: Filter) -> bool:
+    from sfnrun.expr.jsonpath.filters import is_costly  # few paths have filters
+
+    return is_costly(step)
+
+
+def _compiled(step: Filter) -> Test:
+    from sfnrun.expr.jsonpath.filters import compile_filter
+
+    return compile_filter(step, _inner_reader)
 
 
 def _single(visit: Visit) -> Reader:
@@ -213,7 +228,7 @@ def _wildcard(step: Wildcard, then: Visit, place: _Place) -> Visit:
 
 
 def _filter(step: Filter, then: Visit, place: _Place) -> Visit:
-    accepts = compile_filter(step, _inner_reader)
+    accepts = _compiled(step)
 
     def visit(value: Json, trail: Trail, found: _Found) -> None:
         if isinstance(value, dict):
@@ -295,7 +310,7 @@ def _scan_test(following: Step | None) -> Test:
     if isinstance(following, Wildcard):
         return lambda node, document, meter: True
     if isinstance(following, Filter):
-        return compile_filter(following, _inner_reader)
+        return _compiled(following)
     return lambda node, document, meter: False
 
 
