@@ -8,7 +8,7 @@ variables become assignments from the document in front of it. The library is im
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from sfnrun.errors import ExpressionError, UnavailableError
 from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, HostFunction, Thrown
-from sfnrun.expr.jsonata.scan import Mention
+from sfnrun.expr.jsonata.scan import Mention, is_output
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, dumps, loads
 
@@ -199,6 +199,10 @@ def _place(error: jlens.JlensError, text: str) -> tuple[int, int]:
 _scope: ContextVar[Scope] = ContextVar("sfnrun.jsonata.scope")
 
 
+# What stands before the text in a group-by over nothing.
+_GROUP = '[]{"r":'
+
+
 class Program:
     """An expression made ready to run on documents of one shape.
 
@@ -216,10 +220,14 @@ class Program:
         *,
         plain: bool,
         bounds: Bounds,
-        ours: Iterable[HostFunction] = (),
+        ours: Sequence[HostFunction] = (),
     ) -> None:
         self.text = text
+        self.assignments = assignments
+        self.mentions = mentions
         self.bounds = bounds
+        self.ours = ours
+        self.finite: dict[tuple[int, int], Program] = {}
         self.prelude = _prelude(assignments, mentions)
         self.hosts = [FUNCTIONS[name] for name in sorted(mentions & FUNCTIONS.keys() - assignments.keys())]
         self.hosts += ours
@@ -236,7 +244,7 @@ class Program:
         It distinguishes null from undefined. And it keeps a sequence in a sequence: `text` alone behind the prelude is
         the last value of a block, and a block unwraps a sequence of one once more.
         """
-        group = self.ready(f'[]{{"r":{self.text}}}', 1)
+        group = self.ready(f"{_GROUP}{self.text}}}", 1)
 
         def evaluate(document: Json, **options: Any) -> Json | Undefined:
             found = group(document, **options)
@@ -274,7 +282,29 @@ class Program:
         try:
             return self.evaluate(document) if self.is_pure else self.run_in(scope, document)
         except self.failures as error:
+            finite = self.without_infinity(error)
+            if finite is not None:
+                return finite.run(document, scope)
             raise EvaluationFailed(error) from None
+
+    def without_infinity(self, error: Exception) -> Program | None:
+        """The program with null for the part that gave a number beyond all numbers, if that is only given on.
+
+        The engine fails there with D1001. The reference goes on with Infinity, and AWS evaluates it (floci#2737); in
+        JSON it is null, as JavaScript writes it.
+        """
+        if not isinstance(error, _library().JlensError) or error.code != "D1001" or error.start is None:
+            return None
+        before = len(f"({self.prelude}" if self.prelude else "") + (0 if self.evaluate is self.quick else len(_GROUP))
+        start, end = error.start - before, (error.end or 0) - before
+        if not 0 <= start < end <= len(self.text) or not is_output(self.text, start, end):
+            return None
+        if (start, end) not in self.finite:
+            text = f"{self.text[:start]}null{self.text[end:]}"
+            self.finite[start, end] = Program(
+                text, self.assignments, self.mentions, plain=False, bounds=self.bounds, ours=self.ours
+            )
+        return self.finite[start, end]
 
     def run_in(self, scope: Scope, document: Json) -> Json | Undefined:
         """The same for an expression that calls functions of ours, or of the library's with a clock or with chance."""

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.jsonata.tokens import Token, tokens
 
-__all__ = ["BUILTINS", "Mention", "Mentions", "scan"]
+__all__ = ["BUILTINS", "Mention", "Mentions", "is_output", "scan"]
 
 # The functions of JSONata 2.0.6 and those that Step Functions adds.
 BUILTINS = frozenset((
@@ -84,6 +84,45 @@ def scan(text: str) -> Mentions:
     Raises ExpressionError where brackets are nested far deeper than AWS evaluates.
     """
     return _Scanner(text).run()
+
+
+def is_output(text: str, start: int, end: int) -> bool:
+    """Whether the value of the part of `text` from `start` to `end` is only given on: nothing computes with it.
+
+    It may be the expression itself, an item, a member, a branch of a condition, or the like in one of these.
+    """
+    words = tokens(text)
+    if any(token.value == ":=" for token in words):
+        return False
+    first = next((index for index, token in enumerate(words) if token.start >= start), 0)
+    last = next((index for index, token in enumerate(words) if token.end >= end), len(words) - 1)
+    while first > 0 or words[last + 1].kind != "end":
+        before, after = words[first - 1] if first else None, words[last + 1]
+        begins = before is None or (before.kind == "operator" and before.value in _BEFORE_OUTPUT)
+        if not begins or (after.kind != "end" and after.value not in _AFTER_OUTPUT):
+            return False
+        first, last = _around(words, first, last)
+        opening = words[first]
+        if opening.value in _OPENING and opening.infix:
+            return False  # an argument, a filter or a group-by
+    return True
+
+
+_BEFORE_OUTPUT = frozenset(("(", "[", ",", ":", ";", "?"))
+_AFTER_OUTPUT = frozenset((")", "]", "}", ",", ":", ";"))
+
+
+def _around(words: list[Token], first: int, last: int) -> tuple[int, int]:
+    """The brackets around the tokens from `first` to `last`, or the first and the last token."""
+    depth = 0
+    while first > 0 and depth >= 0:
+        first -= 1
+        depth += (words[first].value in _CLOSING) - (words[first].value in _OPENING)
+    depth = 0
+    while words[last + 1].kind != "end" and depth >= 0:
+        last += 1
+        depth += (words[last].value in _OPENING) - (words[last].value in _CLOSING)
+    return first, last
 
 
 class _Scope(Struct):
