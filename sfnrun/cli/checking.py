@@ -99,7 +99,7 @@ def _place(problem: Problem) -> tuple[int, int]:
 def _require_rules(project: Project) -> None:
     if not project.settings.ignore:
         return
-    from sfnrun.asl.lint.rules import rules_named
+    from sfnrun.asl.lint.rulebook import rules_named
 
     try:
         rules_named(project.settings.ignore)
@@ -112,9 +112,9 @@ def _require_rules(project: Project) -> None:
 
 def describe(rule: str) -> Described | None:
     """The documentation of a rule, for reports."""
-    from sfnrun.asl.lint.rules import RULES
+    from sfnrun.asl.lint.rulebook import all_rules
 
-    known = RULES.get(rule)
+    known = all_rules().get(rule)
     return Described(known.title, known.documentation, known.severity) if known else None
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from importlib import import_module
 
-from sfnrun.asl.lint.rules import RULES, SECTIONS, Rule, rules_named
+from sfnrun.asl.lint.rule import Rule
+from sfnrun.asl.lint.rulebook import SECTIONS, all_rules, rules_named
 
 __all__ = ["explained", "page"]
 
 _PAGE = """\
 # The rules of `sfnrun validate`
 
-This page is written by `sfnrun validate --explain all`. A rule has an id that never changes, AWS's own diagnostic code
-where AWS has one, and a severity: errors make AWS refuse a definition, warnings are accepted and will hurt, notes are
-good to know. `--select` and `--ignore` take ids (`SFN-G02`, `G02`) and sections (`SFN-G`); so do `ignore:` in
-sfnrun.yaml and comments in YAML: `# sfnrun: ignore SFN-G02` on the line or above it, `# sfnrun: ignore-file SFN-G02`
-for the file.
+`sfnrun validate --explain all` prints this page. A rule has a stable ID, AWS's diagnostic code if AWS has one, and a
+severity: AWS rejects a definition with an error and accepts one with a warning or a note. `--select` and `--ignore`
+accept IDs (`SFN-G02`, `G02`) and sections (`SFN-G`); so do `ignore:` in sfnrun.yaml and comments in YAML:
+`# sfnrun: ignore SFN-G02` on the line or above it, `# sfnrun: ignore-file SFN-G02` for the file.
 """
 
 
@@ -23,7 +25,7 @@ def explained(name: str) -> str:
     """The documentation of a rule, of a section, or of all. Raises UsageError for a rule that does not exist."""
     if name.lower() == "all":
         return page()
-    return "\n\n".join(_in_terminal(RULES[id]) for id in sorted(rules_named([name])))
+    return "\n\n".join(_in_terminal(all_rules()[id]) for id in sorted(rules_named([name])))
 
 
 def _in_terminal(rule: Rule) -> str:
@@ -43,18 +45,19 @@ def _about(rule: Rule) -> Iterator[str]:
 
 def page() -> str:
     """Every rule on one page of Markdown, by section."""
-    return "\n".join([_PAGE, *(line for section in SECTIONS for line in _section(section.__name__, section.__doc__))])
+    return "\n".join([_PAGE, *(line for section in SECTIONS for line in _section(section))])
 
 
-def _section(module: str, documentation: str | None) -> Iterator[str]:
-    rules = [rule for rule in RULES.values() if rule.check.__module__ == module]
-    if not rules:
-        return
-    name = module.rpartition(".")[2].replace("_", " ").capitalize()
-    yield f"## {name}\n"
-    yield f"{(documentation or '').partition(chr(10))[0]}\n"
+_PARTS = re.compile(r"^(Why is this bad\?|Example:|How to fix:)", re.MULTILINE)
+
+
+def _section(section: str) -> Iterator[str]:
+    rules = [rule for rule in all_rules().values() if rule.section == section]
+    about_all = import_module(f"sfnrun.asl.lint.rules.{section}").__doc__ or ""
+    yield f"## {section.replace('_', ' ').capitalize()}\n"
+    yield f"{about_all.partition(chr(10))[0]}\n"
     for rule in sorted(rules, key=lambda rule: rule.id):
         about = [f"`{word}`" if word.isupper() else word for word in _about(rule)]
         yield f"### {rule.id}\n"
         yield f"{' · '.join(about)}\n"
-        yield f"{rule.documentation}\n"
+        yield _PARTS.sub(r"**\1**", rule.documentation) + "\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sfnrun.asl.lint.outline import Outline, State
-from sfnrun.asl.lint.rules import check
+from sfnrun.asl.lint.rulebook import check
 from sfnrun.asl.load import read_source
 from sfnrun.asl.text.source import Source, from_text
 from sfnrun.errors import DefinitionError, Problem

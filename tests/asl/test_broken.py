@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sfnrun.asl.lint.rules import check
+from sfnrun.asl.lint.rulebook import check
 from sfnrun.asl.lint.shape import schema
 from sfnrun.asl.parse import parse
 from sfnrun.asl.text.source import from_text

@@ -23,7 +23,7 @@ def test_the_api_selects_and_ignores(tmp_path: Path) -> None:
             definition.write_text(BROKEN)
         assert [problem.rule for problem in sfnrun.validate(definition, select=["G02"])] == ["SFN-G02"]
         assert [problem.rule for problem in sfnrun.validate(definition, ignore=["SFN-G02"])] == ["SFN-G04"]
-        with pytest.raises(UsageError, match="there is no rule"):
+        with pytest.raises(UsageError, match="unknown rule"):
             sfnrun.validate(definition, ignore=["SFN-Z"])
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sfnrun.asl.lint.rules import check
+from sfnrun.asl.lint.rulebook import check
 from sfnrun.asl.text.source import from_text
 
 GB = 1024**3

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sfnrun.asl.lint.rules import check
+from sfnrun.asl.lint.rulebook import check
 from sfnrun.asl.load import read_source
 from sfnrun.asl.parse import parse
 from sfnrun.asl.text.source import Source, from_text

@@ -19,8 +19,6 @@ from sfnrun.asl.lint.shape import operators
 from sfnrun.asl.text.source import location_text
 from sfnrun.asl.text.substitution import Substitutions
 from sfnrun.errors import ExpressionError
-from sfnrun.expr.intrinsics import Intrinsic, compile_intrinsic, is_intrinsic
-from sfnrun.expr.jsonpath import Path, compile_path
 from sfnrun.payload import Json
 
 __all__ = ["Expressions", "Found", "find", "looks_like_path"]
@@ -32,8 +30,8 @@ class Found(Struct, eq=False):
     `role` is the purpose of a JSONPath expression: "whole" (InputPath, OutputPath), "result", "caught" (ResultPath of a
     state, of a catcher), "items", "number" (a number of a Map), "timeout", "wait", "variable", "operand" (Choice),
     "fail", "template". In JSONata it is "expression". "object" is an object of a template with a key that ends in
-    `.$`; `compiled` is then the object. `key` is its key, `container` the object that AWS reports for it, `depth` its
-    depth in a template.
+    `.$`; `compiled` is then the object. `is_call` is True for a call of an intrinsic function. `key` is its key,
+    `container` the object that AWS reports for it, `depth` its depth in a template.
     """
 
     state: State
@@ -45,6 +43,7 @@ class Found(Struct, eq=False):
     depth: int = 0
     compiled: Any = None
     error: ExpressionError | None = None
+    is_call: bool = False
 
     @property
     def is_compiled(self) -> bool:
@@ -55,7 +54,7 @@ class Found(Struct, eq=False):
         """What rules are selected by: the role, or "call" for an intrinsic function; with "!" for an error."""
         if self.error:
             return f"{self.role}!"
-        return "call" if isinstance(self.compiled, Intrinsic) else self.role
+        return "call" if self.is_call else self.role
 
     @property
     def key(self) -> str:
@@ -72,7 +71,7 @@ class Found(Struct, eq=False):
     @property
     def function(self) -> str:
         """The name of the called intrinsic function, or ""."""
-        return self.compiled.call.name if isinstance(self.compiled, Intrinsic) else ""
+        return self.compiled.call.name if self.is_call else ""
 
     def fault(self, message: str | None = None, *, location: Pointer | None = None) -> Finding:
         """Return the Finding for the error of the compiler, at the character that it reports."""
@@ -89,6 +88,22 @@ class Found(Struct, eq=False):
 
 def _reason(error: ExpressionError, words: str) -> str:
     return "" if error.message in words else error.message
+
+
+def is_intrinsic(text: str) -> bool:
+    """Whether a string is meant to be a call of an intrinsic function; it may be an invalid one."""
+    return text.lstrip().startswith("States.")
+
+
+def _compiled(text: str, *, is_call: bool = False) -> Any:
+    """Compile a JSONPath or a call; the compilers are imported when a definition needs them: start-up time."""
+    if is_call:
+        from sfnrun.expr.intrinsics import compile_intrinsic
+
+        return compile_intrinsic(text)
+    from sfnrun.expr.jsonpath import compile_path
+
+    return compile_path(text)
 
 
 def looks_like_path(text: str) -> bool:
@@ -170,8 +185,8 @@ def _path(state: State, role: str, steps: Pointer, value: Json) -> Iterator[Foun
     name = next((step for step in reversed(steps) if isinstance(step, str)), "")
     found = Found(state, "path", role, state.at(*steps), value, name)
     try:
-        intrinsic = role == "fail" and is_intrinsic(value)
-        found.compiled = compile_intrinsic(value) if intrinsic else compile_path(value)
+        found.is_call = role == "fail" and is_intrinsic(value)
+        found.compiled = _compiled(value, is_call=found.is_call)
         if role in _REFERENCES:
             _require_reference(found)
     except ExpressionError as error:
@@ -187,7 +202,7 @@ _NOT_VARIABLE = frozenset({"result", "caught"})
 
 
 def _require_reference(found: Found) -> None:
-    path: Path = found.compiled
+    path = found.compiled
     if path.keys is None:
         hint = "a reference path names one value: no *, .., filters, slices or functions"
         raise ExpressionError(found.text, "Value is not a Reference Path", length=len(found.text), hint=hint)
@@ -211,6 +226,7 @@ def _template(state: State, steps: Pointer, value: Json) -> Iterator[Found]:
             if not has_placeholder(node):
                 found = Found(state, "path", "template", at, node if isinstance(node, str) else "", field, depth)
                 found.compiled, found.error = _compiled_leaf(node)
+                found.is_call = found.error is None and is_intrinsic(found.text)
                 yield found
         elif isinstance(node, str):
             if not is_placeholder(node):
@@ -230,11 +246,11 @@ def _compiled_leaf(text: Json) -> tuple[Any, ExpressionError | None]:
         if text[:1].isspace():
             raise ExpressionError(text, "it begins with a space", hint="remove it")
         if is_intrinsic(text):
-            return compile_intrinsic(text), None
+            return _compiled(text, is_call=True), None
         if not text.startswith("$"):
             hint = "begin a path with $ or a function with States.; for a constant remove .$ from the key"
             raise ExpressionError(text, "it is neither a path nor a function", length=len(text), hint=hint)
-        return compile_path(text), None
+        return _compiled(text), None
     except ExpressionError as error:
         return None, error
 

@@ -103,6 +103,6 @@ def problems_of(
 def _checked(
     source: Source, workflow_type: str, select: Collection[str] = (), ignore: Collection[str] = ()
 ) -> list[Problem]:
-    from sfnrun.asl.lint.rules import check
+    from sfnrun.asl.lint.rulebook import check
 
     return check(source, workflow_type=workflow_type, select=select, ignore=ignore)

@@ -49,7 +49,7 @@ def suppressed(problems: Iterable[Problem], texts: Mapping[str, str]) -> list[Pr
 
 
 def _ignored(path: str, text: str) -> _Ignored:
-    from sfnrun.asl.lint.rules import rules_named
+    from sfnrun.asl.lint.rulebook import rules_named
 
     lines = Lines(text)
     ignored = _Ignored()

@@ -1,4 +1,4 @@
-"""Rules about Choice states: rules, comparisons and the values they compare with."""
+"""Rules about the rules of Choice states: comparisons, their values, and rules that can never match."""
 
 from __future__ import annotations
 
@@ -42,42 +42,15 @@ def _operators(rule_: dict[str, Any]) -> list[str]:
     return [name for name in rule_ if name in operators()]
 
 
-@rule("SFN-C01", on="shape")
-def choices_are_there(violation: Violation) -> Findings:
-    """A Choice has `Choices`.
-
-    Example: `"A": {"Type": "Choice", "Default": "B"}`
-    """
-    yield violation.found()
-
-
-@rule("SFN-C02", on="shape")
-def choices_are_not_empty(violation: Violation) -> Findings:
-    """`Choices` is an array of at least one rule, each an object.
-
-    Example: `"Choices": []`
-    """
-    yield violation.found()
-
-
-@rule("SFN-C03", on="shape")
-def rule_has_next(violation: Violation) -> Findings:
-    """A rule of `Choices` has `Next`.
-
-    It says where to go if the rule holds.
-
-    Example: `{"Variable": "$.x", "IsNull": true}`
-    """
-    yield violation.found(hint='add "Next": "name of a state"')
-
-
 @rule("SFN-C04", on="state", types=("Choice",))
 def comparison_has_a_variable(state: State) -> Findings:
-    """A comparison has `Variable`.
+    """Checks for comparisons without `Variable`.
 
-    It is the value that is compared.
+    Why is this bad? `Variable` is the value that is compared, so AWS rejects the definition.
 
     Example: `{"NumericEquals": 1, "Next": "B"}`
+
+    How to fix: `{"Variable": "$.x", "NumericEquals": 1, "Next": "B"}`
     """
     for pointer, rule_ in _rules(state):
         compares = _operators(rule_)
@@ -88,9 +61,13 @@ def comparison_has_a_variable(state: State) -> Findings:
 
 @rule("SFN-C05", on="state", types=("Choice",))
 def comparison_has_an_operator(state: State) -> Findings:
-    """A rule compares: it has an operator, or And, Or, Not.
+    """Checks for rules without an operator, And, Or or Not.
+
+    Why is this bad? The rule compares nothing, so AWS rejects the definition.
 
     Example: `{"Variable": "$.x", "Next": "B"}`
+
+    How to fix: `{"Variable": "$.x", "IsPresent": true, "Next": "B"}`
     """
     for pointer, rule_ in _rules(state):
         unknown = [name for name in rule_ if name not in ("Variable", "Next", "Comment", "Assign")]
@@ -101,11 +78,13 @@ def comparison_has_an_operator(state: State) -> Findings:
 
 @rule("SFN-C06", on="state", types=("Choice",))
 def comparison_has_one_operator(state: State) -> Findings:
-    """A comparison has one operator, not more.
+    """Checks for comparisons with more than one operator.
 
-    Two conditions on one value are joined by And.
+    Why is this bad? AWS rejects the definition.
 
     Example: `{"Variable": "$.x", "NumericGreaterThan": 1, "NumericLessThan": 9, "Next": "B"}`
+
+    How to fix: combine the comparisons with `And`
     """
     for pointer, rule_ in _rules(state):
         compares = _operators(rule_)
@@ -118,32 +97,28 @@ def _only_one(pointer: Pointer, names: list[str], hint: str) -> Finding:
     return Finding((*pointer, names[-1]), message, hint, key=True, location=pointer)
 
 
-@rule("SFN-C07", on="shape")
-def operator_is_known(violation: Violation) -> Findings:
-    """A rule has only Variable, one of the 39 operators, And, Or, Not, Next, Assign and Comment.
-
-    Operators: String, Numeric and Timestamp with Equals, LessThan, GreaterThan, LessThanEquals, GreaterThanEquals, and
-    BooleanEquals, each with Path too; StringMatches; IsNull, IsPresent, IsNumeric, IsString, IsBoolean, IsTimestamp.
-
-    Example: `{"Variable": "$.x", "StringEqual": "a", "Next": "B"}`
-    """
-    yield violation.found()
-
-
 @rule("SFN-C08", on="shape")
 def string_operand(violation: Violation) -> Findings:
-    """String comparisons and StringMatches take a string.
+    """Checks that String comparisons and StringMatches have a string.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"StringEquals": 1`
+
+    How to fix: `"StringEquals": "1"`
     """
     yield violation.found(hint=_operator_for(violation))
 
 
 @rule("SFN-C09", on="shape")
 def numeric_operand(violation: Violation) -> Findings:
-    """Numeric comparisons take a number.
+    """Checks that Numeric comparisons have a number.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"NumericEquals": "1"`
+
+    How to fix: `"NumericEquals": 1`
     """
     yield violation.found(hint=_operator_for(violation))
 
@@ -164,18 +139,26 @@ def _operator_for(violation: Violation) -> str:
 
 @rule("SFN-C10", on="shape")
 def boolean_operand(violation: Violation) -> Findings:
-    """BooleanEquals takes a boolean.
+    """Checks that BooleanEquals has a boolean.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"BooleanEquals": "true"`
+
+    How to fix: `"BooleanEquals": true`
     """
     yield violation.found(hint=_operator_for(violation))
 
 
 @rule("SFN-C11", on="state", types=("Choice",))
 def timestamp_operand(state: State) -> Findings:
-    """Timestamp comparisons take an RFC 3339 time with upper-case T and Z, or an offset.
+    """Checks that Timestamp comparisons have an RFC 3339 time with upper-case T and Z, or an offset.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"TimestampEquals": "2030-01-31"`
+
+    How to fix: `"TimestampEquals": "2030-01-31T00:00:00Z"`
     """
     for pointer, rule_ in _rules(state):
         for name in _operators(rule_):
@@ -194,9 +177,13 @@ def not_a_timestamp(pointer: Pointer, value: Json) -> Findings:
 
 @rule("SFN-C12", on="shape")
 def is_operand(violation: Violation) -> Findings:
-    """IsNull, IsPresent and the other Is operators take a boolean.
+    """Checks that IsNull, IsPresent and the other Is operators have a boolean.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"IsPresent": "$.x"`
+
+    How to fix: `"Variable": "$.x", "IsPresent": true`
     """
     path = isinstance(violation.value, str) and violation.value[:1] == "$"
     yield violation.found(hint="the path belongs in Variable" if path else "")
@@ -204,21 +191,16 @@ def is_operand(violation: Violation) -> Findings:
 
 @rule("SFN-C13", on="path", types=("operand!",))
 def path_operand(found: Found) -> Findings:
-    """The operators that end in Path take a reference path to the value to compare with.
+    """Checks that operators that end in Path have a reference path.
+
+    Why is this bad? The path must identify a single value, so AWS rejects the definition.
 
     Example: `"StringEqualsPath": "order.id"`
+
+    How to fix: `"StringEqualsPath": "$.order.id"`
     """
     if found.role == "operand" and found.error:
         yield reference_fault(found)
-
-
-@rule("SFN-C14", on="accepted")
-def path_operand_of_context(_: object) -> Findings:
-    """The operators that end in Path may start at the context object (`$$`) or at a variable.
-
-    Example: `"StringEqualsPath": "$$.Execution.Input.name"`
-    """
-    yield from ()
 
 
 _ESCAPE = r"(?s)\\(?:[*\\]|(.|$))"
@@ -226,11 +208,13 @@ _ESCAPE = r"(?s)\\(?:[*\\]|(.|$))"
 
 @rule("SFN-C15", on="state", types=("Choice",))
 def pattern_escapes(state: State) -> Findings:
-    r"""In StringMatches a backslash escapes `*` or a backslash, nothing else.
+    r"""Checks for invalid escapes in `StringMatches`: only `\*` and `\\` are valid (each backslash is doubled in JSON).
 
-    `*` matches any characters; there are no other wildcards.
+    Why is this bad? AWS rejects the definition; `*` is the only wildcard.
 
     Example: `"StringMatches": "log\d"`
+
+    How to fix: `"StringMatches": "log*"`
     """
     for pointer, rule_ in _rules(state):
         pattern = rule_.get("StringMatches")
@@ -243,42 +227,30 @@ def pattern_escapes(state: State) -> Findings:
                 yield Finding(place, "Invalid escape in pattern", hint, offset=escape.start(), length=len(escape[0]))
 
 
-@rule("SFN-C16", on="shape")
-def and_or_are_arrays(violation: Violation) -> Findings:
-    """And and Or are arrays of at least one rule.
-
-    Example: `"And": []`
-    """
-    yield violation.found()
-
-
 @rule("SFN-C17", on="shape")
 def nested_rules_have_no_next(violation: Violation) -> Findings:
-    """A rule inside And, Or or Not has no Next, Assign or Output.
+    """Checks for Next, Assign or Output in rules inside And, Or or Not.
 
-    Only the outermost rule decides where to go.
+    Why is this bad? Only the outermost rule has a transition, so AWS rejects the definition.
 
     Example: `"Not": {"Variable": "$.x", "IsNull": true, "Next": "B"}`
+
+    How to fix: `"Not": {"Variable": "$.x", "IsNull": true}, "Next": "B"`
     """
     yield violation.found(
         hint=f"move {violation.field} to the outermost rule" if violation.part == "NestedRule" else ""
     )
 
 
-@rule("SFN-C18", on="shape")
-def not_is_an_object(violation: Violation) -> Findings:
-    """Not is one rule, an object.
-
-    Example: `"Not": [{"Variable": "$.x", "IsNull": true}]`
-    """
-    yield violation.found()
-
-
 @rule("SFN-C19", on="state", types=("Choice",))
 def rule_compares_or_joins(state: State) -> Findings:
-    """A rule is a comparison, or one of And, Or, Not; never both.
+    """Checks for rules that combine a comparison with And, Or or Not, or several of these.
+
+    Why is this bad? It is ambiguous, so AWS rejects the definition.
 
     Example: `{"And": [...], "Variable": "$.x", "IsNull": true, "Next": "B"}`
+
+    How to fix: put the comparison into the array of `And`
     """
     for pointer, rule_ in _rules(state):
         logic = [name for name in rule_ if name in _LOGIC]
@@ -290,11 +262,14 @@ def rule_compares_or_joins(state: State) -> Findings:
 
 @rule("SFN-C20", on="path", types=("variable!",))
 def variable_is_a_path(found: Found) -> Findings:
-    """`Variable` is a path to one value, in the input (`$`), the context object (`$$`) or a variable (`$name`).
+    """Checks that `Variable` is a path to one value: in the input (`$`), the context object (`$$`) or a variable
+    (`$name`).
 
-    Intrinsic functions, wildcards and filters are not possible here; a Pass state before it can evaluate them.
+    Why is this bad? AWS rejects intrinsic functions, wildcards and filters here.
 
     Example: `"Variable": "States.ArrayLength($.items)"`
+
+    How to fix: compute the value in a Pass state before the Choice
     """
     if found.role == "variable" and found.error:
         yield reference_fault(found)
@@ -302,67 +277,41 @@ def variable_is_a_path(found: Found) -> Findings:
 
 @rule("SFN-C21", on="shape")
 def some_operators_have_no_path(violation: Violation) -> Findings:
-    """StringMatches and the Is operators have no form with Path.
+    """Checks for a Path form of StringMatches and the Is operators.
+
+    Why is this bad? It does not exist, so AWS rejects the definition.
 
     Example: `"StringMatchesPath": "$.pattern"`
+
+    How to fix: `"StringMatches": "log*"`
     """
     yield violation.found(hint=f"there is only {violation.field.removesuffix('Path')}")
 
 
-@rule("SFN-C22", on="shape")
-def jsonata_rules_have_conditions(violation: Violation) -> Findings:
-    """A rule of a JSONata Choice has `Condition`, not Variable, operators, And, Or or Not.
-
-    Example: `{"Variable": "$.x", "IsNull": true, "Next": "B"}` in a JSONata state
-    """
-    yield violation.found(hint='write a Condition: "{% $states.input.x = 1 %}"')
-
-
-@rule("SFN-C23", on="shape")
-def jsonpath_rules_have_no_condition(violation: Violation) -> Findings:
-    """`Condition` belongs to JSONata states.
-
-    Example: `{"Condition": "{% true %}", "Next": "B"}` in a JSONPath state
-    """
-    yield violation.found(hint='add "QueryLanguage": "JSONata" to the state, or use Variable with an operator')
-
-
-@rule("SFN-C24", on="shape")
-def condition_is_there(violation: Violation) -> Findings:
-    """A rule of a JSONata Choice has `Condition`.
-
-    Example: `{"Next": "B"}`
-    """
-    yield violation.found(hint='add "Condition": "{% … %}"')
-
-
 @rule("SFN-C25", on="shape")
 def condition_is_an_expression(violation: Violation) -> Findings:
-    """`Condition` is a JSONata expression in `{% %}`, or true or false.
+    """Checks for a `Condition` that is neither a JSONata expression in `{% %}` nor a boolean.
+
+    Why is this bad? AWS rejects the definition; without the marks it is a plain string.
 
     Example: `"Condition": "$states.input.x = 1"`
+
+    How to fix: `"Condition": "{% $states.input.x = 1 %}"`
     """
     text = isinstance(violation.value, str)
     hint = f"write {{% {violation.value} %}}" if text and "%" not in violation.value else ""
     yield violation.found(message="Condition must be a JSONata expression or a boolean", hint=hint)
 
 
-@rule("SFN-C26", on="accepted")
-def condition_may_be_a_boolean(_: object) -> Findings:
-    """`Condition` may be a literal true or false.
-
-    Example: `"Condition": true`
-    """
-    yield from ()
-
-
 @rule("SFN-C27", on="state", types=("Choice",), severity="warning", code="")
 def rules_can_match(state: State) -> Findings:
-    """No rule tests what an earlier one tests, and none follows a rule that always holds.
+    """Checks for Choice rules that can never match, because an earlier rule has the same test or is always true.
 
-    Rules are tried in order and the first that matches counts, so the later one is dead.
+    Why is this bad? The first matching rule applies.
 
     Example: two rules `{"Variable": "$.x", "NumericEquals": 1, …}`
+
+    How to fix: remove the later rule, or correct its test
     """
     seen: dict[str, int] = {}
     always: int | None = None

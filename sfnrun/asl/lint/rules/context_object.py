@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sfnrun.asl.lint.expressions import Found
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.rules.task import waits_for_token
 from sfnrun.asl.lint.shape import close_to
 from sfnrun.expr.intrinsics import Argument, Call, Intrinsic
@@ -55,11 +55,13 @@ def _at(found: Found, path: Path, message: str, hint: str = "") -> Finding:
 
 @rule("SFN-X01", on="context", severity="warning", code="")
 def context_member_exists(found: Found) -> Findings:
-    """The context object has Execution, State, StateMachine, Task and Map, nothing else; their members are known too.
+    """Checks for unknown fields of the context object. It has Execution, State, StateMachine, Task and Map.
 
-    A path to anything else fails when the state runs.
+    Why is this bad? The path fails when the state runs.
 
     Example: `"id.$": "$$.Exeuction.Id"`
+
+    How to fix: `"id.$": "$$.Execution.Id"`
     """
     for path, keys in _members(found):
         for depth, name in enumerate(keys):
@@ -80,11 +82,13 @@ def is_inside_map(found: Found) -> bool:
 
 @rule("SFN-X02", on="context", severity="warning", code="")
 def map_context_is_set(found: Found) -> Findings:
-    """`$$.Map` is read only in a Map's ItemSelector (or Parameters), or inside its processor.
+    """Checks for `$$.Map` outside a Map's `ItemSelector` (or `Parameters`) and processor.
 
-    Elsewhere there is no item.
+    Why is this bad? The current item is defined only there.
 
     Example: `"index.$": "$$.Map.Item.Index"` in a state outside of any Map
+
+    How to fix: pass the value from the ItemSelector of the Map
     """
     for path, keys in _members(found):
         if keys[0] == "Map" and not is_inside_map(found):
@@ -93,11 +97,13 @@ def map_context_is_set(found: Found) -> Findings:
 
 @rule("SFN-X03", on="context", severity="warning", code="")
 def token_is_set(found: Found) -> Findings:
-    """`$$.Task.Token` is read only by Tasks that wait for it (`.waitForTaskToken`), or by activities.
+    """Checks for `$$.Task.Token` in states other than activities and Tasks with `.waitForTaskToken`.
 
-    Other tasks have no token.
+    Why is this bad? Other states have no task token.
 
     Example: `"Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"token.$": "$$.Task.Token"}`
+
+    How to fix: `"Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"`
     """
     for path, keys in _members(found):
         if keys[0] == "Task" and not (found.state.type == "Task" and waits_for_token(found.state)):
@@ -106,10 +112,18 @@ def token_is_set(found: Found) -> Findings:
             )
 
 
-@rule("SFN-X04", on="accepted")
-def whole_context(_: object) -> Findings:
-    """`$$` itself, and anything under `$$.Execution.Input`, are fine.
+# --- rules without a function ---
 
-    Example: `"context.$": "$$"`
-    """
-    yield from ()
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-X04",
+            """Not reported: `$$` itself, and anything below `$$.Execution.Input`.
+
+            Example: `"context.$": "$$"`
+            """,
+            on="accepted",
+        ),
+    ),
+)

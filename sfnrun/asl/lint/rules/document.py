@@ -1,9 +1,9 @@
-"""Rules about the document: that it can be read, and what stands at its top."""
+"""Rules about the document as a whole: its syntax and its top-level fields."""
 
 from __future__ import annotations
 
 from sfnrun.asl.lint.outline import Outline
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.shape import Violation
 
 __all__: list[str] = []
@@ -12,57 +12,15 @@ MAX_SIZE = 1_048_576
 NEARLY = 0.8
 
 
-@rule("SFN-S00", on="source", code="MISSING_DESCRIPTION")
-def file_can_be_read(_: object) -> Findings:
-    """The file exists and can be read.
-
-    Nothing can be said about a file that is not there, a folder, or one that may not be read.
-
-    Example: `sfnrun validate ordr.asl.json` where there is only `order.asl.json`.
-    """
-    yield from ()
-
-
-@rule("SFN-S01", on="source", code="INVALID_JSON_DESCRIPTION")
-def text_parses(_: object) -> Findings:
-    """The text is JSON, or YAML in a file that ends in .yaml or .yml.
-
-    AWS takes JSON only and refuses comments, trailing commas and single quotes; every such place is reported at once.
-
-    Example: `{"StartAt": "A",}`, where the last comma is one too many.
-    """
-    yield from ()
-
-
-@rule("SFN-S02", on="shape")
-def top_is_an_object(violation: Violation) -> Findings:
-    """The top level is an object.
-
-    A definition is one object with StartAt and States; an array, a text or an empty file is none.
-
-    Example: `[]`
-    """
-    yield violation.found(hint='a definition begins with {"StartAt": ..., "States": {...}}')
-
-
-@rule("SFN-S03", on="shape")
-def states_are_there(violation: Violation) -> Findings:
-    """`States` is required.
-
-    Without it there is nothing to run. A machine that lacks StartAt too is told so in the same breath, as by AWS.
-
-    Example: `{"StartAt": "A"}`
-    """
-    yield violation.found(hint='States is an object of states by name: "States": {"A": {"Type": "Pass", "End": true}}')
-
-
 @rule("SFN-S04", on="shape")
 def start_is_there(violation: Violation) -> Findings:
-    """`StartAt` is required.
+    """Checks for a missing `StartAt`.
 
-    The order in which states are written means nothing, so the first one has to be named.
+    Why is this bad? The order of `States` has no meaning, so `StartAt` must name the first state.
 
     Example: `{"States": {"A": {"Type": "Pass", "End": true}}}`
+
+    How to fix: add `"StartAt": "A"`
     """
     states = violation.value.get("States") if isinstance(violation.value, dict) else None
     first = next(iter(states), "") if isinstance(states, dict) else ""
@@ -71,102 +29,54 @@ def start_is_there(violation: Violation) -> Findings:
 
 @rule("SFN-S05", on="shape")
 def states_are_not_empty(violation: Violation) -> Findings:
-    """`States` is an object with at least one state.
+    """Checks for a `States` without any state.
 
-    An empty machine cannot start.
+    Why is this bad? An empty state machine cannot start.
 
     Example: `{"StartAt": "A", "States": {}}`
+
+    How to fix: add a state: `"States": {"A": {"Type": "Succeed"}}`
     """
     yield violation.found(key=True)
 
 
 @rule("SFN-S06", on="shape")
 def state_is_an_object(violation: Violation) -> Findings:
-    """Every member of `States` is an object.
+    """Checks for entries of `States` that are not objects.
 
-    Often a field of the machine slipped one level too deep.
+    Why is this bad? The usual cause is a top-level field that is nested one level too deep.
 
     Example: `"States": {"QueryLanguage": "JSONata", "A": {...}}`, where QueryLanguage belongs beside States.
+
+    How to fix: move the field next to `States`
     """
     name = violation.field
     beside = name in ("Comment", "QueryLanguage", "StartAt", "TimeoutSeconds", "Version")
     yield violation.found(hint=f"did you mean to set {name} beside States?" if beside else "")
 
 
-@rule("SFN-S07", on="shape")
-def top_has_no_other_fields(violation: Violation) -> Findings:
-    """At the top there are Comment, QueryLanguage, StartAt, States, TimeoutSeconds and Version, nothing else.
-
-    AWS refuses a definition with any other field, and a misspelt one would do nothing.
-
-    Example: `{"Commment": "…", "StartAt": "A", "States": {...}}`
-    """
-    yield violation.found()
-
-
-@rule("SFN-S08", on="shape")
-def comment_is_a_string(violation: Violation) -> Findings:
-    """`Comment` is a string wherever it is allowed: machine, branch, processor, retrier, catcher, rule.
-
-    AWS refuses anything else. (For the Comment of a state see SFN-F08.)
-
-    Example: `"Comment": ["first line", "second line"]`
-    """
-    yield violation.found()
-
-
-@rule("SFN-S09", on="shape")
-def version_is_a_string(violation: Violation) -> Findings:
-    """`Version` is a string; there is only "1.0".
-
-    A number is refused, and YAML makes one of an unquoted 1.0.
-
-    Example: `Version: 1.0`
-    """
-    yield violation.found(hint='write "1.0", with quotes')
-
-
-@rule("SFN-S10", on="shape")
-def machine_timeout_in_range(violation: Violation) -> Findings:
-    """The machine's `TimeoutSeconds` is an integer from 1 to 99999999.
-
-    Neither a path nor an expression can stand here: there is no input yet.
-
-    Example: `{"TimeoutSeconds": 0, "StartAt": …}`
-    """
-    yield violation.found()
-
-
 @rule("SFN-S11", on="shape")
 def query_language_is_known(violation: Violation) -> Findings:
-    """`QueryLanguage` is exactly "JSONPath" or "JSONata".
+    """Checks for a `QueryLanguage` other than "JSONPath" or "JSONata".
 
-    Upper and lower case count. While the language is unknown, no field is said to belong to the other one.
+    Why is this bad? The value is case-sensitive. While it is invalid, fields of the other language are not reported.
 
     Example: `"QueryLanguage": "jsonata"`
+
+    How to fix: `"QueryLanguage": "JSONata"`
     """
     yield violation.found(message="The field 'QueryLanguage' should have one of these values: [JSONPath, JSONata]")
 
 
-@rule("SFN-S12", on="source", code="INVALID_JSON_DESCRIPTION")
-def keys_are_unique(_: object) -> Findings:
-    """No key stands twice in one object, in JSON or in YAML.
-
-    Most parsers keep the last one without a word: a whole state can be lost.
-
-    Example: `"States": {"Done": {...}, "Done": {...}}`
-    """
-    yield from ()
-
-
 @rule("SFN-S13", on="machine", severity="warning", code="")
 def definition_is_not_too_long(outline: Outline) -> Findings:
-    """A definition has at most 1,048,576 characters; from 80 % on this is a warning.
+    """Checks for definitions longer than 1,048,576 characters; warns above 80%.
 
-    CreateStateMachine refuses a longer one (a quota that cannot be raised). Large literals can be moved into a function
-    or an S3 object, parts of the machine into a nested one.
+    Why is this bad? CreateStateMachine rejects longer definitions, and the quota cannot be raised.
 
     Example: a `Result` with a table of 900 KB.
+
+    How to fix: move large literals to a function or an S3 object, or split the workflow
     """
     size = len(outline.source.definition) if outline.source else 0
     if size > MAX_SIZE * NEARLY:
@@ -174,35 +84,163 @@ def definition_is_not_too_long(outline: Outline) -> Findings:
         yield Finding((), message, severity="error" if size > MAX_SIZE else "warning")
 
 
-@rule("SFN-S14", on="source", code="")
-def yaml_is_json(_: object) -> Findings:
-    """A YAML definition holds only what JSON can: no other keys than strings, no dates, no cycles, no foreign tags.
+# --- rules without a function ---
 
-    AWS never sees the YAML; what is no JSON would be lost or changed on the way.
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-S00",
+            """Checks that the file exists and is readable.
 
-    Example: `States: {1: {Type: Pass}}`, where the key 1 is a number.
-    """
-    yield from ()
+            Why is this bad? sfnrun cannot check a missing file, a directory, or a file without read permission.
 
+            Example: `sfnrun validate ordr.asl.json` where there is only `order.asl.json`.
 
-@rule("SFN-S16", on="source", severity="warning", code="")
-def comments_ignore_what_there_is(_: object) -> Findings:
-    """A comment `# sfnrun: ignore` names rules that exist.
+            How to fix: correct the path
+            """,
+            on="source",
+            code="MISSING_DESCRIPTION",
+        ),
+        Row(
+            "SFN-S01",
+            """Checks for JSON syntax errors, or YAML syntax errors in `.yaml` and `.yml` files.
 
-    Else it ignores nothing, and what it was meant for is told.
+            Why is this bad? AWS accepts only JSON, without comments, trailing commas or single quotes.
 
-    Example: `# sfnrun: ignore SFN-G99`
-    """
-    yield from ()
+            Example: `{"StartAt": "A",}`, where the last comma is one too many.
 
+            How to fix: correct the text at the caret: `{"StartAt": "A"}`
+            """,
+            on="source",
+            code="INVALID_JSON_DESCRIPTION",
+        ),
+        Row(
+            "SFN-S02",
+            """Checks for definitions that are not a JSON object.
 
-@rule("SFN-S15", on="source", severity="info", code="")
-def template_holds_its_machine(_: object) -> Findings:
-    """A template holds the definition of its state machine, or names a file that does.
+            Why is this bad? A definition is one object with `StartAt` and `States`; an array, a string or an empty file
+            is not.
 
-    CloudFormation, SAM, CDK and Serverless templates are looked through, and the machines in them are checked. What
-    stands in S3, or is chosen by a condition, cannot be.
+            Example: `[]`
 
-    Example: `DefinitionUri: s3://bucket/order.asl.json`
-    """
-    yield from ()
+            How to fix: `{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}`
+            """,
+            hint='a definition begins with {"StartAt": ..., "States": {...}}',
+        ),
+        Row(
+            "SFN-S03",
+            """Checks for a missing `States`.
+
+            Why is this bad? A state machine without states cannot run. If `StartAt` is missing too, both are reported
+            in one problem, as in AWS.
+
+            Example: `{"StartAt": "A"}`
+
+            How to fix: add `"States": {"A": {"Type": "Pass", "End": true}}`
+            """,
+            hint='States is an object of states by name: "States": {"A": {"Type": "Pass", "End": true}}',
+        ),
+        Row(
+            "SFN-S07",
+            """Checks for unknown top-level fields. Valid: Comment, QueryLanguage, StartAt, States, TimeoutSeconds,
+            Version.
+
+            Why is this bad? AWS rejects them, and a misspelled field would have no effect.
+
+            Example: `{"Commment": "…", "StartAt": "A", "States": {...}}`
+
+            How to fix: correct the name: `"Comment": "…"`
+            """,
+        ),
+        Row(
+            "SFN-S08",
+            """Checks for a `Comment` that is not a string: of the state machine, a branch, processor, retrier, catcher
+            or rule.
+
+            Why is this bad? AWS rejects the definition. (For the Comment of a state see SFN-F08.)
+
+            Example: `"Comment": ["first line", "second line"]`
+
+            How to fix: `"Comment": "first line; second line"`
+            """,
+        ),
+        Row(
+            "SFN-S09",
+            """Checks for a `Version` other than a string; the only version is "1.0".
+
+            Why is this bad? AWS rejects numbers, and YAML parses an unquoted 1.0 as a number.
+
+            Example: `Version: 1.0`
+
+            How to fix: `Version: "1.0"`
+            """,
+            hint='write "1.0", with quotes',
+        ),
+        Row(
+            "SFN-S10",
+            """Checks that the top-level `TimeoutSeconds` is an integer from 1 to 99999999.
+
+            Why is this bad? AWS reads it before the execution has an input, so it cannot be a path or an expression.
+
+            Example: `{"TimeoutSeconds": 0, "StartAt": …}`
+
+            How to fix: `{"TimeoutSeconds": 300, "StartAt": …}`
+            """,
+        ),
+        Row(
+            "SFN-S12",
+            """Checks for duplicate keys in an object, in JSON and YAML.
+
+            Why is this bad? Most parsers silently keep the last one, so a whole state can disappear.
+
+            Example: `"States": {"Done": {...}, "Done": {...}}`
+
+            How to fix: rename or remove one of them
+            """,
+            on="source",
+            code="INVALID_JSON_DESCRIPTION",
+        ),
+        Row(
+            "SFN-S14",
+            """Checks for YAML values that JSON cannot represent: non-string keys, dates, cycles, custom tags.
+
+            Why is this bad? AWS receives JSON, so these values would be lost or changed.
+
+            Example: `States: {1: {Type: Pass}}`, where the key 1 is a number.
+
+            How to fix: `States: {"1": {Type: Pass}}`
+            """,
+            on="source",
+            code="",
+        ),
+        Row(
+            "SFN-S16",
+            """Checks for unknown rules in `# sfnrun: ignore` comments.
+
+            Why is this bad? The comment has no effect, and the problem that it should suppress is reported.
+
+            Example: `# sfnrun: ignore SFN-G99`
+
+            How to fix: `# sfnrun: ignore SFN-G02`
+            """,
+            on="source",
+            code="",
+            severity="warning",
+        ),
+        Row(
+            "SFN-S15",
+            """Notes state machines in a template whose definition is not available.
+
+            Why is this bad? A definition in S3, or one that depends on a condition, cannot be checked.
+
+            Example: `DefinitionUri: s3://bucket/order.asl.json`
+
+            How to fix: pass the file of the definition
+            """,
+            on="source",
+            code="",
+            severity="info",
+        ),
+    ),
+)

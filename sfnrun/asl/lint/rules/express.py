@@ -1,4 +1,4 @@
-"""Rules about EXPRESS machines (`--type EXPRESS`): what only STANDARD ones can do."""
+"""Rules about EXPRESS state machines (`--type EXPRESS`)."""
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ def _pattern(outline: Outline, pattern: str, message: str, hint: str) -> Finding
 
 @rule("SFN-K01", on="machine")
 def express_has_no_sync(outline: Outline) -> Findings:
-    """An EXPRESS machine cannot wait for a job: no `.sync`.
+    """Checks for `.sync` in EXPRESS state machines, and in processors of DISTRIBUTED Maps with ExecutionType EXPRESS.
 
-    It lives five minutes at most. The same holds in the processor of a distributed Map whose ExecutionType is EXPRESS.
+    Why is this bad? EXPRESS executions cannot wait for a job, so AWS rejects the definition.
 
     Example: `"Resource": "arn:aws:states:::states:startExecution.sync"`
+
+    How to fix: start the job without `.sync`, or use a STANDARD state machine
     """
     message = "Express state machine does not support '.sync' service integration"
     yield from _pattern(outline, "sync", message, "start the job without .sync, or use a STANDARD machine")
@@ -56,9 +58,13 @@ def express_has_no_sync(outline: Outline) -> Findings:
 
 @rule("SFN-K02", on="machine")
 def express_has_no_callback(outline: Outline) -> Findings:
-    """An EXPRESS machine cannot wait for a callback: no `.waitForTaskToken`.
+    """Checks for `.waitForTaskToken` in EXPRESS state machines.
+
+    Why is this bad? EXPRESS executions cannot wait for a callback, so AWS rejects the definition.
 
     Example: `"Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken"`
+
+    How to fix: use a STANDARD state machine
     """
     # The blank at the end is AWS's (recorded).
     message = "Express state machine does not support '.waitForTaskToken' service integration "
@@ -67,9 +73,13 @@ def express_has_no_callback(outline: Outline) -> Findings:
 
 @rule("SFN-K03", on="machine")
 def express_has_no_activities(outline: Outline) -> Findings:
-    """An EXPRESS machine cannot wait for a worker: no activities.
+    """Checks for activities in EXPRESS state machines.
+
+    Why is this bad? EXPRESS executions cannot wait for a worker, so AWS rejects the definition.
 
     Example: `"Resource": "arn:aws:states:us-east-1:123456789012:activity:approve"`
+
+    How to fix: use a Lambda function, or a STANDARD state machine
     """
     for state, resource in _resources(outline):
         if resource.kind == "activity":
@@ -79,9 +89,13 @@ def express_has_no_activities(outline: Outline) -> Findings:
 
 @rule("SFN-K04", on="machine")
 def express_has_no_distributed_map(outline: Outline) -> Findings:
-    """An EXPRESS machine has no DISTRIBUTED Map (its child executions may be EXPRESS).
+    """Checks for DISTRIBUTED Maps in EXPRESS state machines. Its child executions can be EXPRESS.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}`
+
+    How to fix: use an INLINE Map, or a STANDARD state machine
     """
     for state in outline.states:
         if state.type == "Map" and state.is_distributed and is_express(outline, state):
@@ -94,11 +108,13 @@ def express_has_no_distributed_map(outline: Outline) -> Findings:
 
 @rule("SFN-K05", on="machine", severity="warning", code="")
 def express_ends_after_five_minutes(outline: Outline) -> Findings:
-    """A timeout or a wait of more than 300 seconds has no effect in an EXPRESS machine.
+    """Checks for timeouts and waits of more than 300 seconds in EXPRESS workflows.
 
-    Its executions end after five minutes whatever happens.
+    Why is this bad? EXPRESS executions always end after five minutes.
 
     Example: `"TimeoutSeconds": 900`
+
+    How to fix: `"TimeoutSeconds": 300`
     """
     if outline.workflow_type != "EXPRESS":
         return

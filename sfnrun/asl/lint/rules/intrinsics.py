@@ -1,11 +1,11 @@
-"""Rules about intrinsic functions: calls that AWS refuses, and calls that can only fail."""
+"""Rules about intrinsic functions: calls that AWS rejects, and calls that always fail."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from sfnrun.asl.lint.expressions import Found
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.rules.paths import in_template
 from sfnrun.expr.intrinsic_functions import FUNCTIONS
 from sfnrun.expr.intrinsics import Argument, Call, Intrinsic, Literal
@@ -31,12 +31,15 @@ def _refused(found: Found) -> str:
 
 @rule("SFN-I01", on="path", types=("template!",))
 def function_exists(found: Found) -> Findings:
-    """The function is one of the 18 that exist.
+    """Checks for unknown intrinsic functions. The 18 functions are Array, ArrayPartition, ArrayContains, ArrayRange,
+    ArrayGetItem, ArrayLength, ArrayUnique, Base64Encode, Base64Decode, Hash, JsonMerge, StringToJson, JsonToString,
+    MathRandom, MathAdd, StringSplit, UUID and Format.
 
-    Array, ArrayPartition, ArrayContains, ArrayRange, ArrayGetItem, ArrayLength, ArrayUnique, Base64Encode,
-    Base64Decode, Hash, JsonMerge, StringToJson, JsonToString, MathRandom, MathAdd, StringSplit, UUID, Format.
+    Why is this bad? AWS rejects the definition.
 
     Example: `"x.$": "States.Foo($.y)"`
+
+    How to fix: `"x.$": "States.JsonToString($.y)"`
     """
     if _refused(found) == "SFN-I01":
         yield in_template(found)
@@ -44,9 +47,14 @@ def function_exists(found: Found) -> Findings:
 
 @rule("SFN-I02", on="path", types=("template!",))
 def call_parses(found: Found) -> Findings:
-    r"""The call can be read: brackets, commas, single-quoted texts, and only the escapes `\'`, `\{`, `\}` and `\\`.
+    r"""Checks for syntax errors in calls: brackets, commas, strings in single quotes, and the escapes `\'`, `\{`, `\}`
+    and `\\`.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"x.$": "States.Format('{}, $.y)"`
+
+    How to fix: `"x.$": "States.Format('{}', $.y)"`
     """
     if _refused(found) == "SFN-I02":
         yield in_template(found)
@@ -54,9 +62,13 @@ def call_parses(found: Found) -> Findings:
 
 @rule("SFN-I03", on="path", types=("template!",))
 def call_has_its_arguments(found: Found) -> Findings:
-    """A function gets as many arguments as it takes.
+    """Checks for calls with a wrong number of arguments.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"x.$": "States.UUID($.y)"`
+
+    How to fix: `"x.$": "States.UUID()"`
     """
     if _refused(found) == "SFN-I03":
         yield in_template(found)
@@ -80,11 +92,13 @@ def _at(found: Found, part: Call | Literal, message: str, hint: str = "") -> Fin
 
 @rule("SFN-I04", on="path", types=("call",), severity="warning", code="")
 def format_fills_its_template(found: Found) -> Findings:
-    """States.Format gets as many values as its template has `{}`.
+    """Checks that States.Format has as many values as its template has `{}`.
 
-    Otherwise the state fails with States.IntrinsicFailure.
+    Why is this bad? The state fails with States.IntrinsicFailure.
 
     Example: `"x.$": "States.Format('{} {}', $.a)"`
+
+    How to fix: `"x.$": "States.Format('{} {}', $.a, $.b)"`
     """
     for call in _calls(found, "Format"):
         template = call.arguments[0]
@@ -111,11 +125,13 @@ def _literal(call: Call, index: int, kind: type) -> Literal | None:
 
 @rule("SFN-I05", on="path", types=("call",), severity="warning", code="")
 def hash_knows_its_algorithm(found: Found) -> Findings:
-    """States.Hash knows MD5, SHA-1, SHA-256, SHA-384 and SHA-512.
+    """Checks for algorithms of States.Hash other than MD5, SHA-1, SHA-256, SHA-384 and SHA-512.
 
-    Any other name fails the state.
+    Why is this bad? The state fails with States.IntrinsicFailure.
 
     Example: `"x.$": "States.Hash($.text, 'CRC32')"`
+
+    How to fix: `"x.$": "States.Hash($.text, 'SHA-256')"`
     """
     for call in _calls(found, "Hash"):
         algorithm = _literal(call, 1, str)
@@ -125,11 +141,13 @@ def hash_knows_its_algorithm(found: Found) -> Findings:
 
 @rule("SFN-I06", on="path", types=("call",), severity="warning", code="")
 def merge_is_shallow(found: Found) -> Findings:
-    """The third argument of States.JsonMerge is `false`.
+    """Checks for a third argument of States.JsonMerge other than `false`.
 
-    A deep merge is not supported and fails the state.
+    Why is this bad? A deep merge is not supported and fails the state.
 
     Example: `"x.$": "States.JsonMerge($.a, $.b, true)"`
+
+    How to fix: `"x.$": "States.JsonMerge($.a, $.b, false)"`
     """
     for call in _calls(found, "JsonMerge"):
         deep = _literal(call, 2, bool)
@@ -139,21 +157,16 @@ def merge_is_shallow(found: Found) -> Findings:
 
 @rule("SFN-I07", on="path", types=("template!",))
 def function_names_are_exact(found: Found) -> Findings:
-    """Upper and lower case count in the name of a function, and it begins with `States.`.
+    """Checks for function names in the wrong case, or without `States.`.
+
+    Why is this bad? Names are case-sensitive, so AWS rejects the definition.
 
     Example: `"x.$": "States.format('{}', $.y)"`
+
+    How to fix: `"x.$": "States.Format('{}', $.y)"`
     """
     if _refused(found) == "SFN-I07":
         yield in_template(found)
-
-
-@rule("SFN-I08", on="accepted")
-def calls_may_nest(_: object) -> Findings:
-    r"""Calls nest up to ten deep; escaped quotes and `States.Array()` are fine.
-
-    Example: `"x.$": "States.Format('it\\'s {}', States.ArrayLength(States.Array(1, 2)))"`
-    """
-    yield from ()
 
 
 def _range_items(call: Call) -> int | None:
@@ -192,15 +205,34 @@ _FAULTS: dict[str, Callable[[Call], str]] = {
 
 @rule("SFN-I09", on="path", types=("call",), severity="warning", code="")
 def literal_arguments_are_in_range(found: Found) -> Findings:
-    """Literal arguments are such that the function can work.
+    """Checks for literal arguments out of range: ArrayPartition needs chunks of at least 1, ArrayRange a step other
+    than 0 and at most 1,000 items; Base64Encode, Base64Decode and Hash accept at most 10,000 characters.
 
-    ArrayPartition wants chunks of at least 1, ArrayRange a step other than 0 and at most 1,000 items; Base64Encode,
-    Base64Decode and Hash take at most 10,000 characters.
+    Why is this bad? The state fails with States.IntrinsicFailure.
 
     Example: `"x.$": "States.ArrayPartition($.items, 0)"`
+
+    How to fix: `"x.$": "States.ArrayPartition($.items, 10)"`
     """
     for name, fault in _FAULTS.items():
         for call in _calls(found, name):
             message = fault(call)
             if message:
                 yield _at(found, call, message, "the state would fail with States.IntrinsicFailure")
+
+
+# --- rules without a function ---
+
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-I08",
+            r"""Not reported: calls that nest up to ten levels, escaped quotes, and `States.Array()`.
+
+            Example: `"x.$": "States.Format('it\\'s {}', States.ArrayLength(States.Array(1, 2)))"`
+            """,
+            on="accepted",
+        ),
+    ),
+)

@@ -1,11 +1,11 @@
-"""Rules about JSONata: where it can stand, and what an expression may refer to."""
+"""Rules about JSONata: where it is valid, and what an expression can refer to."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
 from sfnrun.asl.lint.expressions import Found, looks_like_path
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.rules.context_object import MEMBERS
 from sfnrun.asl.lint.rules.variables import hidden_by_distributed, is_visible, never_assigned, only_inside
 from sfnrun.asl.lint.shape import Violation, close_to
@@ -27,46 +27,34 @@ _INSTEAD = {
 
 @rule("SFN-Q01", on="shape")
 def jsonata_states_have_no_jsonpath_fields(violation: Violation) -> Findings:
-    """A JSONata state has no InputPath, OutputPath, ResultPath, Parameters, ResultSelector, Result or field with Path.
+    """Checks for InputPath, OutputPath, ResultPath, Parameters, ResultSelector, Result and Path fields in JSONata
+    states.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"QueryLanguage": "JSONata", "InputPath": "$.order"`
+
+    How to fix: `"QueryLanguage": "JSONata", "Arguments": "{% $states.input.order %}"`
     """
     instead = _INSTEAD.get(violation.field, "")
     yield violation.found(hint=f"use {instead}" if instead else "")
 
 
-@rule("SFN-Q02", on="shape")
-def jsonpath_states_have_no_jsonata_fields(violation: Violation) -> Findings:
-    """A JSONPath state has no Arguments, Output, Items or Condition.
-
-    JSONPath is the language of every state that says nothing else, in a machine that says nothing else.
-
-    Example: `"A": {"Type": "Pass", "Output": {"x": 1}, "End": true}`
-    """
-    yield violation.found(hint='add "QueryLanguage": "JSONata" to the state, or to the machine')
-
-
 @rule("SFN-Q03", on="shape")
 def jsonata_machines_have_no_jsonpath_states(violation: Violation) -> Findings:
-    """In a JSONata machine no state is JSONPath.
+    """Checks for JSONPath states in JSONata state machines.
 
-    For states inside a Map or Parallel this is a warning: that AWS refuses these too has not been seen.
+    Why is this bad? AWS rejects the definition. Inside a Map or Parallel it is a warning: no recording shows that AWS
+    rejects it.
 
     Example: `{"QueryLanguage": "JSONata", "States": {"A": {"Type": "Pass", "QueryLanguage": "JSONPath", "End": true}}}`
+
+    How to fix: make the state machine JSONPath, and set JSONata in single states
     """
     state = violation.pointer[:-1]
     message = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine"
     hint = "let the machine be JSONPath, and set JSONata in single states"
     yield violation.found(hint, message=message, location=state, severity="warning" if len(state) > 2 else None)
-
-
-@rule("SFN-Q04", on="accepted")
-def jsonpath_machines_may_have_jsonata_states(_: object) -> Findings:
-    """In a JSONPath machine single states may be JSONata.
-
-    Example: `"A": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1 %}", "End": true}`
-    """
-    yield from ()
 
 
 def _is_framed(found: Found) -> bool:
@@ -75,9 +63,13 @@ def _is_framed(found: Found) -> bool:
 
 @rule("SFN-Q05", on="jsonata", types=("expression!",), code=_INVALID)
 def expressions_parse(found: Found) -> Findings:
-    """What stands in `{% %}` is JSONata (of version 2.0: `?:` and `??` came later).
+    """Checks for syntax errors in `{% %}`. AWS has JSONata 2.0, without `?:` and `??`.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Output": "{% $states.input. %}"`
+
+    How to fix: `"Output": "{% $states.input.x %}"`
     """
     if found.error and found.error.code == _INVALID and _is_framed(found) and found.field != "Assign":
         yield found.fault()
@@ -91,11 +83,14 @@ def _unsupported(found: Found, *words: str) -> Findings:
 
 @rule("SFN-Q06", on="jsonata", types=("expression!",), code=_UNSUPPORTED)
 def expressions_begin_somewhere(found: Found) -> Findings:
-    """An expression begins at `$states` or at a variable, not at a bare name or `$`.
+    """Checks for top-level references to `$` or to a bare name.
 
-    There is no context item at the top of an expression. Inside a path step, a filter or a function body there is.
+    Why is this bad? JSONata in Step Functions has no context item at the top level, only inside path steps, filters and
+    function bodies.
 
     Example: `"Output": "{% phone %}"`
+
+    How to fix: `"Output": "{% $states.input.phone %}"`
     """
     if found.error and "'$$'" not in found.error.message:
         yield from _unsupported(found, "at the top level")
@@ -103,22 +98,27 @@ def expressions_begin_somewhere(found: Found) -> Findings:
 
 @rule("SFN-Q07", on="jsonata", types=("expression!",), code=_UNSUPPORTED)
 def expressions_have_no_root(found: Found) -> Findings:
-    """`$$` is not used.
+    """Checks for `$$` in expressions.
 
-    There is no root document; `$states.input` is the input of the state, `$states.context` the context object.
+    Why is this bad? There is no root document: the input is `$states.input`, the context object `$states.context`.
 
     Example: `"Output": "{% $$.id %}"`
+
+    How to fix: `"Output": "{% $states.input.id %}"`
     """
     yield from _unsupported(found, "'$$'")
 
 
 @rule("SFN-Q08", on="jsonata", types=("expression!", "expression"), code=_UNSUPPORTED)
 def states_members_are_available(found: Found) -> Findings:
-    """`$states.result` and `$states.errorOutput` are read where they are.
+    """Checks for `$states.result` and `$states.errorOutput` where they are not available.
 
-    The result is in Output and Assign of Task, Map and Parallel states, the error output in those of a catcher.
+    Why is this bad? The result exists in Output and Assign of Task, Map and Parallel states, the error output in those
+    of a catcher.
 
     Example: `"Arguments": "{% $states.result %}"`
+
+    How to fix: `"Output": "{% $states.result %}"`
     """
     yield from _unsupported(found, "is not available here")
     in_catcher = found.pointer[len(found.state.pointer)] == "Catch"
@@ -130,11 +130,14 @@ def states_members_are_available(found: Found) -> Findings:
 
 @rule("SFN-Q09", on="jsonata", types=("expression!", "literal"), code=_INVALID)
 def expressions_are_framed(found: Found) -> Findings:
-    """An expression begins with `{%` and ends with `%}`, with nothing outside, not even blanks.
+    """Checks that an expression begins with `{%` and ends with `%}`, with nothing outside.
 
-    A text with blanks on both sides is a plain string to AWS, which is a warning here.
+    Why is this bad? AWS rejects the definition. With spaces on both sides the string is not evaluated, which is a
+    warning.
 
     Example: `"Output": "{% $states.input"`
+
+    How to fix: `"Output": "{% $states.input %}"`
     """
     if found.error and not _is_framed(found):
         yield found.fault()
@@ -144,24 +147,15 @@ def expressions_are_framed(found: Found) -> Findings:
         yield Finding(found.pointer, message, f"write '{bare}', if it is to be evaluated", severity="warning", code="")
 
 
-@rule("SFN-Q10", on="shape")
-def task_arguments_are_an_object(violation: Violation) -> Findings:
-    """`Arguments` of a Task is an object, or one expression.
-
-    (Those of a Parallel may be any JSON.)
-
-    Example: `"Arguments": [1, 2]`
-    """
-    yield violation.found()
-
-
 @rule("SFN-Q11", on="jsonata", types=("expression",), severity="warning", code="")
 def eval_is_not_there(found: Found) -> Findings:
-    """`$eval` does not exist in Step Functions.
+    """Checks for `$eval`.
 
-    It fails the state with T1006. `$parse` reads JSON.
+    Why is this bad? Step Functions does not have it: the state fails with T1006.
 
     Example: `"Output": "{% $eval($states.input.text) %}"`
+
+    How to fix: `"Output": "{% $parse($states.input.text) %}"`
     """
     if found.compiled is not None and "eval" in found.compiled.calls and not is_visible(found.state, "eval"):
         yield _mention(found, "$eval", "$eval is disabled in Step Functions", "use $parse")
@@ -174,11 +168,14 @@ def _mention(found: Found, word: str, message: str, hint: str) -> Finding:
 
 @rule("SFN-Q12", on="jsonata", types=("expression",), severity="warning", code="")
 def called_functions_exist(found: Found) -> Findings:
-    """A function that is called is one of JSONata, one of Step Functions, or a variable.
+    """Checks for calls of unknown functions. Step Functions adds $partition, $range, $hash, $random, $uuid and $parse
+    to those of JSONata.
 
-    Step Functions adds $partition, $range, $hash, $random, $uuid and $parse.
+    Why is this bad? The state fails with States.QueryEvaluationError.
 
     Example: `"Output": "{% $uuuid() %}"`
+
+    How to fix: `"Output": "{% $uuid() %}"`
     """
     if found.compiled is None:
         return
@@ -192,11 +189,14 @@ def called_functions_exist(found: Found) -> Findings:
 
 @rule("SFN-Q13", on="jsonata", types=("expression",), severity="warning", code="")
 def states_members_exist(found: Found) -> Findings:
-    """`$states` has input, result, errorOutput and context; the context Execution, Map, State, StateMachine and Task.
+    """Checks for unknown fields of `$states` (input, result, errorOutput, context) and `$states.context` (Execution,
+    Map, State, StateMachine, Task).
 
-    Anything else is nothing, and an expression that gives nothing fails the state.
+    Why is this bad? The value is undefined, and an expression that returns nothing fails the state.
 
     Example: `"Output": "{% $states.inptu.id %}"`
+
+    How to fix: `"Output": "{% $states.input.id %}"`
     """
     if found.compiled is None:
         return
@@ -212,11 +212,13 @@ def states_members_exist(found: Found) -> Findings:
 
 @rule("SFN-Q14", on="jsonata", types=("expression", "literal"), severity="warning", code="")
 def dollar_keys_are_literal(found: Found) -> Findings:
-    """A key that ends in `.$` is an ordinary key in a JSONata state.
+    """Checks for keys that end in `.$` in JSONata states.
 
-    Only `{% %}` is evaluated.
+    Why is this bad? The key is literal there: only `{% %}` is evaluated.
 
     Example: `"Arguments": {"id.$": "$.id"}`
+
+    How to fix: `"Arguments": {"id": "{% $states.input.id %}"}`
     """
     key = found.pointer[-1]
     if isinstance(key, str) and key.endswith(".$") and found.depth:
@@ -226,11 +228,13 @@ def dollar_keys_are_literal(found: Found) -> Findings:
 
 @rule("SFN-Q15", on="jsonata", types=("literal",), severity="warning", code="")
 def paths_are_plain_strings(found: Found) -> Findings:
-    """A string that looks like a JSONPath is a plain string in a JSONata state.
+    """Checks for strings that look like a JSONPath in JSONata states.
 
-    Under a key that ends in `.$` it is SFN-Q14 that says so.
+    Why is this bad? They are plain strings there. (Under a key that ends in `.$`: SFN-Q14.)
 
     Example: `"Arguments": {"id": "$.id"}`
+
+    How to fix: `"Arguments": {"id": "{% $states.input.id %}"}`
     """
     if looks_like_path(found.text) and not (found.depth and found.key.endswith(".$")):
         context = found.text.startswith("$$.")
@@ -240,60 +244,31 @@ def paths_are_plain_strings(found: Found) -> Findings:
         yield Finding(found.pointer, f"'{found.text}' is a plain string here", hint)
 
 
-@rule("SFN-Q16", on="shape")
-def numbers_are_numbers_or_expressions(violation: Violation) -> Findings:
-    """A field for a number takes a number or an expression in JSONata states, never another string.
-
-    Example: `"TimeoutSeconds": "30"`
-    """
-    yield violation.found()
-
-
-@rule("SFN-Q17", on="shape")
-def language_comes_from_the_machine(violation: Violation) -> Findings:
-    """States inside a Map or Parallel have the language of the machine, or their own; not that of the Map or Parallel.
-
-    Example: a Map with `"QueryLanguage": "JSONata"`, and in its processor a Pass with `Output` that has none
-    """
-    yield violation.found(hint='add "QueryLanguage": "JSONata" to this state too, or to the machine')
-
-
 @rule("SFN-Q18", on="path", types=("literal", "constant"), severity="warning", code="")
 def expressions_are_plain_in_jsonpath(found: Found) -> Findings:
-    """A string in `{% %}` is a plain string in a JSONPath state.
+    """Checks for strings in `{% %}` in JSONPath states.
+
+    Why is this bad? They are plain strings there.
 
     Example: `"Parameters": {"id": "{% $states.input.id %}"}` in a JSONPath state
+
+    How to fix: add `"QueryLanguage": "JSONata"` to the state
     """
     if found.text.startswith("{%") and found.text.endswith("%}"):
         hint = 'add "QueryLanguage": "JSONata" to the state'
         yield Finding(found.pointer, "'{% ... %}' is a plain string in a JSONPath state", hint)
 
 
-@rule("SFN-Q19", on="accepted")
-def outputs_may_be_anything(_: object) -> Findings:
-    """Values of Output and Assign may be any JSON, null and plain strings too; `{%10%}` needs no blanks.
-
-    Example: `"Output": {"a": null, "b": "text", "c": "{%10%}"}`
-    """
-    yield from ()
-
-
-@rule("SFN-Q20", on="accepted")
-def functions_of_step_functions(_: object) -> Findings:
-    """$partition, $range, $hash, $random (with or without a seed), $uuid and $parse are fine.
-
-    Example: `"Output": "{% $random(42) %}"`
-    """
-    yield from ()
-
-
 @rule("SFN-Q21", on="reading", types=("jsonata",), severity="warning", code="")
 def variables_have_values(found: Found) -> Findings:
-    """A variable that an expression reads is assigned, and can be seen where it is read.
+    """Checks for expressions that read a variable that is not assigned or not visible.
 
-    It could be assigned nowhere, inside a Map or Parallel only, or outside of the DISTRIBUTED Map that reads it.
+    Why is this bad? It is assigned nowhere, only inside a Map or Parallel, or outside the DISTRIBUTED Map that reads
+    it, so the state fails.
 
     Example: `"Output": "{% $orderId %}"`, with no Assign of orderId
+
+    How to fix: add `"Assign": {"orderId": "{% $states.input.id %}"}` to an earlier state
     """
     yield from never_assigned(found)
     yield from only_inside(found)
@@ -302,10 +277,91 @@ def variables_have_values(found: Found) -> Findings:
 
 @rule("SFN-Q22", on="jsonata", types=("expression!",), code=_UNSUPPORTED)
 def states_is_not_assigned(found: Found) -> Findings:
-    """An expression does not assign to `$states`.
+    """Checks for assignments to `$states` in expressions.
 
-    AWS rejects the definition. Any other name is free for a variable of the expression.
+    Why is this bad? AWS rejects the definition. Any other name is valid for a variable of the expression.
 
     Example: `"Output": "{% ($states := 1; $states) %}"`
+
+    How to fix: `"Output": "{% ($s := 1; $s) %}"`
     """
     yield from _unsupported(found, "Assignment to")
+
+
+# --- rules without a function ---
+
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-Q02",
+            """Checks for Arguments, Output, Items or Condition in JSONPath states. JSONPath is the default language.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"A": {"Type": "Pass", "Output": {"x": 1}, "End": true}`
+
+            How to fix: `"A": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": 1}, "End": true}`
+            """,
+            hint='add "QueryLanguage": "JSONata" to the state, or to the machine',
+        ),
+        Row(
+            "SFN-Q04",
+            """Not reported: JSONata states in a JSONPath state machine.
+
+            Example: `"A": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1 %}", "End": true}`
+            """,
+            on="accepted",
+        ),
+        Row(
+            "SFN-Q10",
+            """Checks that `Arguments` of a Task is an object or one expression. Those of a Parallel can be any JSON.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"Arguments": [1, 2]`
+
+            How to fix: `"Arguments": {"items": [1, 2]}`
+            """,
+        ),
+        Row(
+            "SFN-Q16",
+            """Checks that numeric fields of JSONata states have a number or an expression.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"TimeoutSeconds": "30"`
+
+            How to fix: `"TimeoutSeconds": 30`
+            """,
+        ),
+        Row(
+            "SFN-Q17",
+            """Checks for states in a Map or Parallel that rely on its query language.
+
+            Why is this bad? They have the language of the state machine, or their own, so AWS rejects the definition.
+
+            Example: a Map with `"QueryLanguage": "JSONata"`, and in its processor a Pass with `Output` that has none
+
+            How to fix: add `"QueryLanguage": "JSONata"` to the inner state
+            """,
+            hint='add "QueryLanguage": "JSONata" to this state too, or to the machine',
+        ),
+        Row(
+            "SFN-Q19",
+            """Not reported: any JSON in Output and Assign, such as null and plain strings; `{%10%}` needs no spaces.
+
+            Example: `"Output": {"a": null, "b": "text", "c": "{%10%}"}`
+            """,
+            on="accepted",
+        ),
+        Row(
+            "SFN-Q20",
+            """Not reported: $partition, $range, $hash, $random (with or without a seed), $uuid and $parse.
+
+            Example: `"Output": "{% $random(42) %}"`
+            """,
+            on="accepted",
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Rules about paths into values that stand in the definition: what they find is known before anything runs."""
+"""Rules about paths into values that are known before the execution."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ def _is_known(state: State) -> bool:
 
 @rule("SFN-D13", on="state", types=("Pass",), severity="warning", code="")
 def output_path_finds_something(state: State) -> Findings:
-    """`OutputPath` of a Pass whose Result is known finds something in it.
+    """Checks for an `OutputPath` that matches nothing in the Result of a Pass state.
 
-    If it finds nothing, the execution fails with States.Runtime.
+    Why is this bad? The execution fails with States.Runtime.
 
     Example: `{"Type": "Pass", "Result": {"a": 1}, "OutputPath": "$.b", "End": true}`
+
+    How to fix: `{"Type": "Pass", "Result": {"a": 1}, "OutputPath": "$.a", "End": true}`
     """
     text = state.get("OutputPath")
     if not _is_known(state) or not isinstance(text, str) or has_placeholder(dumps(state.get("Result"))):
@@ -61,11 +63,14 @@ _NOT_OF_THE_INPUT = frozenset({"Assign", "OutputPath", "ResultSelector"})
 
 @rule("SFN-D14", on="expressions", severity="warning", code="")
 def paths_find_something_in_a_known_input(expressions: Expressions) -> Findings:
-    """A path finds something in an input that can only be the Result of one Pass.
+    """Checks paths against an input that is known in advance, because the only predecessor is a Pass state with
+    `Result`.
 
-    That is so for a state that only a Pass with Result leads to. A path that finds nothing fails the execution.
+    Why is this bad? A path that matches nothing fails the execution.
 
     Example: a Pass with `"Result": {"a": 1}`, and after it a Wait with `"SecondsPath": "$.seconds"`
+
+    How to fix: add the field to the Result, or correct the path
     """
     known = _known_inputs(expressions.outline)
     for found in expressions.all if known else ():

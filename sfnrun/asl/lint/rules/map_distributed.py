@@ -1,4 +1,4 @@
-"""Rules about what only a DISTRIBUTED Map has: a reader of files, batches, a writer of results, a label."""
+"""Rules about DISTRIBUTED Maps: item readers, batches, result writers and labels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from sfnrun.asl.lint.outline import Outline, State, has_placeholder, is_placeholder
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.rules.map import is_inline
-from sfnrun.asl.lint.shape import Violation, close_to
+from sfnrun.asl.lint.shape import close_to
 from sfnrun.asl.resource import read_resource
 
 __all__: list[str] = []
@@ -27,11 +27,13 @@ def _only_distributed(state: State, names: tuple[str, ...]) -> Iterator[Finding]
 
 @rule("SFN-M09", on="state", types=("Map",))
 def reader_needs_distributed(state: State) -> Findings:
-    """`ItemReader` belongs to DISTRIBUTED Maps.
+    """Checks for `ItemReader` in INLINE Maps.
 
-    An INLINE Map takes its items from its input.
+    Why is this bad? An INLINE Map takes its items from its input, so AWS rejects the definition.
 
     Example: `{"Type": "Map", "ItemReader": {...}, "ItemProcessor": {...}, "End": true}`
+
+    How to fix: set `"Mode": "DISTRIBUTED"` in the ProcessorConfig
     """
     yield from _only_distributed(state, ("ItemReader",))
 
@@ -48,9 +50,13 @@ def _resource_action(value: object) -> str | None:
 
 @rule("SFN-M10", on="state", types=("Map",))
 def reader_is_complete(state: State) -> Findings:
-    """`ItemReader` has `Resource` (s3:getObject or s3:listObjectsV2), and Parameters or Arguments.
+    """Checks that `ItemReader` has a `Resource` (s3:getObject or s3:listObjectsV2) and Parameters or Arguments.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"ItemReader": {"Parameters": {"Bucket": "b", "Key": "k"}}`
+
+    How to fix: `"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}}`
     """
     reader = state.get("ItemReader")
     if not isinstance(reader, dict) or is_placeholder(reader):
@@ -69,9 +75,13 @@ def reader_is_complete(state: State) -> Findings:
 
 @rule("SFN-M11", on="state", types=("Map",))
 def input_type_is_known(state: State) -> Findings:
-    """`ReaderConfig.InputType` is CSV, JSON, JSONL, MANIFEST or PARQUET; s3:getObject needs it.
+    """Checks that `ReaderConfig.InputType` is CSV, JSON, JSONL, MANIFEST or PARQUET; s3:getObject requires it.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"ReaderConfig": {"InputType": "XML"}`
+
+    How to fix: `"ReaderConfig": {"InputType": "JSON"}`
     """
     reader = state.get("ItemReader")
     if isinstance(reader, dict) and _resource_action(reader.get("Resource")) == "getObject":
@@ -90,9 +100,13 @@ def _reader_config(state: State) -> dict[str, Any]:
 
 @rule("SFN-M12", on="state", types=("Map",))
 def csv_has_a_header_location(state: State) -> Findings:
-    """A CSV reader says where the names of the columns stand: `CSVHeaderLocation` FIRST_ROW or GIVEN.
+    """Checks that a CSV reader, and no other, has `CSVHeaderLocation` (FIRST_ROW or GIVEN).
+
+    Why is this bad? The names of the columns are unknown, so AWS rejects the definition.
 
     Example: `"ReaderConfig": {"InputType": "CSV"}`
+
+    How to fix: `"ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}`
     """
     config = _reader_config(state)
     is_csv = config.get("InputType") == "CSV"
@@ -107,9 +121,13 @@ def csv_has_a_header_location(state: State) -> Findings:
 
 @rule("SFN-M13", on="state", types=("Map",))
 def given_headers_are_given(state: State) -> Findings:
-    """`CSVHeaderLocation` GIVEN needs `CSVHeaders`, an array of at least one string; FIRST_ROW has none.
+    """Checks that `CSVHeaders` is an array of strings for `CSVHeaderLocation` GIVEN, and absent for FIRST_ROW.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "GIVEN"}`
+
+    How to fix: `"ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["id"]}`
     """
     config, place = _reader_config(state), state.at("ItemReader", "ReaderConfig")
     location = config.get("CSVHeaderLocation")
@@ -122,60 +140,16 @@ def given_headers_are_given(state: State) -> Findings:
         yield Finding((*place, "CSVHeaders"), message, hint, key=True, location=place)
 
 
-@rule("SFN-M14", on="shape")
-def max_items_in_range(violation: Violation) -> Findings:
-    """`MaxItems` is an integer from 1 to 100000000, and does not stand beside MaxItemsPath.
-
-    Example: `"ReaderConfig": {"InputType": "JSON", "MaxItems": 10, "MaxItemsPath": "$.n"}`
-    """
-    yield violation.found()
-
-
-@rule("SFN-M15", on="shape")
-def batcher_has_a_size(violation: Violation) -> Findings:
-    """`ItemBatcher` sets MaxItemsPerBatch, MaxInputBytesPerBatch, or both (or their Path).
-
-    Without a size there are no batches.
-
-    Example: `"ItemBatcher": {"BatchInput": {}}`
-    """
-    yield violation.found()
-
-
-@rule("SFN-M16", on="shape")
-def batch_items_in_range(violation: Violation) -> Findings:
-    """`MaxItemsPerBatch` is an integer from 1 on.
-
-    Example: `"MaxItemsPerBatch": 0`
-    """
-    yield violation.found()
-
-
-@rule("SFN-M17", on="shape")
-def batch_size_or_its_path(violation: Violation) -> Findings:
-    """A size of a batch is given by a number or by a path, not by both.
-
-    Example: `"MaxItemsPerBatch": 10, "MaxItemsPerBatchPath": "$.n"`
-    """
-    yield violation.found(hint="remove one of them")
-
-
-@rule("SFN-M18", on="shape")
-def batch_bytes_in_range(violation: Violation) -> Findings:
-    """`MaxInputBytesPerBatch` is an integer from 1 to 262144 (256 KiB, the limit of an input).
-
-    Example: `"MaxInputBytesPerBatch": 300000`
-    """
-    yield violation.found()
-
-
 @rule("SFN-M27", on="state", types=("Map",))
 def writer_is_complete(state: State) -> Findings:
-    """`ResultWriter` has `Resource` s3:putObject with Parameters or Arguments, `WriterConfig` with OutputType, or both.
+    """Checks that `ResultWriter` has Resource s3:putObject with Parameters or Arguments, a `WriterConfig` with
+    OutputType, or both. OutputType is JSON or JSONL, Transformation NONE, COMPACT or FLATTEN.
 
-    WriterConfig: OutputType JSON or JSONL, Transformation NONE, COMPACT or FLATTEN. (For INLINE Maps see SFN-M31.)
+    Why is this bad? AWS rejects the definition. (For INLINE Maps see SFN-M31.)
 
     Example: `"ResultWriter": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {...}}`
+
+    How to fix: `"ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {...}}`
     """
     writer = state.get("ResultWriter")
     if not isinstance(writer, dict) or is_placeholder(writer):
@@ -193,11 +167,14 @@ def writer_is_complete(state: State) -> Findings:
 
 @rule("SFN-M31", on="state", types=("Map",))
 def other_fields_need_distributed(state: State) -> Findings:
-    """ItemBatcher, ResultWriter, Label and the ToleratedFailure fields belong to DISTRIBUTED Maps.
+    """Checks for ItemBatcher, ResultWriter, Label and ToleratedFailure fields in INLINE Maps.
 
-    AWS takes the ToleratedFailure fields of an INLINE Map (recorded), where they do nothing: these are warned of.
+    Why is this bad? AWS rejects them. It accepts the ToleratedFailure fields, but they have no effect, so they are a
+    warning.
 
     Example: `{"Type": "Map", "Label": "orders", "ItemProcessor": {...}, "End": true}`
+
+    How to fix: set `"Mode": "DISTRIBUTED"` in the ProcessorConfig, or remove the field
     """
     yield from _only_distributed(state, ("ItemBatcher", "ResultWriter", "Label"))
     tolerated = ("ToleratedFailureCount", "ToleratedFailurePercentage")
@@ -209,11 +186,13 @@ def other_fields_need_distributed(state: State) -> Findings:
 
 @rule("SFN-M33", on="machine", code="DUPLICATE_LABEL_NAME")
 def labels_are_unique(outline: Outline) -> Findings:
-    """A `Label` is used once in the whole machine.
+    """Checks for a `Label` that is used twice in the state machine.
 
-    It names the Map Runs of its Map, so AWS refuses two of a name.
+    Why is this bad? It names the Map Runs of its Map, so AWS rejects the definition.
 
     Example: `"Label": "orders"` in each of two Maps
+
+    How to fix: use another label: `"Label": "returns"`
     """
     seen: dict[str, str] = {}
     for state in outline.states:
@@ -222,3 +201,68 @@ def labels_are_unique(outline: Outline) -> Findings:
             if label in seen:
                 yield Finding(state.at("Label"), f"Duplicate Label: {label}", f"the other one is in '{seen[label]}'")
             seen.setdefault(label, state.name)
+
+
+# --- rules without a function ---
+
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-M14",
+            """Checks that `MaxItems` is an integer from 1 to 100000000, without MaxItemsPath.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"ReaderConfig": {"InputType": "JSON", "MaxItems": 10, "MaxItemsPath": "$.n"}`
+
+            How to fix: `"ReaderConfig": {"InputType": "JSON", "MaxItems": 10}`
+            """,
+        ),
+        Row(
+            "SFN-M15",
+            """Checks that `ItemBatcher` sets MaxItemsPerBatch, MaxInputBytesPerBatch, or their Path fields.
+
+            Why is this bad? Without a size there are no batches, so AWS rejects the definition.
+
+            Example: `"ItemBatcher": {"BatchInput": {}}`
+
+            How to fix: `"ItemBatcher": {"MaxItemsPerBatch": 10}`
+            """,
+        ),
+        Row(
+            "SFN-M16",
+            """Checks that `MaxItemsPerBatch` is an integer of at least 1.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"MaxItemsPerBatch": 0`
+
+            How to fix: `"MaxItemsPerBatch": 10`
+            """,
+        ),
+        Row(
+            "SFN-M17",
+            """Checks for batch sizes that are set by both a number and a path.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"MaxItemsPerBatch": 10, "MaxItemsPerBatchPath": "$.n"`
+
+            How to fix: remove one of them
+            """,
+            hint="remove one of them",
+        ),
+        Row(
+            "SFN-M18",
+            """Checks that `MaxInputBytesPerBatch` is an integer from 1 to 262144 (256 KiB, the limit of an input).
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"MaxInputBytesPerBatch": 300000`
+
+            How to fix: `"MaxInputBytesPerBatch": 262144`
+            """,
+        ),
+    ),
+)

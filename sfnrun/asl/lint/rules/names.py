@@ -16,11 +16,13 @@ _PLAIN = r"[0-9A-Za-z_-]*"
 
 @rule("SFN-N01", on="machine", code="DUPLICATE_STATE_NAME")
 def names_are_unique(outline: Outline) -> Findings:
-    """A name is used once in the whole machine, nested scopes included.
+    """Checks for state names that are used twice in the state machine, including nested scopes.
 
-    The history names states without their branch, so AWS refuses two of a name.
+    Why is this bad? The history identifies a state by its name, so AWS rejects the definition.
 
     Example: a state "Notify" in each of two branches
+
+    How to fix: rename one: "Notify customer" and "Notify stock"
     """
     first: dict[str, tuple[str | int, ...]] = {}
     for state in outline.states:
@@ -42,11 +44,13 @@ def _names(scope: Scope) -> list[str]:
 
 @rule("SFN-N02", on="scope", code="INVALID_STATE_NAME")
 def names_are_not_too_long(scope: Scope) -> Findings:
-    """A name has at most 80 characters.
+    """Checks for state names longer than 80 characters.
 
-    AWS refuses a longer one. What is more to say has its place in Comment.
+    Why is this bad? AWS rejects them.
 
     Example: a name that is a sentence
+
+    How to fix: shorten the name and put the details in `Comment`
     """
     for name in _names(scope):
         if len(name) > MAX_LENGTH:
@@ -56,11 +60,13 @@ def names_are_not_too_long(scope: Scope) -> Findings:
 
 @rule("SFN-N03", on="scope", code="INVALID_STATE_NAME")
 def names_are_not_empty(scope: Scope) -> Findings:
-    """A name is not empty.
+    """Checks for empty state names.
 
-    No Next could name such a state.
+    Why is this bad? AWS rejects the definition: no transition can name the state.
 
     Example: `"States": {"": {"Type": "Succeed"}}`
+
+    How to fix: `"States": {"Done": {"Type": "Succeed"}}`
     """
     if "" in _names(scope):
         yield Finding((*scope.pointer, "States", ""), "State name cannot be empty", key=True)
@@ -68,11 +74,13 @@ def names_are_not_empty(scope: Scope) -> Findings:
 
 @rule("SFN-N04", on="scope", severity="info", code="", default=False)
 def names_are_plain(scope: Scope) -> Findings:
-    """Blanks, punctuation and letters of all languages are legal in names; some log queries need them quoted.
+    """Notes state names with characters other than 0-9, A-Z, a-z, - and _. Off by default; enable with `--select N04`.
 
-    Off unless selected: AWS itself only advises 0-9, A-Z, a-z, - and _ where CloudWatch logging is on.
+    Why is this bad? They are valid, but some queries of CloudWatch logs must quote them.
 
     Example: "Charge card (retry)"
+
+    How to fix: "Charge-card-retry"
     """
     for name in _names(scope):
         if not re.fullmatch(_PLAIN, name):
@@ -82,11 +90,13 @@ def names_are_plain(scope: Scope) -> Findings:
 
 @rule("SFN-N05", on="scope", code="INVALID_STATE_NAME")
 def names_have_no_control_characters(scope: Scope) -> Findings:
-    r"""A name has no control characters, no U+FFFE or U+FFFF, no half of a surrogate pair.
+    r"""Checks for control characters, U+FFFE, U+FFFF and unpaired surrogates in state names.
 
-    AWS refuses them, and no log shows them.
+    Why is this bad? AWS rejects them, and logs do not show them.
 
     Example: `"Charge\u0007"`
+
+    How to fix: `"Charge"`
     """
     for name in _names(scope):
         found = None if name.isprintable() else re.search(_FORBIDDEN, name)

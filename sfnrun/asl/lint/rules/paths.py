@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from sfnrun.asl.lint.expressions import Found, looks_like_path
-from sfnrun.asl.lint.rule import Finding, Findings, rule
-from sfnrun.asl.lint.shape import Violation
-from sfnrun.expr.jsonpath import Path
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 
 __all__ = ["in_template", "reference_fault", "twice"]
 
@@ -31,24 +29,16 @@ def _parses(found: Found) -> bool:
     return found.compiled is not None
 
 
-@rule("SFN-D01", on="shape")
-def whole_paths_are_strings(violation: Violation) -> Findings:
-    """`InputPath` and `OutputPath` are a path in a string, or null.
-
-    null stands for an empty object.
-
-    Example: `"InputPath": {"a": 1}`
-    """
-    yield violation.found()
-
-
 @rule("SFN-D02", on="path", types=("whole!", "result!", "items!", "template!"))
 def path_parses(found: Found) -> Findings:
-    """A path can be read, as AWS reads it (like Jayway JsonPath 2.0).
+    """Checks for syntax errors in paths, as AWS parses them (like Jayway JsonPath 2.0). The caret shows where parsing
+    ended.
 
-    The caret stands under the character where reading ended.
+    Why is this bad? AWS rejects the definition.
 
     Example: `"InputPath": "$.a["`
+
+    How to fix: `"InputPath": "$.a[0]"`
     """
     if not found.error or _parses(found) or found.is_intrinsic:
         return
@@ -62,23 +52,27 @@ def path_parses(found: Found) -> Findings:
 
 @rule("SFN-D03", on="path", types=("result!",))
 def result_path_names_one_node(found: Found) -> Findings:
-    """`ResultPath` is a reference path: names and indices, without `..`, `*`, `@`, `?`, `,`, `:` or functions.
+    """Checks that `ResultPath` is a reference path.
 
-    The result is put at one place, so the path has to name one.
+    Why is this bad? It must identify a single location. AWS rejects wildcards, filters, slices and functions.
 
     Example: `"ResultPath": "$.items[*].price"`
+
+    How to fix: `"ResultPath": "$.price"`
     """
-    if found.role == "result" and found.error and isinstance(found.compiled, Path) and found.compiled.root == "$":
+    if found.role == "result" and found.error and found.compiled is not None and found.compiled.root == "$":
         yield found.fault()
 
 
 @rule("SFN-D04", on="path", types=("result!",))
 def result_path_is_not_context(found: Found) -> Findings:
-    """`ResultPath` does not begin with `$$`.
+    """Checks for a `ResultPath` that begins with `$$`.
 
-    The context object cannot be written.
+    Why is this bad? The context object cannot be written, so AWS rejects the definition.
 
     Example: `"ResultPath": "$$.Execution.Input"`
+
+    How to fix: `"ResultPath": "$.input"`
     """
     if found.role == "result" and found.error and _parses(found) and found.compiled.root == "$$":
         yield found.fault()
@@ -86,11 +80,13 @@ def result_path_is_not_context(found: Found) -> Findings:
 
 @rule("SFN-D05", on="path", types=("result!",))
 def result_path_is_no_variable(found: Found) -> Findings:
-    """`ResultPath` does not write a variable.
+    """Checks for a `ResultPath` of a variable.
 
-    Assign does.
+    Why is this bad? Only `Assign` sets a variable, so AWS rejects the definition.
 
     Example: `"ResultPath": "$total"`
+
+    How to fix: `"Assign": {"total.$": "$.total"}`
     """
     if found.role == "result" and found.error and _parses(found) and found.compiled.root not in ("$", "$$"):
         yield found.fault()
@@ -98,11 +94,13 @@ def result_path_is_no_variable(found: Found) -> Findings:
 
 @rule("SFN-D06", on="path", types=("whole!", "items!", "result!"))
 def functions_stand_in_templates(found: Found) -> Findings:
-    """Intrinsic functions are called in fields that end in `.$`, not in InputPath, OutputPath, ItemsPath or ResultPath.
+    """Checks for intrinsic functions in InputPath, OutputPath, ItemsPath and ResultPath.
 
-    (ErrorPath and CausePath take them too.) A Pass state with Parameters before it can evaluate one.
+    Why is this bad? AWS evaluates them only in fields that end in `.$`, and in ErrorPath and CausePath.
 
     Example: `"InputPath": "States.StringToJson($.text)"`
+
+    How to fix: call the function in the Parameters of a Pass state
     """
     if found.role in ("whole", "items", "result") and found.error and found.is_intrinsic:
         message = _NOT_A_REFERENCE if found.role != "whole" else f"Invalid path '{found.text}'"
@@ -112,11 +110,14 @@ def functions_stand_in_templates(found: Found) -> Findings:
 
 @rule("SFN-D07", on="path", types=("template!",))
 def template_values_are_expressions(found: Found) -> Findings:
-    """The value under a key that ends in `.$` is a string: a path, or a call of an intrinsic function.
+    """Checks that the value of a key that ends in `.$` is a path (`$`, `$$`, `$name`) or a call of an intrinsic
+    function.
 
-    The path may begin at the input (`$`), the context object (`$$`) or a variable (`$name`).
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Parameters": {"id.$": "order.id"}`
+
+    How to fix: `"Parameters": {"id.$": "$.order.id"}`
     """
     if _is_no_expression(found) and found.depth == 1 and found.field != "Assign":
         yield in_template(found)
@@ -133,11 +134,13 @@ def _is_no_expression(found: Found) -> bool:
 
 @rule("SFN-D08", on="path", types=("object",))
 def template_keys_are_unique(found: Found) -> Findings:
-    """`x` and `x.$` do not stand in the same object.
+    """Checks for `x` and `x.$` in the same object.
 
-    Both would become `x`.
+    Why is this bad? Both become `x`, so AWS rejects the definition.
 
     Example: `"Parameters": {"id": 1, "id.$": "$.id"}`
+
+    How to fix: `"Parameters": {"id.$": "$.id"}`
     """
     if found.field != "Assign":
         yield from twice(found)
@@ -157,11 +160,13 @@ def twice(found: Found) -> Findings:
 
 @rule("SFN-D09", on="path", types=("literal",), severity="warning", code="NO_DOLLAR")
 def paths_stand_under_dollar_keys(found: Found) -> Findings:
-    """A value that looks like a path or a function stands under a key that ends in `.$`.
+    """Checks for values that look like a path or an intrinsic function under a key without `.$`.
 
-    Without it the text itself is passed on.
+    Why is this bad? The string is passed on literally.
 
     Example: `"Parameters": {"id": "$.id"}`
+
+    How to fix: add `.$` to the key: `"Parameters": {"id.$": "$.id"}`
     """
     if found.role == "literal" and found.depth and looks_like_path(found.text):
         key = found.pointer[-1]
@@ -170,22 +175,15 @@ def paths_stand_under_dollar_keys(found: Found) -> Findings:
             yield Finding(found.pointer, message, f"write '{key}.$', if it is to be evaluated", key=True)
 
 
-@rule("SFN-D10", on="accepted")
-def paths_of_jayway(_: object) -> Findings:
-    """Whatever AWS's parser takes is fine: filters, scripts, `$.[0]`, `$..a`, `[-1:]`, names in brackets, unions.
-
-    Example: `"InputPath": "$.items[?(@.price > 10)]"`
-    """
-    yield from ()
-
-
 @rule("SFN-D11", on="path", types=("object",), severity="warning", code="")
 def template_keys_have_names(found: Found) -> Findings:
-    """A key is not only `.$`.
+    """Checks for the key `.$`.
 
-    Its value would stand under an empty name.
+    Why is this bad? Its value gets an empty name.
 
     Example: `"Parameters": {".$": "$.id"}`
+
+    How to fix: `"Parameters": {"id.$": "$.id"}`
     """
     if ".$" in found.compiled:
         yield Finding((*found.pointer, ".$"), "Key '.$' has an empty name", "give it a name: 'id.$'", key=True)
@@ -193,9 +191,13 @@ def template_keys_have_names(found: Found) -> Findings:
 
 @rule("SFN-D12", on="path", types=("template!",))
 def templates_are_walked(found: Found) -> Findings:
-    """What holds for the top of a template holds at any depth of it, in arrays too.
+    """Checks nested templates like top-level ones, including those in arrays.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Parameters": {"items": [{"id.$": "order.id"}]}`
+
+    How to fix: `"Parameters": {"items": [{"id.$": "$.order.id"}]}`
     """
     if _is_no_expression(found) and found.depth > 1 and found.field != "Assign":
         yield in_template(found)
@@ -203,13 +205,44 @@ def templates_are_walked(found: Found) -> Findings:
 
 @rule("SFN-D15", on="path", types=("constant",), severity="warning", code="NO_PATH")
 def paths_stand_under_path_fields(found: Found) -> Findings:
-    """A path stands in a field whose name ends in Path.
+    """Checks for paths in `Error`, `Cause` and the String comparisons of a Choice.
 
-    In `Error`, `Cause` and the String comparisons of a Choice it is a text like any other. (Result: SFN-P01.)
+    Why is this bad? These fields have literals, so the path stays a string. (For Result see SFN-P01.)
 
     Example: `{"Variable": "$.a", "StringEquals": "$.b", "Next": "B"}`
+
+    How to fix: `{"Variable": "$.a", "StringEqualsPath": "$.b", "Next": "B"}`
     """
     if found.field != "Result" and looks_like_path(found.text):
         message = f"The field '{found.field}' looks like a JSONPath but its name does not end with 'Path'"
         hint = "" if found.field == "StringMatches" else f"write '{found.field}Path', if it is to be evaluated"
         yield Finding(found.pointer, message, hint, key=True)
+
+
+# --- rules without a function ---
+
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-D01",
+            """Checks that `InputPath` and `OutputPath` are a path in a string, or null. null is an empty object.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"InputPath": {"a": 1}`
+
+            How to fix: `"InputPath": "$.order"`
+            """,
+        ),
+        Row(
+            "SFN-D10",
+            """Not reported: paths that AWS's parser accepts, such as filters, scripts, `$.[0]`, `$..a`, `[-1:]`, names
+            in brackets and unions.
+
+            Example: `"InputPath": "$.items[?(@.price > 10)]"`
+            """,
+            on="accepted",
+        ),
+    ),
+)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.outline import Outline, Pointer, State, has_placeholder
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.rules.paths import reference_fault
 from sfnrun.asl.lint.shape import Violation, close_to
 
@@ -35,35 +35,15 @@ RESERVED = (
 _HANDLERS = ("Retry", "Catch")
 
 
-@rule("SFN-E01", on="shape")
-def error_equals_is_there(violation: Violation) -> Findings:
-    """A retrier and a catcher have `ErrorEquals`.
-
-    It names the errors that they are for.
-
-    Example: `"Retry": [{"MaxAttempts": 2}]`
-    """
-    yield violation.found(hint='for every error: "ErrorEquals": ["States.ALL"]')
-
-
-@rule("SFN-E02", on="shape")
-def error_equals_is_not_empty(violation: Violation) -> Findings:
-    """`ErrorEquals` has at least one name.
-
-    A retrier without names would match nothing.
-
-    Example: `"ErrorEquals": []`
-    """
-    yield violation.found(hint='for every error: ["States.ALL"]')
-
-
 @rule("SFN-E03", on="shape")
 def error_names_are_strings(violation: Violation) -> Findings:
-    """`ErrorEquals` is an array of strings with something in them.
+    """Checks that `ErrorEquals` is an array of non-empty strings.
 
-    A single name stands in an array too.
+    Why is this bad? AWS rejects the definition.
 
     Example: `"ErrorEquals": "States.ALL"`
+
+    How to fix: put a single name into an array, too: `"ErrorEquals": ["States.ALL"]`
     """
     single = isinstance(violation.value, str) and violation.value != ""
     yield violation.found(hint=f'write ["{violation.value}"]' if single else "")
@@ -82,11 +62,13 @@ def _handlers(state: State) -> Iterator[tuple[str, Pointer, list[str], int, int]
 
 @rule("SFN-E04", on="state")
 def states_all_stands_alone_and_last(state: State) -> Findings:
-    """`States.ALL` stands alone in its list, and in the last retrier or catcher.
+    """Checks that `States.ALL` is alone in `ErrorEquals` and in the last retrier or catcher.
 
-    What comes beside it or after it could never be reached, so AWS refuses the definition.
+    Why is this bad? Names next to it or after it can never match; AWS rejects the definition.
 
     Example: `"ErrorEquals": ["States.ALL", "States.Timeout"]`
+
+    How to fix: `"ErrorEquals": ["States.ALL"]`
     """
     for _, pointer, names, number, count in _handlers(state):
         if "States.ALL" in names and (len(names) > 1 or number < count - 1):
@@ -95,74 +77,17 @@ def states_all_stands_alone_and_last(state: State) -> Findings:
             yield Finding((*pointer, names.index("States.ALL")), message, hint)
 
 
-@rule("SFN-E05", on="shape")
-def interval_in_range(violation: Violation) -> Findings:
-    """`IntervalSeconds` is an integer from 1 to 99999999.
-
-    A first retry at once is not possible.
-
-    Example: `"IntervalSeconds": 0.5`
-    """
-    yield violation.found()
-
-
-@rule("SFN-E06", on="shape")
-def max_attempts_in_range(violation: Violation) -> Findings:
-    """`MaxAttempts` is an integer from 0 to 99999999; 0 means that the error is never retried.
-
-    Example: `"MaxAttempts": -1`
-    """
-    yield violation.found()
-
-
-@rule("SFN-E07", on="shape")
-def backoff_rate_in_range(violation: Violation) -> Findings:
-    """`BackoffRate` is a number from 1.0 on; integers are fine.
-
-    A smaller factor would make the intervals shrink.
-
-    Example: `"BackoffRate": 0.5`
-    """
-    yield violation.found()
-
-
-@rule("SFN-E08", on="shape")
-def max_delay_in_range(violation: Violation) -> Findings:
-    """`MaxDelaySeconds` is an integer from 1 to 31622400 (366 days).
-
-    Example: `"MaxDelaySeconds": 0`
-    """
-    yield violation.found()
-
-
-@rule("SFN-E09", on="shape")
-def jitter_is_known(violation: Violation) -> Findings:
-    """`JitterStrategy` is "FULL" or "NONE".
-
-    Example: `"JitterStrategy": "full"`
-    """
-    yield violation.found()
-
-
-@rule("SFN-E10", on="shape")
-def catcher_has_next(violation: Violation) -> Findings:
-    """A catcher has `Next`.
-
-    It says where the execution goes on with the error.
-
-    Example: `"Catch": [{"ErrorEquals": ["States.ALL"]}]`
-    """
-    yield violation.found(hint='add "Next": "name of a state"')
-
-
 @rule("SFN-E11", on="shape")
 def handler_fields_are_known(violation: Violation) -> Findings:
-    """Retriers and catchers have only their own fields.
+    """Checks for unknown fields in retriers (valid: ErrorEquals, IntervalSeconds, MaxAttempts, BackoffRate,
+    MaxDelaySeconds, JitterStrategy, Comment) and catchers (valid: ErrorEquals, Next, Comment, Assign, and ResultPath in
+    JSONPath or Output in JSONata).
 
-    A retrier: ErrorEquals, IntervalSeconds, MaxAttempts, BackoffRate, MaxDelaySeconds, JitterStrategy, Comment.
-    A catcher: ErrorEquals, Next, Comment, Assign, and ResultPath (JSONPath) or Output (JSONata).
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Retry": [{"ErrorEquals": ["States.ALL"], "Next": "B"}]`
+
+    How to fix: `"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "B"}]`
     """
     if violation.part == "Retrier" and violation.field == "Next":
         yield violation.found(hint="a retrier repeats its own state; Next belongs in Catch")
@@ -172,11 +97,13 @@ def handler_fields_are_known(violation: Violation) -> Findings:
 
 @rule("SFN-E12", on="path", types=("caught!",))
 def catcher_result_path_names_one_node(found: Found) -> Findings:
-    """A catcher's `ResultPath` is a reference path or null.
+    """Checks that the `ResultPath` of a catcher is a reference path or null.
 
-    It says where in the state's input the error output is put.
+    Why is this bad? It is the location in the state's input where the error output is put, so it must be a single one.
 
     Example: `"ResultPath": "$.errors[*]"`
+
+    How to fix: `"ResultPath": "$.errors"`
     """
     if found.role == "caught" and found.error:
         yield reference_fault(found)
@@ -184,11 +111,13 @@ def catcher_result_path_names_one_node(found: Found) -> Findings:
 
 @rule("SFN-E13", on="machine", severity="warning", code="")
 def reserved_names_exist(outline: Outline) -> Findings:
-    """A name that begins with `States.` is one of the reserved ones, or one that a Fail state of the machine raises.
+    """Checks for names that begin with `States.` and are neither reserved nor raised by a Fail state.
 
-    The service raises no others, so a misspelt one never matches.
+    Why is this bad? AWS raises no other errors, so a misspelled name never matches.
 
     Example: `"ErrorEquals": ["States.Tiemout"]`
+
+    How to fix: `"ErrorEquals": ["States.Timeout"]`
     """
     raised = {
         state.get("Error") for state in outline.states if state.type == "Fail" and isinstance(state.get("Error"), str)
@@ -205,11 +134,13 @@ def reserved_names_exist(outline: Outline) -> Findings:
 
 @rule("SFN-E14", on="state", types=("Task", "Parallel", "Map"), severity="warning", code="")
 def handlers_can_match(state: State) -> Findings:
-    """No retrier or catcher is dead because an earlier one matches all that it names.
+    """Checks for retriers and catchers that can never match because an earlier one matches the same errors.
 
-    A repeated name never gets its turn; States.TaskFailed matches every error of a Task but States.Timeout.
+    Why is this bad? Only the first match applies. States.TaskFailed matches every Task error except States.Timeout.
 
     Example: `[{"ErrorEquals": ["States.TaskFailed"]}, {"ErrorEquals": ["Lambda.Unknown"]}]`
+
+    How to fix: put the more specific name first
     """
     seen: dict[tuple[str, str], str] = {}
     for field, pointer, names, number, _ in _handlers(state):
@@ -235,9 +166,13 @@ def _is_task_failure(name: str) -> bool:
 
 @rule("SFN-E15", on="shape")
 def catcher_speaks_the_language(violation: Violation) -> Findings:
-    """A catcher's `ResultPath` belongs to JSONPath states, its `Output` to JSONata states.
+    """Checks for `ResultPath` in catchers of JSONata states, and `Output` in those of JSONPath states.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"QueryLanguage": "JSONata", "Catch": [{…, "ResultPath": "$.error"}]`
+
+    How to fix: `"Catch": [{…, "Output": "{% $states.errorOutput %}"}]`
     """
     instead = "Output" if violation.language == "JSONata" else "ResultPath"
     yield violation.found(hint=f"use {instead}")
@@ -245,11 +180,13 @@ def catcher_speaks_the_language(violation: Violation) -> Findings:
 
 @rule("SFN-E16", on="state", severity="warning", code="")
 def max_delay_exceeds_interval(state: State) -> Findings:
-    """`MaxDelaySeconds` is larger than `IntervalSeconds`.
+    """Checks that `MaxDelaySeconds` is greater than `IntervalSeconds`.
 
-    It caps the growing interval; if it is smaller than the first one, no interval is what the retrier says.
+    Why is this bad? Otherwise the interval never grows, and the first one may be cut short.
 
     Example: `{"IntervalSeconds": 10, "MaxDelaySeconds": 5}`
+
+    How to fix: `{"IntervalSeconds": 10, "MaxDelaySeconds": 60}`
     """
     for pointer, retrier in state.retriers:
         interval, most = retrier.get("IntervalSeconds", 1), retrier.get("MaxDelaySeconds")
@@ -264,11 +201,13 @@ def max_delay_exceeds_interval(state: State) -> Findings:
 
 @rule("SFN-E17", on="state", types=("Task", "Parallel", "Map"), severity="warning", code="")
 def retried_errors_can_be_retried(state: State) -> Findings:
-    """Neither Retry nor Catch names States.Runtime.
+    """Checks for `States.Runtime` in `ErrorEquals`.
 
-    It is an error in the definition or its data; the service neither retries nor catches it, by name or by States.ALL.
+    Why is this bad? AWS never retries or catches it, neither by name nor with States.ALL.
 
     Example: `"Retry": [{"ErrorEquals": ["States.Runtime"]}]`
+
+    How to fix: remove it, and correct the cause of the error
     """
     for field, pointer, names, _, _ in _handlers(state):
         verb = "retried" if field == "Retry" else "caught"
@@ -279,21 +218,28 @@ def retried_errors_can_be_retried(state: State) -> Findings:
 
 @rule("SFN-E18", on="shape")
 def handlers_are_arrays_of_objects(violation: Violation) -> Findings:
-    """`Retry` and `Catch` are arrays of objects.
+    """Checks that `Retry` and `Catch` are arrays of objects.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Retry": {"ErrorEquals": ["States.ALL"]}`
+
+    How to fix: `"Retry": [{"ErrorEquals": ["States.ALL"]}]`
     """
     yield violation.found(hint="put it in an array: [{...}]" if isinstance(violation.value, dict) else "")
 
 
 @rule("SFN-E19", on="state", types=("Task", "Parallel", "Map"), severity="warning", code="")
 def handlers_name_errors_that_can_occur(state: State) -> Findings:
-    """A reserved name is handled only by states in which the error can occur.
+    """Checks for reserved error names in states where the error cannot occur.
 
-    States.NoChoiceMatched is of Choice states, which have no Catch; States.HeartbeatTimeout of Tasks with a heartbeat;
-    States.ItemReaderFailed, ResultWriterFailed and ExceedToleratedFailureThreshold of a Map (or what it stands in).
+    Why is this bad? The retrier or catcher never matches. States.HeartbeatTimeout needs `HeartbeatSeconds`;
+    States.ItemReaderFailed, States.ResultWriterFailed and States.ExceedToleratedFailureThreshold occur only in a Map or
+    around it.
 
     Example: a Lambda Task without HeartbeatSeconds and `"Catch": [{"ErrorEquals": ["States.HeartbeatTimeout"], …}]`
+
+    How to fix: add `HeartbeatSeconds`, or remove the name
     """
     if state.type != "Task":
         return
@@ -311,3 +257,103 @@ def _never_occurs(task: State, name: str) -> str:
     if name in ("States.ItemReaderFailed", "States.ResultWriterFailed", "States.ExceedToleratedFailureThreshold"):
         return "only a distributed Map raises it"
     return ""
+
+
+# --- rules without a function ---
+
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-E01",
+            """Checks for retriers and catchers without `ErrorEquals`.
+
+            Why is this bad? `ErrorEquals` lists the errors that match, so AWS rejects the definition.
+
+            Example: `"Retry": [{"MaxAttempts": 2}]`
+
+            How to fix: `"Retry": [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 2}]`
+            """,
+            hint='for every error: "ErrorEquals": ["States.ALL"]',
+        ),
+        Row(
+            "SFN-E02",
+            """Checks for an empty `ErrorEquals`.
+
+            Why is this bad? It matches nothing, so AWS rejects the definition.
+
+            Example: `"ErrorEquals": []`
+
+            How to fix: `"ErrorEquals": ["States.ALL"]`
+            """,
+            hint='for every error: ["States.ALL"]',
+        ),
+        Row(
+            "SFN-E05",
+            """Checks that `IntervalSeconds` is an integer from 1 to 99999999.
+
+            Why is this bad? AWS rejects the definition; an immediate first retry is not possible.
+
+            Example: `"IntervalSeconds": 0.5`
+
+            How to fix: `"IntervalSeconds": 1`
+            """,
+        ),
+        Row(
+            "SFN-E06",
+            """Checks that `MaxAttempts` is an integer from 0 to 99999999; 0 never retries.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"MaxAttempts": -1`
+
+            How to fix: `"MaxAttempts": 0`
+            """,
+        ),
+        Row(
+            "SFN-E07",
+            """Checks that `BackoffRate` is a number of at least 1.0; integers are valid.
+
+            Why is this bad? AWS rejects the definition; the intervals would shrink.
+
+            Example: `"BackoffRate": 0.5`
+
+            How to fix: `"BackoffRate": 1.5`
+            """,
+        ),
+        Row(
+            "SFN-E08",
+            """Checks that `MaxDelaySeconds` is an integer from 1 to 31622400 (366 days).
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"MaxDelaySeconds": 0`
+
+            How to fix: `"MaxDelaySeconds": 60`
+            """,
+        ),
+        Row(
+            "SFN-E09",
+            """Checks for a `JitterStrategy` other than "FULL" or "NONE".
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"JitterStrategy": "full"`
+
+            How to fix: `"JitterStrategy": "FULL"`
+            """,
+        ),
+        Row(
+            "SFN-E10",
+            """Checks for catchers without `Next`.
+
+            Why is this bad? `Next` is the state that continues with the error, so AWS rejects the definition.
+
+            Example: `"Catch": [{"ErrorEquals": ["States.ALL"]}]`
+
+            How to fix: `"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Failed"}]`
+            """,
+            hint='add "Next": "name of a state"',
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Rules about the fields that states share: Type, Next, End, Comment, and that a field fits its state."""
+"""Rules about the fields that states share: Type, Next, End and Comment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sfnrun.asl.lint.outline import State, is_placeholder
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.shape import Violation
 from sfnrun.asl.resource import is_of_another_runner
 from sfnrun.errors import Fix
@@ -18,11 +18,13 @@ __all__: list[str] = []
 
 @rule("SFN-F01", on="shape")
 def type_is_there(violation: Violation) -> Findings:
-    """Every state has `Type`.
+    """Checks for states without `Type`.
 
-    It says what the state does; without it nothing else in the state can be judged, and nothing else is.
+    Why is this bad? `Type` determines which fields are valid, so nothing else in the state is checked.
 
     Example: `"A": {"End": true}`
+
+    How to fix: `"A": {"Type": "Pass", "End": true}`
     """
     yield violation.found(hint=_type_that_fits(violation.value))
 
@@ -33,25 +35,16 @@ def _type_that_fits(state: Mapping[str, Any]) -> str:
     return next((f'add "Type": "{type_}"' for field, type_ in only.items() if field in state), "")
 
 
-@rule("SFN-F02", on="shape")
-def type_is_known(violation: Violation) -> Findings:
-    """`Type` is Task, Wait, Pass, Succeed, Fail, Choice, Parallel or Map.
-
-    Upper and lower case count.
-
-    Example: `"Type": "Lambda"`
-    """
-    yield violation.found()
-
-
 @rule("SFN-F03", on="shape")
 def fields_are_known(violation: Violation) -> Findings:
-    """A state has no field that no state knows.
+    """Checks for unknown fields in states.
 
-    AWS refuses the definition, and a misspelt field would do nothing. In a Task of another runner (`docker://…`) it is
-    a warning: the field may be that runner's own.
+    Why is this bad? AWS rejects the definition. In a Task for another runner (`docker://…`) this is a warning: the
+    field may belong to that runner.
 
     Example: `"A": {"Type": "Pass", "Ned": true}`
+
+    How to fix: `"A": {"Type": "Pass", "End": true}`
     """
     found = violation.found()
     resource = violation.value.get("Resource")
@@ -61,11 +54,13 @@ def fields_are_known(violation: Violation) -> Findings:
 
 @rule("SFN-F04", on="shape")
 def state_goes_on_or_ends(violation: Violation) -> Findings:
-    """Task, Pass, Wait, Map and Parallel have `Next` or `End`.
+    """Checks for Task, Pass, Wait, Map and Parallel states without `Next` or `End`.
 
-    A state that neither goes on nor ends would leave the execution nowhere.
+    Why is this bad? The execution does not know how to continue, so AWS rejects the definition.
 
     Example: `"A": {"Type": "Pass"}`
+
+    How to fix: `"A": {"Type": "Pass", "End": true}`
     """
     fix = Fix("add", (*violation.pointer, "End"), "End")
     yield violation.found(hint='add "Next": "name of a state", or "End": true', fix=fix)
@@ -73,11 +68,13 @@ def state_goes_on_or_ends(violation: Violation) -> Findings:
 
 @rule("SFN-F05", on="shape")
 def next_and_end_exclude_each_other(violation: Violation) -> Findings:
-    """A state has `Next` or `End`, not both, not even `"End": false`.
+    """Checks for states with both `Next` and `End`, including `"End": false`.
 
-    Which of the two would count is anybody's guess, so AWS refuses it.
+    Why is this bad? It is ambiguous which one applies, so AWS rejects the definition.
 
     Example: `"A": {"Type": "Pass", "Next": "B", "End": true}`
+
+    How to fix: `"A": {"Type": "Pass", "Next": "B"}`
     """
     superfluous = violation.value.get("End") is False
     fix = Fix("remove", (*violation.pointer, "End")) if superfluous else None
@@ -86,45 +83,27 @@ def next_and_end_exclude_each_other(violation: Violation) -> Findings:
 
 @rule("SFN-F06", on="shape")
 def end_false_does_not_end(violation: Violation) -> Findings:
-    """`"End": false` without `Next` does not end a state.
+    """Checks for `"End": false` without `Next`.
 
-    Only true ends it, so the state has nowhere to go.
+    Why is this bad? Only `"End": true` ends a state, so this state has no transition.
 
     Example: `"A": {"Type": "Pass", "End": false}`
+
+    How to fix: `"A": {"Type": "Pass", "End": true}`
     """
     message = "'End' must be true or the state needs 'Next'"
     yield violation.found(message=message, pointer=(*violation.pointer, "End"), key=False, location=violation.pointer)
 
 
-@rule("SFN-F07", on="shape")
-def end_is_a_boolean(violation: Violation) -> Findings:
-    """`End` is a boolean.
-
-    The text "true" is refused.
-
-    Example: `"End": "true"`
-    """
-    yield violation.found()
-
-
-@rule("SFN-F08", on="shape")
-def comment_of_a_state_is_a_string(violation: Violation) -> Findings:
-    """The `Comment` of a state is a string.
-
-    AWS refuses anything else.
-
-    Example: `"A": {"Type": "Succeed", "Comment": 1}`
-    """
-    yield violation.found()
-
-
 @rule("SFN-F09", on="shape")
 def choice_succeed_fail_have_no_next(violation: Violation) -> Findings:
-    """Choice, Succeed and Fail have neither `Next` nor `End`.
+    """Checks for `Next` or `End` in Choice, Succeed and Fail states.
 
-    A Choice goes where a rule or Default says; Succeed and Fail end by themselves.
+    Why is this bad? A Choice transitions by its rules and `Default`; Succeed and Fail are terminal.
 
     Example: `"A": {"Type": "Succeed", "End": true}`
+
+    How to fix: `"A": {"Type": "Succeed"}`
     """
     instead = "a Choice goes on with Default" if violation.part == "Choice" else f"{violation.part} ends by itself"
     yield violation.found(hint=f"remove it: {instead}")
@@ -132,24 +111,28 @@ def choice_succeed_fail_have_no_next(violation: Violation) -> Findings:
 
 @rule("SFN-F10", on="shape")
 def field_fits_its_state(violation: Violation) -> Findings:
-    """A field stands only in states of a type that has it.
+    """Checks for fields that the state's type does not support.
 
-    Retry and Catch belong to Task, Parallel and Map, TimeoutSeconds to Task, Result to Pass. AWS refuses the
-    definition.
+    Why is this bad? Retry and Catch belong to Task, Parallel and Map, TimeoutSeconds to Task, Result to Pass. AWS
+    rejects the definition.
 
     Example: `"A": {"Type": "Pass", "Catch": [...], "End": true}`
+
+    How to fix: `"A": {"Type": "Pass", "End": true}`
     """
     yield violation.found(hint=f"{violation.part} has no {violation.field}")
 
 
 @rule("SFN-F11", on="state", severity="warning", code="")
 def templates_are_objects(state: State) -> Findings:
-    """Parameters, ResultSelector and ItemSelector of a JSONPath state are objects.
+    """Checks that `Parameters`, `ResultSelector` and `ItemSelector` of JSONPath states are objects.
 
-    AWS passes any other literal on as it is (arrays, with the templates in them evaluated), which is rarely meant: a
-    string that looks like a path stays a string.
+    Why is this bad? AWS passes other literals through unchanged: a string that looks like a path stays a string. Arrays
+    are evaluated.
 
     Example: `"Parameters": "$.order"`
+
+    How to fix: `"InputPath": "$.order"`
     """
     if state.is_jsonata:
         return
@@ -163,12 +146,55 @@ def templates_are_objects(state: State) -> Findings:
             yield Finding(state.at(name), f"{name} is {kind}; it will be passed as is", meant)
 
 
-@rule("SFN-F12", on="shape")
-def task_has_a_resource(violation: Violation) -> Findings:
-    """A Task has `Resource`.
+# --- rules without a function ---
 
-    It says what to call: a Lambda function, an activity or a service integration.
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-F02",
+            """Checks for a `Type` other than Task, Wait, Pass, Succeed, Fail, Choice, Parallel or Map.
 
-    Example: `"A": {"Type": "Task", "End": true}`
-    """
-    yield violation.found(hint='for a Lambda function: "Resource": "arn:aws:states:::lambda:invoke"')
+            Why is this bad? AWS rejects the definition; the value is case-sensitive.
+
+            Example: `"Type": "Lambda"`
+
+            How to fix: `"Type": "Task"`
+            """,
+        ),
+        Row(
+            "SFN-F07",
+            """Checks for an `End` that is not a boolean.
+
+            Why is this bad? AWS rejects the string "true".
+
+            Example: `"End": "true"`
+
+            How to fix: `"End": true`
+            """,
+        ),
+        Row(
+            "SFN-F08",
+            """Checks for a `Comment` of a state that is not a string.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"A": {"Type": "Succeed", "Comment": 1}`
+
+            How to fix: `"A": {"Type": "Succeed", "Comment": "1"}`
+            """,
+        ),
+        Row(
+            "SFN-F12",
+            """Checks for Task states without `Resource`.
+
+            Why is this bad? `Resource` says what to call: a Lambda function, an activity or a service integration.
+
+            Example: `"A": {"Type": "Task", "End": true}`
+
+            How to fix: `"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", …, "End": true}`
+            """,
+            hint='for a Lambda function: "Resource": "arn:aws:states:::lambda:invoke"',
+        ),
+    ),
+)

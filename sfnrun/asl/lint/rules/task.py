@@ -1,4 +1,4 @@
-"""Rules about Task states: what a resource needs, timeouts, tokens, credentials; ARNs stand in task_resource."""
+"""Rules about Task states: parameters, timeouts, tokens and credentials. For ARNs see Task resource."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sfnrun.asl.integrations import NEEDS, SDK_NEEDS
 from sfnrun.asl.lint.expressions import Found
 from sfnrun.asl.lint.outline import Outline, State, has_placeholder, is_placeholder
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.rules.paths import reference_fault
 from sfnrun.asl.lint.rules.task_resource import resource_of, under
 from sfnrun.asl.lint.shape import Violation
@@ -25,12 +25,14 @@ def _arguments(state: State) -> Json:
 
 @rule("SFN-T07", on="state", types=("Task",), severity="warning", code="")
 def task_token_is_passed_on(state: State) -> Findings:
-    """A task that waits for its token passes the token on.
+    """Checks for `.waitForTaskToken` Tasks that do not pass on their task token (`$$.Task.Token`, in JSONata
+    `$states.context.Task.Token`).
 
-    `$$.Task.Token` (JSONata: `$states.context.Task.Token`) has to stand in its parameters; otherwise nothing can
-    complete the task, and it waits for its timeout, which is a year by default.
+    Why is this bad? Nothing can complete the Task, so it waits until its timeout (one year by default).
 
     Example: `sqs:sendMessage.waitForTaskToken` with `"Parameters": {"QueueUrl": "…", "MessageBody": "hello"}`
+
+    How to fix: `"MessageBody": {"token.$": "$$.Task.Token"}`
     """
     resource = resource_of(state)
     if resource is None or resource.pattern != "waitForTaskToken":
@@ -52,18 +54,26 @@ def _passes_on_what_it_cannot_see(state: State, arguments: str) -> bool:
 
 @rule("SFN-T08", on="shape")
 def timeout_in_range(violation: Violation) -> Findings:
-    """`TimeoutSeconds` of a Task is an integer from 1 to 99999999.
+    """Checks that `TimeoutSeconds` of a Task is an integer from 1 to 99999999.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"TimeoutSeconds": 0`
+
+    How to fix: `"TimeoutSeconds": 60`
     """
     yield violation.found(hint=_path_hint(violation))
 
 
 @rule("SFN-T09", on="shape")
 def heartbeat_in_range(violation: Violation) -> Findings:
-    """`HeartbeatSeconds` of a Task is an integer from 1 to 99999999.
+    """Checks that `HeartbeatSeconds` of a Task is an integer from 1 to 99999999.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"HeartbeatSeconds": 0`
+
+    How to fix: `"HeartbeatSeconds": 10`
     """
     yield violation.found(hint=_path_hint(violation))
 
@@ -75,11 +85,13 @@ def _path_hint(violation: Violation) -> str:
 
 @rule("SFN-T10", on="state", types=("Task",))
 def heartbeat_is_below_timeout(state: State) -> Findings:
-    """`HeartbeatSeconds` is smaller than `TimeoutSeconds`.
+    """Checks that `HeartbeatSeconds` is less than `TimeoutSeconds`.
 
-    Otherwise the timeout always comes first.
+    Why is this bad? Otherwise the Task always times out before its heartbeat is due; AWS rejects the definition.
 
     Example: `"TimeoutSeconds": 10, "HeartbeatSeconds": 60`
+
+    How to fix: `"TimeoutSeconds": 60, "HeartbeatSeconds": 10`
     """
     timeout, heartbeat = state.get("TimeoutSeconds"), state.get("HeartbeatSeconds")
     if type(timeout) is int and type(heartbeat) is int and heartbeat >= timeout:
@@ -87,20 +99,15 @@ def heartbeat_is_below_timeout(state: State) -> Findings:
         yield Finding(state.at("HeartbeatSeconds"), message, f"TimeoutSeconds is {timeout}")
 
 
-@rule("SFN-T11", on="shape")
-def timeout_or_its_path(violation: Violation) -> Findings:
-    """A Task has TimeoutSeconds or TimeoutSecondsPath, HeartbeatSeconds or HeartbeatSecondsPath, not both.
-
-    Example: `"TimeoutSeconds": 10, "TimeoutSecondsPath": "$.timeout"`
-    """
-    yield violation.found(hint="remove one of them")
-
-
 @rule("SFN-T12", on="state", types=("Task",))
 def credentials_name_a_role(state: State) -> Findings:
-    """`Credentials` is an object with `RoleArn`, or `RoleArn.$` in JSONPath states.
+    """Checks that `Credentials` is an object with `RoleArn` (in JSONPath states also `RoleArn.$`).
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Credentials": {}`
+
+    How to fix: `"Credentials": {"RoleArn": "arn:aws:iam::123456789012:role/name"}`
     """
     credentials = state.literal("Credentials")
     if not isinstance(credentials, dict) or is_of_another_runner(state.get("Resource")):
@@ -119,11 +126,13 @@ def credentials_name_a_role(state: State) -> Findings:
 
 @rule("SFN-T13", on="state", types=("Task",), severity="warning", code="")
 def required_parameters_are_there(state: State) -> Findings:
-    """The parameters that an integration cannot do without are there, and keys begin with a capital.
+    """Checks for missing required parameters and for parameter names that begin with a lower-case letter.
 
-    AWS knows them from the API's model and refuses the call, or the definition.
+    Why is this bad? AWS rejects the definition or the API call.
 
     Example: `lambda:invoke` without `FunctionName`
+
+    How to fix: `"Parameters": {"FunctionName": "charge"}`
     """
     resource = resource_of(state)
     given = _arguments(state)
@@ -160,12 +169,14 @@ def _has(given: Mapping[str, Any], one: str | tuple[str, ...]) -> bool:
 
 @rule("SFN-T16", on="machine", severity="info", code="")
 def placeholders_are_resolved(outline: Outline) -> Findings:
-    """`${Name}` stands for any value; nothing is wrong with it.
+    """Notes unresolved `${Name}` placeholders.
 
-    SAM, CloudFormation, CDK, Serverless and Terraform put the value in. What the value would have to be is not checked
-    until it is known.
+    Why is this bad? CloudFormation, SAM, CDK, Serverless or Terraform replaces them at deployment; until then the value
+    is not checked.
 
     Example: `"Resource": "${ChargeCardFunctionArn}"`
+
+    How to fix: pass `--set ChargeCardFunctionArn=VALUE`, or leave it to the deployment
     """
     for placeholder in outline.source.unresolved if outline.source else ():
         if outline.source and placeholder.name in outline.source.expected:
@@ -182,9 +193,13 @@ def placeholders_are_resolved(outline: Outline) -> Findings:
 
 @rule("SFN-T17", on="path", types=("timeout!",))
 def timeout_paths_are_reference_paths(found: Found) -> Findings:
-    """`TimeoutSecondsPath` and `HeartbeatSecondsPath` are reference paths: they name one value.
+    """Checks that `TimeoutSecondsPath` and `HeartbeatSecondsPath` are reference paths.
+
+    Why is this bad? The path must identify a single value, so AWS rejects the definition.
 
     Example: `"TimeoutSecondsPath": "timeout"`
+
+    How to fix: `"TimeoutSecondsPath": "$.timeout"`
     """
     if found.role == "timeout" and found.error:
         yield reference_fault(found)
@@ -192,9 +207,13 @@ def timeout_paths_are_reference_paths(found: Found) -> Findings:
 
 @rule("SFN-T18", on="shape")
 def jsonata_tasks_have_no_timeout_paths(violation: Violation) -> Findings:
-    """JSONata states have no TimeoutSecondsPath and no HeartbeatSecondsPath; the fields without Path take expressions.
+    """Checks for TimeoutSecondsPath and HeartbeatSecondsPath in JSONata states.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"TimeoutSecondsPath": "$.timeout"` in a JSONata state
+
+    How to fix: `"TimeoutSeconds": "{% $states.input.timeout %}"`
     """
     field = violation.field.removesuffix("Path")
     yield violation.found(hint=f'write "{field}": "{{% $states.input… %}}"')
@@ -202,12 +221,13 @@ def jsonata_tasks_have_no_timeout_paths(violation: Violation) -> Findings:
 
 @rule("SFN-T19", on="state", types=("Task",), severity="info", code="", default=False)
 def task_has_a_timeout(state: State) -> Findings:
-    """A Task without TimeoutSeconds waits up to the limit of the execution, a year.
+    """Checks for Tasks without `TimeoutSeconds`. Off by default; enable with `--select T19`.
 
-    Off unless selected (`--select T19`). Lambda functions end by themselves after 15 minutes; activities and callbacks
-    do not.
+    Why is this bad? Activities and callbacks can wait for up to a year; Lambda functions end after 15 minutes.
 
     Example: `"A": {"Type": "Task", "Resource": "…:activity:approve", "End": true}`
+
+    How to fix: add `"TimeoutSeconds": 3600`
     """
     if "TimeoutSeconds" not in state.value and "TimeoutSecondsPath" not in state.value:
         yield Finding(state.pointer, "No TimeoutSeconds: the task may wait for a year", key=True)
@@ -223,3 +243,25 @@ def waits_for_token(state: State) -> bool:
         or resource.kind == "activity"
         or has_placeholder(text)
     )
+
+
+# --- rules without a function ---
+
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-T11",
+            """Checks for Tasks with both TimeoutSeconds and TimeoutSecondsPath, or HeartbeatSeconds and
+            HeartbeatSecondsPath.
+
+            Why is this bad? AWS rejects the definition.
+
+            Example: `"TimeoutSeconds": 10, "TimeoutSecondsPath": "$.timeout"`
+
+            How to fix: remove one of them
+            """,
+            hint="remove one of them",
+        ),
+    ),
+)

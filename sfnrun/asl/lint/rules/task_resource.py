@@ -6,7 +6,7 @@ import re
 
 from sfnrun.asl.integrations import INTEGRATIONS
 from sfnrun.asl.lint.outline import State, has_placeholder, is_placeholder
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.shape import close_to
 from sfnrun.asl.resource import is_of_another_runner, read_resource
 from sfnrun.effects import Resource
@@ -44,11 +44,14 @@ def under(state: State, resource: Resource, part: str, message: str, hint: str) 
 
 @rule("SFN-T01", on="state", types=("Task",))
 def resource_is_an_arn(state: State) -> Findings:
-    """`Resource` is the ARN of a Lambda function, an activity or a service integration.
+    """Checks that `Resource` is the ARN of a Lambda function, an activity or a service integration.
 
-    The specification asks for a URI only: one of another runner (`docker://…`) is a warning, AWS would refuse it.
+    Why is this bad? AWS rejects anything else. Other URIs (`docker://…`) are valid in the specification, so they are a
+    warning.
 
     Example: `"Resource": "my-function"`
+
+    How to fix: `"Resource": "arn:aws:lambda:us-east-1:123456789012:function:my-function"`
     """
     text = state.get("Resource")
     if not isinstance(text, str) or text == "" or is_placeholder(text) or read_resource(text):
@@ -70,11 +73,13 @@ def _arn_for(text: str) -> str:
 
 @rule("SFN-T02", on="state", types=("Task",))
 def integrated_service_is_known(state: State) -> Findings:
-    """`arn:PARTITION:states:::SERVICE:ACTION` names a service with an optimized integration.
+    """Checks for services without an optimized integration in `arn:PARTITION:states:::SERVICE:ACTION`.
 
-    All other services are called as `aws-sdk:SERVICE:ACTION`.
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Resource": "arn:aws:states:::lamda:invoke"`
+
+    How to fix: `"Resource": "arn:aws:states:::lambda:invoke"`; call other services as `aws-sdk:SERVICE:ACTION`
     """
     resource = _integration(state)
     if resource and resource.service not in INTEGRATIONS:
@@ -86,11 +91,13 @@ def integrated_service_is_known(state: State) -> Findings:
 
 @rule("SFN-T03", on="state", types=("Task",))
 def integrated_action_is_known(state: State) -> Findings:
-    """The action is one that the integration of the service has.
+    """Checks for actions that the optimized integration does not support.
 
-    Every other action of the API is reached with `aws-sdk:`.
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Resource": "arn:aws:states:::dynamodb:query"`
+
+    How to fix: call other API actions with `aws-sdk:SERVICE:ACTION`
     """
     resource = _integration(state)
     known = INTEGRATIONS.get(resource.service) if resource else None
@@ -124,9 +131,13 @@ def _pattern_finding(state: State, resource: Resource, patterns: tuple[str, ...]
 
 @rule("SFN-T04", on="state", types=("Task",))
 def sync_exists(state: State) -> Findings:
-    """`.sync` is used only with actions that start a job to wait for.
+    """Checks for `.sync` on actions that do not start a job.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Resource": "arn:aws:states:::sqs:sendMessage.sync"`
+
+    How to fix: `"Resource": "arn:aws:states:::sqs:sendMessage"`
     """
     wrong = _wrong_pattern(state)
     if wrong and wrong[0].pattern == "sync":
@@ -135,11 +146,14 @@ def sync_exists(state: State) -> Findings:
 
 @rule("SFN-T05", on="state", types=("Task",))
 def other_patterns_exist(state: State) -> Findings:
-    """`.sync:2` belongs to states:startExecution, `.waitForTaskToken` to actions that can pass a token on.
+    """Checks for `.sync:2`, `.waitForTaskToken` and other suffixes on actions that do not support them.
 
-    Any other suffix is no pattern at all.
+    Why is this bad? AWS rejects the definition. `.sync:2` belongs to states:startExecution, `.waitForTaskToken` to
+    actions that can pass on a token.
 
     Example: `"Resource": "arn:aws:states:::lambda:invoke.sync:2"`
+
+    How to fix: `"Resource": "arn:aws:states:::lambda:invoke"`
     """
     wrong = _wrong_pattern(state)
     if wrong and wrong[0].pattern != "sync":
@@ -152,11 +166,14 @@ _SDK_ACTION = r"[a-z][A-Za-z0-9]*"
 
 @rule("SFN-T06", on="state", types=("Task",))
 def sdk_call_is_spelt_right(state: State) -> Findings:
-    """In `aws-sdk:SERVICE:ACTION` the service has no capitals and no hyphens, the action begins with a small letter.
+    """Checks the spelling of `aws-sdk:SERVICE:ACTION`: a service without capitals and hyphens, an action in camelCase,
+    and no pattern except `.waitForTaskToken`.
 
-    The only pattern of SDK calls is `.waitForTaskToken`.
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Resource": "arn:aws:states:::aws-sdk:s3:GetObject"`
+
+    How to fix: `"Resource": "arn:aws:states:::aws-sdk:s3:getObject"`
     """
     resource = resource_of(state)
     if (
@@ -184,28 +201,34 @@ def sdk_call_is_spelt_right(state: State) -> Findings:
         yield under(state, resource, f".{resource.pattern}", message, hint)
 
 
-@rule("SFN-T14", on="accepted")
-def partitions(_: object) -> Findings:
-    """All partitions are fine: aws, aws-cn, aws-us-gov, aws-iso.
+# --- rules without a function ---
 
-    Example: `"Resource": "arn:aws-cn:states:::lambda:invoke"`
-    """
-    yield from ()
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-T14",
+            """Not reported: any partition (aws, aws-cn, aws-us-gov, aws-iso).
 
+            Example: `"Resource": "arn:aws-cn:states:::lambda:invoke"`
+            """,
+            on="accepted",
+        ),
+        Row(
+            "SFN-T15",
+            """Not reported: ARNs of activities, and of Lambda functions with a version or an alias.
 
-@rule("SFN-T15", on="accepted")
-def activity_and_function_arns(_: object) -> Findings:
-    """ARNs of activities and of Lambda functions, with version or alias, are fine.
+            Example: `"Resource": "arn:aws:lambda:us-east-1:123456789012:function:charge:live"`
+            """,
+            on="accepted",
+        ),
+        Row(
+            "SFN-T20",
+            """Not reported: ARNs of integrations with a region and an account.
 
-    Example: `"Resource": "arn:aws:lambda:us-east-1:123456789012:function:charge:live"`
-    """
-    yield from ()
-
-
-@rule("SFN-T20", on="accepted")
-def integration_arns_may_have_a_region(_: object) -> Findings:
-    """The ARN of an integration may have a region and an account.
-
-    Example: `"Resource": "arn:aws:states:us-east-1:123456789012:aws-sdk:s3:getObject"`
-    """
-    yield from ()
+            Example: `"Resource": "arn:aws:states:us-east-1:123456789012:aws-sdk:s3:getObject"`
+            """,
+            on="accepted",
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Rules about where states go. AWS runs three checks: dangling targets, an end state, and what StartAt comes to."""
+"""Rules about transitions. AWS checks for dangling targets, a terminal state and reachability."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ MAX_SUGGESTIONS = 20
 
 @rule("SFN-G01", on="scope", code=_MISSING)
 def start_exists(scope: Scope) -> Findings:
-    """`StartAt` names a state of its own `States`, in the machine, every branch and every processor.
+    """Checks for a `StartAt` that names no state of its own `States`: of the state machine, a branch or a processor.
 
-    Otherwise there is nothing to begin with, and AWS refuses the definition.
+    Why is this bad? AWS rejects the definition: there is no first state.
 
     Example: `{"StartAt": "Frist", "States": {"First": {...}}}`
+
+    How to fix: `{"StartAt": "First", "States": {"First": {...}}}`
     """
     if scope.states and scope.lacks(scope.start):
         yield _missing(scope, Transition((*scope.pointer, "StartAt"), scope.start))
@@ -28,11 +30,14 @@ def start_exists(scope: Scope) -> Findings:
 
 @rule("SFN-G02", on="scope", code=_MISSING)
 def targets_exist(scope: Scope) -> Findings:
-    """`Next`, `Default`, `Choices[].Next` and `Catch[].Next` name a state of the same scope.
+    """Checks for transitions (`Next`, `Default`, `Choices[].Next`, `Catch[].Next`) to states that do not exist in the
+    same scope.
 
-    AWS calls it a missing 'Next' target in all four places, and refuses the definition.
+    Why is this bad? AWS rejects the definition; its message says 'Next' for all four fields.
 
     Example: `"A": {"Type": "Pass", "Next": "Bb"}` beside a state "B"
+
+    How to fix: `"A": {"Type": "Pass", "Next": "B"}`
     """
     for number, way in enumerate(scope.dangling):
         if plain(way.target) not in scope.plain_names and not _elsewhere(scope, way.target):
@@ -62,12 +67,14 @@ def _elsewhere(scope: Scope, target: str) -> str:
 
 @rule("SFN-G03", on="scope", code=_MISSING)
 def states_are_reachable(scope: Scope) -> Findings:
-    """Every state is reached by a walk from StartAt.
+    """Checks for states that no path from `StartAt` reaches.
 
-    That some state names it is not enough: two states that only name each other are never run. AWS refuses the
-    definition. It does not look for them in a machine without an end state (SFN-G04), and neither do we.
+    Why is this bad? AWS rejects the definition. States that are referenced only by each other are unreachable, too. Not
+    checked without an end state (SFN-G04), as in AWS.
 
     Example: `{"StartAt": "A", "States": {"A": {"Type": "Succeed"}, "B": {"Type": "Succeed"}}}`
+
+    How to fix: remove the state, or add a transition to it
     """
     if scope.has_unknown_ways or not _has_end(scope):
         return
@@ -88,11 +95,13 @@ def _has_end(scope: Scope) -> bool:
 
 @rule("SFN-G04", on="scope", code="MISSING_END_STATE")
 def there_is_an_end(scope: Scope) -> Findings:
-    """Every scope has a state that ends it: one with `"End": true`, a Succeed or a Fail.
+    """Checks for scopes without a terminal state (`"End": true`, Succeed or Fail).
 
-    Without one the machine, branch or iteration can only run for ever. AWS gives no location for it.
+    Why is this bad? The state machine, branch or iteration can never end. AWS reports no location.
 
     Example: `"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}`
+
+    How to fix: `"B": {"Type": "Pass", "End": true}`
     """
     unknown = any(has_placeholder(state.get("End")) or state.leads_nowhere for state in scope.states.values())
     if scope.states and not _has_end(scope) and not unknown:
@@ -102,22 +111,26 @@ def there_is_an_end(scope: Scope) -> Findings:
 
 @rule("SFN-G05", on="scope", code=_MISSING)
 def map_has_no_way_out(scope: Scope) -> Findings:
-    """No transition leads out of a Map's processor, or into it.
+    """Checks for transitions into or out of a Map processor.
 
-    An iteration ends with its own last state; what comes after the Map stands in the Map's Next.
+    Why is this bad? An iteration ends with its own last state, so AWS rejects the definition.
 
     Example: `"Next": "AfterTheMap"` inside an ItemProcessor
+
+    How to fix: end the iteration with `"End": true`, and set `Next` on the Map
     """
     yield from _across(scope, "Map")
 
 
 @rule("SFN-G06", on="scope", code=_MISSING)
 def parallel_has_no_way_out(scope: Scope) -> Findings:
-    """No transition leads from one branch into another, out of a Parallel, or into it.
+    """Checks for transitions from one branch of a Parallel into another, out of it, or into it.
 
-    A branch ends with its own last state; what comes after all branches stands in the Parallel's Next.
+    Why is this bad? A branch ends with its own last state, so AWS rejects the definition.
 
     Example: `"Next": "AfterTheParallel"` inside a branch
+
+    How to fix: end the branch with `"End": true`, and set `Next` on the Parallel
     """
     yield from _across(scope, "Parallel")
 
@@ -137,11 +150,13 @@ def _border(scope: Scope, target: str) -> str:
 
 @rule("SFN-G07", on="scope", severity="warning", code="")
 def an_end_is_in_reach(scope: Scope) -> Findings:
-    """From every state that is reached, some end can be reached.
+    """Checks for states from which no terminal state can be reached.
 
-    A loop without a way out runs until the timeout of the execution, or its 25,000th event.
+    Why is this bad? The loop runs until the execution times out or reaches 25,000 events.
 
     Example: A goes to B or C, C goes to D, and D only to C.
+
+    How to fix: add an exit with a Choice or a Catch
     """
     if scope.has_unknown_ways or not _has_end(scope):
         return
@@ -171,11 +186,13 @@ def _states_that_end(scope: Scope) -> set[str]:
 
 @rule("SFN-G08", on="shape")
 def targets_are_strings(violation: Violation) -> Findings:
-    """`Next`, `Default` and `StartAt` are strings with something in them.
+    """Checks for a `Next`, `Default` or `StartAt` that is not a non-empty string.
 
-    Nothing else can be the name of a state.
+    Why is this bad? AWS rejects the definition: nothing else can name a state.
 
     Example: `"Next": ["B", "C"]`
+
+    How to fix: `"Next": "B"`
     """
     several = isinstance(violation.value, list)
     yield violation.found(hint="only a Choice goes to one of several states" if several else "")
@@ -183,12 +200,14 @@ def targets_are_strings(violation: Violation) -> Findings:
 
 @rule("SFN-G09", on="state", types=("Choice",), severity="warning", code="")
 def choice_has_a_default(state: State) -> Findings:
-    """A Choice has a `Default`.
+    """Checks for Choice states without `Default`.
 
-    Where no rule matches, the execution fails (with States.NoChoiceMatched by the specification, with States.Runtime on
-    AWS), and no Catch can help.
+    Why is this bad? If no rule matches, the execution fails (States.Runtime in AWS, States.NoChoiceMatched in the
+    specification), and no Catch applies.
 
     Example: `"A": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": true, "Next": "B"}]}`
+
+    How to fix: add `"Default": "B"`
     """
     always = any(rule.get("Condition") is True for _, rule in state.choices)
     if "Default" not in state.value and state.get("Choices") and not always:
@@ -198,11 +217,13 @@ def choice_has_a_default(state: State) -> Findings:
 
 @rule("SFN-G10", on="scope", code=_MISSING)
 def targets_are_spelt_as_the_state(scope: Scope) -> Findings:
-    """A target does not differ from an existing name by case, blanks or hyphens alone.
+    """Checks for targets that differ from a state name only in case, spaces or hyphens.
 
-    Names are compared exactly, so the target is missing.
+    Why is this bad? State names must match exactly, so the target does not exist.
 
     Example: `"Next": "done"` beside a state "Done"
+
+    How to fix: `"Next": "Done"`
     """
     for way in scope.dangling:
         if plain(way.target) in scope.plain_names:

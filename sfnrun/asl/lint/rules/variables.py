@@ -1,4 +1,4 @@
-"""Rules about workflow variables: their names, where they are seen, and whether they have a value when read."""
+"""Rules about workflow variables: their names, their visibility, and reads before an assignment."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from sfnrun.asl.lint.expressions import Expressions, Found
 from sfnrun.asl.lint.outline import Scope, State
-from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.lint.rule import Finding, Findings, Row, enter_rows, rule
 from sfnrun.asl.lint.rules.paths import in_template, twice
-from sfnrun.asl.lint.shape import Violation, close_to
+from sfnrun.asl.lint.shape import close_to
 from sfnrun.errors import Severity
 
 __all__ = ["hidden_by_distributed", "is_visible", "never_assigned", "only_inside"]
@@ -20,12 +20,14 @@ MAX_LENGTH = 80
 
 @rule("SFN-V01", on="state")
 def names_are_identifiers(state: State) -> Findings:
-    """The name of a variable begins with a letter and goes on with letters, digits and underscores.
+    """Checks that variable names begin with a letter and consist of letters, digits and underscores (Unicode ID_Start
+    and ID_Continue).
 
-    (Unicode's ID_Start and ID_Continue.) A hyphen inside is a warning: other validators take it, but no expression can
-    read such a variable.
+    Why is this bad? AWS rejects the definition. A hyphen inside is a warning: no expression can read such a variable.
 
     Example: `"Assign": {"2nd": 1}`
+
+    How to fix: `"Assign": {"second": 1}`
     """
     for pointer, name in state.assigned:
         if not name.isidentifier():
@@ -40,9 +42,13 @@ def names_are_identifiers(state: State) -> Findings:
 
 @rule("SFN-V02", on="state")
 def names_are_not_too_long(state: State) -> Findings:
-    """The name of a variable has at most 80 characters.
+    """Checks for variable names longer than 80 characters.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Assign": {"aaaa…": 1}` with 81 of them
+
+    How to fix: shorten the name
     """
     for pointer, name in state.assigned:
         if len(name) > MAX_LENGTH:
@@ -53,26 +59,17 @@ def names_are_not_too_long(state: State) -> Findings:
 
 @rule("SFN-V03", on="state")
 def states_is_reserved(state: State) -> Findings:
-    """No variable is called `states`.
+    """Checks for a variable that is named `states`.
 
-    `$states` is where JSONata finds input, result, error and context.
+    Why is this bad? `$states` is reserved for input, result, error and context in JSONata.
 
     Example: `"Assign": {"states": 1}`
+
+    How to fix: `"Assign": {"regions": 1}`
     """
     for pointer, name in state.assigned:
         if name == "states":
             yield Finding(pointer, "'states' is reserved", "choose another name", key=True)
-
-
-@rule("SFN-V04", on="shape")
-def ends_assign_nothing(violation: Violation) -> Findings:
-    """Succeed and Fail have no `Assign`.
-
-    Nothing comes after them that could read a variable.
-
-    Example: `"A": {"Type": "Succeed", "Assign": {"x": 1}}`
-    """
-    yield violation.found(hint="nothing after it could read the variable")
 
 
 # --- what a state can see --------------------------------------------------------------------------------------------
@@ -134,24 +131,28 @@ def never_assigned(found: Found) -> Findings:
 
 @rule("SFN-V05", on="reading", types=("path",), severity="warning", code="")
 def variables_are_assigned(found: Found) -> Findings:
-    """A variable is assigned before it is read.
+    """Checks for paths that read a variable that is never assigned.
 
-    One that is never assigned fails the state. (For JSONata see SFN-Q21; for one that is assigned on some ways only,
+    Why is this bad? The state fails. (For JSONata see SFN-Q21; for a variable that is assigned only on some paths,
     SFN-V13.)
 
     Example: `"Parameters": {"id.$": "$orderId"}`, with no Assign of orderId
+
+    How to fix: add `"Assign": {"orderId.$": "$.id"}` to an earlier state
     """
     yield from never_assigned(found)
 
 
 @rule("SFN-V06", on="scope")
 def inner_scopes_assign_their_own(scope: Scope) -> Findings:
-    """A branch or an iteration does not assign a name that a scope around it has assigned.
+    """Checks for assignments to a variable that an enclosing scope assigns.
 
-    It may read such a variable, not change it. Where the outer scope assigns it only after the Map or Parallel, AWS
-    takes it (recorded): a warning. A distributed Map's child executions have variables of their own.
+    Why is this bad? Inner scopes can read it but not change it. If the outer assignment comes after the Map or
+    Parallel, AWS accepts it, so it is a warning. Child executions of a DISTRIBUTED Map have their own variables.
 
     Example: `"Assign": {"total": 0}` before a Parallel, and `"Assign": {"total": 1}` in one of its branches
+
+    How to fix: use another name, and return the value as output
     """
     outer = {name for around in _visible_scopes(scope) if around is not scope for name in around.assigned}
     for state in scope.states.values() if outer else ():
@@ -177,11 +178,13 @@ def _may_have_a_value(scope: Scope, name: str) -> bool:
 
 @rule("SFN-V07", on="reading", types=("path",), severity="warning", code="")
 def inner_variables_stay_inside(found: Found) -> Findings:
-    """A variable that is assigned inside a Map or Parallel is not seen outside.
+    """Checks for reads of a variable that is assigned only inside a Map or Parallel.
 
-    What shall come out is part of the output.
+    Why is this bad? Such variables are not visible outside.
 
     Example: `"x.$": "$count"`, where only a state inside a branch assigns count
+
+    How to fix: return the value as output
     """
     yield from only_inside(found)
 
@@ -198,30 +201,27 @@ def only_inside(found: Found) -> Findings:
 
 @rule("SFN-V08", on="path", types=("object",))
 def assigned_names_are_unique(found: Found) -> Findings:
-    """`x` and `x.$` do not stand in the same Assign.
+    """Checks for `x` and `x.$` in the same Assign.
+
+    Why is this bad? Both assign `x`, so AWS rejects the definition.
 
     Example: `"Assign": {"id": 1, "id.$": "$.id"}`
+
+    How to fix: `"Assign": {"id.$": "$.id"}`
     """
     if found.field == "Assign":
         yield from twice(found)
 
 
-@rule("SFN-V09", on="shape")
-def assign_is_an_object(violation: Violation) -> Findings:
-    """`Assign` is an object: names and values.
-
-    In JSONata states too it is never one expression as a whole; its values may be.
-
-    Example: `"Assign": "{% {'x': 1} %}"`
-    """
-    yield violation.found()
-
-
 @rule("SFN-V10", on="jsonata", types=("expression!",), code="INVALID_JSONATA_EXPRESSION")
 def assigned_expressions_parse(found: Found) -> Findings:
-    """A JSONata expression in Assign can be read.
+    """Checks for syntax errors in JSONata expressions of Assign.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Assign": {"x": "{% $states.input. %}"}`
+
+    How to fix: `"Assign": {"x": "{% $states.input.x %}"}`
     """
     if (
         found.field == "Assign"
@@ -234,9 +234,13 @@ def assigned_expressions_parse(found: Found) -> Findings:
 
 @rule("SFN-V11", on="path", types=("template!",))
 def assigned_templates_are_expressions(found: Found) -> Findings:
-    """The value under a key of Assign that ends in `.$` is a path or a call of an intrinsic function.
+    """Checks that the value of a key of Assign that ends in `.$` is a path or a call of an intrinsic function.
+
+    Why is this bad? AWS rejects the definition.
 
     Example: `"Assign": {"id.$": "order.id"}`
+
+    How to fix: `"Assign": {"id.$": "$.order.id"}`
     """
     no_expression = found.error is not None and not found.text.startswith("$") and not found.is_intrinsic
     if found.role == "template" and found.field == "Assign" and no_expression:
@@ -245,11 +249,13 @@ def assigned_templates_are_expressions(found: Found) -> Findings:
 
 @rule("SFN-V12", on="reading", types=("path",), severity="warning", code="")
 def distributed_maps_see_no_variables(found: Found) -> Findings:
-    """The processor of a DISTRIBUTED Map does not see the variables around the Map.
+    """Checks for variables of an outer scope in the processor of a DISTRIBUTED Map.
 
-    Its iterations are executions of their own; ItemSelector can pass the values in.
+    Why is this bad? Its iterations are executions of their own and do not see them.
 
     Example: `"x.$": "$total"` inside a DISTRIBUTED Map, where total is assigned before the Map
+
+    How to fix: pass the value with ItemSelector
     """
     yield from hidden_by_distributed(found)
 
@@ -269,11 +275,13 @@ def hidden_by_distributed(found: Found) -> Findings:
 
 @rule("SFN-V13", on="expressions", severity="info", code="")
 def variables_are_assigned_on_every_way(expressions: Expressions) -> Findings:
-    """A variable that is read has been assigned on every way to the state.
+    """Notes variables that are not assigned on every path to the state.
 
-    On a way that misses the Assign the state fails, in JSONata with States.QueryEvaluationError.
+    Why is this bad? On the other paths the state fails (JSONata: States.QueryEvaluationError).
 
     Example: one branch of a Choice assigns `x`, the other does not, and the state where they meet reads `$x`
+
+    How to fix: assign the variable before the paths split
     """
     reading: dict[State, list[Found]] = defaultdict(list)
     for found in expressions.all:
@@ -327,3 +335,35 @@ def _ways(state: State) -> Iterator[tuple[State, frozenset[str]]]:
             # A rule without Assign uses the state's; a catcher has its own or none.
             is_rule = pointer[len(state.pointer)] == "Choices"
             yield states[target], assigned(state.value if is_rule and "Assign" not in holder else holder)
+
+
+# --- rules without a function ---
+
+enter_rows(
+    __name__,
+    (
+        Row(
+            "SFN-V04",
+            """Checks for `Assign` in Succeed and Fail states.
+
+            Why is this bad? AWS rejects the definition: no later state can read the variable.
+
+            Example: `"A": {"Type": "Succeed", "Assign": {"x": 1}}`
+
+            How to fix: `"A": {"Type": "Succeed"}`
+            """,
+            hint="nothing after it could read the variable",
+        ),
+        Row(
+            "SFN-V09",
+            """Checks that `Assign` is an object.
+
+            Why is this bad? AWS rejects a single expression; its values can be expressions.
+
+            Example: `"Assign": "{% {'x': 1} %}"`
+
+            How to fix: `"Assign": {"x": "{% 1 %}"}`
+            """,
+        ),
+    ),
+)
