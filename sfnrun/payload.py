@@ -16,7 +16,18 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["BEYOND", "Json", "Payload", "canonical", "dumps", "loads", "room_to_nest", "type_name"]
+__all__ = [
+    "BEYOND",
+    "Json",
+    "Payload",
+    "canonical",
+    "dumps",
+    "json_equal",
+    "loads",
+    "plain",
+    "room_to_nest",
+    "type_name",
+]
 
 Json = Any
 
@@ -138,6 +149,28 @@ TYPE_NAMES = {
     bool: "boolean",
     type(None): "null",
 }
+
+
+def plain(value: Any) -> Json:
+    """The JSON value of an event's detail: a Payload, or an object of Payloads such as assignedVariables."""
+    if isinstance(value, Payload):
+        return value.value
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    return value
+
+
+def json_equal(one: Json, other: Json) -> bool:
+    """Whether two JSON values are equal. 1, 1.0 and true are three values; the order of keys does not matter."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(json_equal(value, other[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(json_equal, one, other))
+    return bool(one == other)
 
 
 def dumps(value: Json) -> str:

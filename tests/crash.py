@@ -24,7 +24,8 @@ from typing import Any
 
 import sfnrun
 from sfnrun import Reply, Request, TaskFailed
-from sfnrun.history.file import HistoryFile, read
+from sfnrun.history.file import HistoryFile
+from sfnrun.history.recording import read
 
 __all__ = ["Case", "main"]
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import sfnrun
 from sfnrun import PENDING, Reply, Request, TaskFailed
 from sfnrun.errors import WaitingError
-from sfnrun.history.file import Recording, read
+from sfnrun.history.recording import Recording, read
 
 __all__ = ["Sample", "check", "samples"]
 

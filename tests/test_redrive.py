@@ -12,7 +12,7 @@ from cases import definition_of
 import sfnrun
 from sfnrun import DivergenceError, Payload, Reply, Request, Result, SfnrunError, TaskFailed
 from sfnrun.api.redrive import refusal
-from sfnrun.history.file import read
+from sfnrun.history.recording import read
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
 START = 1_767_225_600_000

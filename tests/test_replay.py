@@ -12,8 +12,7 @@ from cases import Case, definition_of, execute, load_table, tables
 
 import sfnrun
 from sfnrun import DivergenceError, Pause, Payload, Reply, Request, Result, Resumed, TaskFailed
-from sfnrun.history.file import read
-from sfnrun.history.retold import retell
+from sfnrun.history.recording import read
 from sfnrun.record import Event, Note
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
@@ -75,7 +74,7 @@ def test_a_listener_hears_the_same_again(tmp_path: Path) -> None:
     result = sfnrun.run(TOLD, [1, 2], tasks=told, history=tmp_path, name="n", listener=live)
     assert result.history is not None
     sfnrun.replay(result.history, listener=replayed)
-    retell(read(result.history), retold)
+    read(result.history).replay_to(retold)
     assert {heard.kind for heard in live.heard if isinstance(heard, Note)} == {"retry", "catch", "log", "cache"}
     assert replayed.heard == live.heard
     assert retold.heard == live.heard
@@ -112,56 +111,56 @@ CHANGES = {
     "another state follows": (
         {"A": {"Type": "Pass", "Result": {"n": 1}, "Next": "W"}, "W": {"Type": "Wait", "Seconds": 5, "Next": "T"},
          "T": task("f", Next="Z")},
-        "In state 'A': Another event happens now.", "TaskStateEntered of T", "WaitStateEntered of W", "A",
+        "in state 'A': different event", "TaskStateEntered of T", "WaitStateEntered of W", "A",
     ),
     "a state of another type": (
         {"W": {"Type": "Pass", "Next": "Z"}},
-        "In state 'W': Another event happens now.", "WaitStateEntered of W", "PassStateEntered of W", "W",
+        "in state 'W': different event", "WaitStateEntered of W", "PassStateEntered of W", "W",
     ),
     "a state of another name": (
         {"A": {"Type": "Pass", "Result": {"n": 1}, "Next": "T2"}, "T": None, "T2": task("f", Next="W")},
-        "In state 'T2': Another event happens now.", "TaskStateEntered of T", "TaskStateEntered of T2", "T2",
+        "in state 'T2': different event", "TaskStateEntered of T", "TaskStateEntered of T2", "T2",
     ),
     "another value": (
         {"A": {"Type": "Pass", "Result": {"n": 2}, "Next": "T"}},
-        "In state 'A': The output of PassStateExited is another now.", '{"n":1}', '{"n":2}', "A",
+        "in state 'A': output of PassStateExited differs", '{"n":1}', '{"n":2}', "A",
     ),
     "another input of a task": (
         {"T": task("f", Parameters={"k": "v"}, Next="W")},
-        "In state 'T': The input of LambdaFunctionScheduled is another now.", '{"n":1}', '{"k":"v"}', "T",
+        "in state 'T': input of LambdaFunctionScheduled differs", '{"n":1}', '{"k":"v"}', "T",
     ),
     "another resource": (
         {"T": task("g", Next="W")},
-        "In state 'T': The resource of LambdaFunctionScheduled is another now.", LAMBDA + "f", LAMBDA + "g", "T",
+        "in state 'T': resource of LambdaFunctionScheduled differs", LAMBDA + "f", LAMBDA + "g", "T",
     ),
     "another kind of resource": (
         {"T": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "f"},
                "Next": "W"}},
-        "In state 'T': Another event happens now.", "LambdaFunctionScheduled", "TaskScheduled", "T",
+        "in state 'T': different event", "LambdaFunctionScheduled", "TaskScheduled", "T",
     ),
     "a detail that was not there": (
         {"T": task("f", TimeoutSeconds=9, Next="W")},
-        "In state 'T': The timeoutInSeconds of LambdaFunctionScheduled is another now.", "nothing", "9", "T",
+        "in state 'T': timeoutInSeconds of LambdaFunctionScheduled differs", "nothing", "9", "T",
     ),
     "a variable that was not there": (
         {"A": {"Type": "Pass", "Result": {"n": 1}, "Assign": {"v": 1}, "Next": "T"}},
-        "In state 'A': The assignedVariables of PassStateExited is another now.", "nothing", '{"v":"1"}', "A",
+        "in state 'A': assignedVariables of PassStateExited differs", "nothing", '{"v":"1"}', "A",
     ),
     "it fails now": (
         {"T": task("f", ResultSelector={"a.$": "$.gone"}, Next="W")},
-        "In state 'T': Another event happens now.", "TaskStateExited of T", "ExecutionFailed", "T",
+        "in state 'T': different event", "TaskStateExited of T", "ExecutionFailed", "T",
     ),
     "it ends sooner": (
         {"T": task("f", End=True), "W": None, "Z": None},
-        "In state 'T': Another event happens now.", "WaitStateEntered of W", "ExecutionSucceeded", "T",
+        "in state 'T': different event", "WaitStateEntered of W", "ExecutionSucceeded", "T",
     ),
     "it goes on": (
         {"W": {"Type": "Wait", "Seconds": 5, "Next": "Y"}, "Y": {"Type": "Pass", "Next": "Z"}},
-        "In state 'W': Another event happens now.", "SucceedStateEntered of Z", "PassStateEntered of Y", "W",
+        "in state 'W': different event", "SucceedStateEntered of Z", "PassStateEntered of Y", "W",
     ),
     "a longer wait": (
         {"W": {"Type": "Wait", "Seconds": 500, "Next": "Z"}},
-        "In state 'W': It sleeps for another time now.", "sleeps until 5,000 ms after the start",
+        "in state 'W': wait time differs", "sleeps until 5,000 ms after the start",
         "sleeps until 500,000 ms after the start", "W",
     ),
 }  # fmt: skip
@@ -223,7 +222,7 @@ def test_an_answer_that_nobody_asked_for(recording: Path, tmp_path: Path) -> Non
     def edit(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**line, "key": ":77"} if line.get("answer") == "Slept" else line for line in lines]
 
-    unasked = "In state 'W': The recording has an answer that is not asked for"
+    unasked = "in state 'W': recorded result is not used by the replay"
     with pytest.raises(DivergenceError, match=unasked) as diverged:
         sfnrun.replay(edited(recording, tmp_path, edit))
     assert diverged.value.recorded == "Slept for :77"

@@ -16,7 +16,7 @@ from machines import Sample, samples
 import sfnrun
 from sfnrun import PENDING, Reply, Request, TaskFailed
 from sfnrun.errors import WaitingError
-from sfnrun.history.file import read
+from sfnrun.history.recording import read
 
 
 class World:

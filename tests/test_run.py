@@ -21,7 +21,7 @@ import sfnrun
 from sfnrun import Payload, Reply, Request, TaskFailed
 from sfnrun.engine import states as engine_states
 from sfnrun.errors import ApiError, HistoryError
-from sfnrun.history.file import read
+from sfnrun.history.recording import read
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:f"
 TASK = {"Type": "Task", "Resource": LAMBDA}

@@ -14,8 +14,8 @@ import pytest
 
 import sfnrun
 from sfnrun import SfnrunError
-from sfnrun.history.file import read
 from sfnrun.history.lock import is_held
+from sfnrun.history.recording import read
 
 TASK = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "End": True}
 WAITS = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "Next": "T"}, "T": TASK}}

@@ -12,8 +12,8 @@ from test_replay_changes import CHANGES, DEFINITION, HARMLESS, INPUT, LAMBDA, ch
 import sfnrun
 from sfnrun import DivergenceError, Reply, SfnrunError, TaskFailed
 from sfnrun.api.imported import import_execution
-from sfnrun.history.exports.aws import aws_document
-from sfnrun.history.file import read
+from sfnrun.history.aws.events import aws_document
+from sfnrun.history.recording import read
 
 DONE = {"sum": 3, "id": "p-1"}
 
@@ -130,7 +130,7 @@ def test_what_it_changes_is_found(recording: Path) -> None:
 
 
 def test_one_that_nobody_answers_is_told(recording: Path) -> None:
-    with pytest.raises(SfnrunError, match="Nothing answers the Task 'Audit'") as refused:
+    with pytest.raises(SfnrunError, match="no handler or mock for Task 'Audit'") as refused:
         sfnrun.replay(recording, definition=audited(), on_missing="run", tasks={"Other": 1})
     assert not isinstance(refused.value, DivergenceError)
 

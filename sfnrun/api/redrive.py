@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sfnrun.api.recorded import changed_machine, clock_of, latest, machines_of
 from sfnrun.api.result import Result
 from sfnrun.api.resume import Showing, go_on, live_world
 from sfnrun.api.world import Answering, unheard
@@ -24,9 +23,11 @@ from sfnrun.effects import Answered, Pause, Redriven, Resumed
 from sfnrun.engine.execution import DAY_MS, LIMITS
 from sfnrun.engine.run import STATUS_OF, Redrive
 from sfnrun.errors import ApiError, UsageError, did_you_mean
-from sfnrun.history.file import HistoryFile, Recording
+from sfnrun.history.file import HistoryFile
+from sfnrun.history.recording import Recording
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
+from sfnrun.replayer.rerun import changed_machine, clock_of, latest, machines_of
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions

@@ -1,33 +1,31 @@
-"""Runs the interpreter over a recording's answers, and compares as it goes. No handler is ever imported."""
+"""Replay executions: run the interpreter over recorded answers and compare. No handler is imported."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from sfnrun.api.again import happen, ledger_of
+from msgspec.structs import replace
+
 from sfnrun.api.conduct import relaxed_gc
-from sfnrun.api.recorded import execution_of, machines_of, states_of
 from sfnrun.api.result import Result, result_of
+from sfnrun.api.world import configured
 from sfnrun.asl.load import Definition
-from sfnrun.asl.model import Machine
-from sfnrun.engine.execution import Execution
-from sfnrun.engine.run import Outcome
-from sfnrun.history.file import Recording, read
-from sfnrun.history.journal import Kept, Told, together
-from sfnrun.history.retold import Retold
-from sfnrun.record import Event, Listener
-from sfnrun.replayer.aws_events import Ledger
-from sfnrun.replayer.compare import Comparison
-from sfnrun.replayer.recorded import Exhausted, ReplayDriver
+from sfnrun.config import Project, Settings
+from sfnrun.effects import CachedReplies, Driver, Handler, Request
+from sfnrun.errors import UnansweredTaskError
+from sfnrun.history.recording import Recording, read
+from sfnrun.record import Listener
+from sfnrun.replayer.rerun import execution_of, machines_of, replay_recording, replay_with_new_tasks
 
 if TYPE_CHECKING:
-    from sfnrun.api.what_if import OnMissing
-    from sfnrun.config import Project, Settings
     from sfnrun.tasks.callables import Tasks
+    from sfnrun.tasks.resolve import Resolver
 
-__all__ = ["replay", "replay_driver"]
+__all__ = ["OnMissing", "replay"]
+
+OnMissing = Literal["run", "mock", "stop"]
 
 
 def replay(
@@ -40,79 +38,73 @@ def replay(
     config: Project | Settings | str | Path | Sequence[str | Path] | None = None,
     functions: str | Path | None = None,
 ) -> Result:
-    """Replay a recording with its own definition, or another. Raises DivergenceError where the two part.
+    """Replay a recording with its own or another definition. Raises DivergenceError at the first difference.
 
-    A Task that the recording does not know is such a place, unless `on_missing` says what happens to it: "run" asks
-    the handlers, which are found as for `sfnrun.run`, "mock" takes the fixed answers of sfnrun.yaml, or `{}`, and
-    "stop" ends the replay there. Then all that the recording knows has to happen as it did, whatever is between.
+    A Task that is not in the recording is a difference, unless `on_missing` is given: "run" calls its handler, which is
+    found as for `sfnrun.run`; "mock" uses the static mocks of sfnrun.yaml, or `{}`; "stop" ends the replay there. Then
+    everything recorded has to happen as it did, whatever is new in between.
 
-    The Result's status is RUNNING if the recording has no end: its process was killed, or is still at work.
+    The status of the Result is RUNNING if the recording has no end: its process was killed, or is still running.
     """
-    if not isinstance(recording, Recording):
-        with relaxed_gc():
+    with relaxed_gc():
+        if not isinstance(recording, Recording):
             recording = read(Path(recording), lazily=True)
-    machines = machines_of(recording, definition)
-    execution = execution_of(recording)
-    if on_missing is not None:
-        from sfnrun.api.what_if import replay_past_new_tasks
+        machines = machines_of(recording, definition)
+        if on_missing is None:
+            outcome, events = replay_recording(recording, machines, listener)
+        else:
+            live = None
+            if on_missing != "stop":
+                live = _live_driver(configured(config, machines[-1], tasks, functions), tasks, on_missing)
+            outcome, events = replay_with_new_tasks(recording, machines, listener, live)
+    return result_of(execution_of(recording), outcome, events, recording.path)
 
-        return replay_past_new_tasks(
-            recording,
-            machines,
-            execution,
-            on_missing,
-            tasks=tasks,
-            config=config,
-            functions=functions,
-            listener=listener,
+
+def _live_driver(project: Project, tasks: Tasks, on_missing: OnMissing) -> Driver:
+    """A driver for Tasks that are not in the recording."""
+    from sfnrun.tasks.callables import from_callables
+    from sfnrun.tasks.resolve import Resolver
+    from sfnrun.world.pulled import PulledWorld
+
+    if on_missing == "mock":
+        project = _only_mocks(project)
+    resolver = Resolver(project, *([] if tasks is None else [from_callables(tasks)]))
+    return PulledWorld(_Unrecorded(resolver, on_missing))
+
+
+def _only_mocks(project: Project) -> Project:
+    """The project without anything that would run code."""
+    rules = {name: rule.without_handlers() for name, rule in project.settings.tasks.items()}
+    own = {
+        name: replace(entry, tasks={key: rule.without_handlers() for key, rule in entry.tasks.items()})
+        for name, entry in project.settings.machines.items()
+    }
+    settings = replace(project.settings, tasks=rules, machines=own, functions={}, functions_dir=Path("/dev/null"))
+    return replace(project, settings=settings)
+
+
+class _Unrecorded:
+    """An Answerer for Tasks that are not in the recording: raises UnansweredTaskError, or mocks them with `{}`."""
+
+    cached_replies: CachedReplies | None = None
+
+    def __init__(self, resolver: Resolver, on_missing: OnMissing) -> None:
+        self._resolver = resolver
+        self._on_missing = on_missing
+
+    def close(self) -> None:
+        self._resolver.close()
+
+    def for_request(self, request: Request) -> Handler:
+        from sfnrun.tasks.mocks import static_result
+        from sfnrun.tasks.resolve import TaskNames
+
+        task = TaskNames(request.state, request.function_name, request.resource, request.attempt)
+        if self._resolver.find(task) is not None:
+            return self._resolver.for_request(request)
+        if self._on_missing == "mock":
+            return static_result({})
+        raise UnansweredTaskError(
+            f"no handler or mock for Task '{request.state}', which is not in the recording",
+            "add a handler, add a mock to sfnrun.yaml, or pass --on-missing mock",
         )
-    ledger = ledger_of(recording, machines[0])
-    if ledger is None:
-        return _compared(recording, machines, execution, listener)
-    return _beside(recording, machines, execution, listener, ledger)
-
-
-def _compared(
-    recording: Recording, machines: Sequence[Machine], execution: Execution, listener: Listener | None
-) -> Result:
-    """Replay an execution of ours. What has happened as it was recorded need not be kept a second time."""
-    kept: list[Event] | None = None if recording.complete else []
-    comparison = Comparison(recording, listener, kept, states=states_of(machines))
-    driver = replay_driver(recording, comparison)
-    try:
-        outcome = happen(recording, machines, driver, comparison)
-        comparison.end()
-    except Exhausted:
-        comparison.compare()
-        outcome = Outcome("RUNNING", comparison.last_at, comparison.happened)
-    return result_of(execution, outcome, Retold(recording) if kept is None else kept, recording.path)
-
-
-def _beside(
-    recording: Recording,
-    machines: Sequence[Machine],
-    execution: Execution,
-    listener: Listener | None,
-    ledger: Ledger,
-) -> Result:
-    """Replay an execution of AWS's, with its numbers and times."""
-    kept = Kept()
-    driver = ReplayDriver(recording.of_kind("answer"), execution.start_time)
-    journal = together([kept] if listener is None else [kept, Told(listener)])
-    try:
-        outcome = happen(recording, machines, driver, journal, ledger)
-    except Exhausted:
-        outcome = Outcome("RUNNING", kept.events[-1].at, len(kept.events))
-    ledger.end()
-    return result_of(execution, outcome, kept.events, recording.path)
-
-
-def replay_driver(recording: Recording, comparison: Comparison) -> ReplayDriver:
-    """The driver that gives a recording's answers, and knows where the comparison is."""
-    start = recording.start
-    return ReplayDriver(
-        recording.of_kind("answer"),
-        start["start_time"],
-        state_of=comparison.state_of,
-        punctual=start.get("clock") == "virtual",
-    )

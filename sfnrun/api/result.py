@@ -10,10 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from sfnrun.engine.execution import Execution
-from sfnrun.engine.run import Outcome, Status
-from sfnrun.history.project import aws_event
+from sfnrun.engine.run import Outcome
 from sfnrun.payload import Json, Payload
-from sfnrun.record import Event
+from sfnrun.record import Event, Status
 
 __all__ = ["Result", "result_of"]
 
@@ -48,7 +47,7 @@ class Result(Struct, frozen=True, dict=True):
     @cached_property
     def events(self) -> list[dict[str, Any]]:
         """The history as boto3's `get_execution_history` gives it; a replay's as recorded, none if it was not kept."""
-        return [aws_event(event) for event in self.recorded]
+        return [event.to_aws() for event in self.recorded]
 
 
 def result_of(execution: Execution, outcome: Outcome, events: Iterable[Event], history: Path | None) -> Result:

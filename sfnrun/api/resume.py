@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sfnrun.api.conduct import relaxed_gc, run_loop
-from sfnrun.api.recorded import clock_of, execution_of, latest, machines_of, redrives_of, states_of
-from sfnrun.api.replay import replay_driver
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, Stage, unheard
 from sfnrun.asl.model import Machine
@@ -22,11 +20,13 @@ from sfnrun.effects import Answered, Pause, Resumed, Stopped
 from sfnrun.engine.execution import LIMITS, NO_LIMITS
 from sfnrun.engine.run import Redrive, Run, pull
 from sfnrun.errors import UsageError
-from sfnrun.history.file import HistoryFile, Recording
+from sfnrun.history.file import HistoryFile
 from sfnrun.history.mailbox import MailFile
+from sfnrun.history.recording import Recording
 from sfnrun.record import Event, Listener, Note
 from sfnrun.replayer.compare import Comparison
 from sfnrun.replayer.recorded import Exhausted
+from sfnrun.replayer.rerun import clock_of, execution_of, latest, machines_of, redrives_of, replay_driver, states_of
 
 if TYPE_CHECKING:
     from sfnrun.api.caching import CacheOptions

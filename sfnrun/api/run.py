@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfnrun.api.conduct import run_loop
-from sfnrun.api.recorded import start_line
 from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, WorkflowType, load
@@ -25,11 +24,12 @@ from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
 from sfnrun.errors import ApiError, HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
-from sfnrun.history.journal import Kept, Told, together
+from sfnrun.history.journal import EventList, ListenerJournal, combined
 from sfnrun.history.mailbox import MailFile
 from sfnrun.history.store import already_exists
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
+from sfnrun.replayer.rerun import start_line
 from sfnrun.world.world import Clock
 
 if TYPE_CHECKING:
@@ -150,12 +150,12 @@ def run(
         execution, file = _recorded(named, chosen, name is not None, history, begun)
         if file is not None:
             opened.callback(file.close)
-        kept = Kept() if keep_events else None
-        told = None if listener is None else Told(listener)
+        kept = EventList() if keep_events else None
+        told = None if listener is None else ListenerJournal(listener)
         hosted = stage.world.start(
             machine,
             execution,
-            together([journal for journal in (file, kept, told) if journal is not None]),
+            combined([journal for journal in (file, kept, told) if journal is not None]),
             stage.answerer,
             limits=LIMITS if limits else NO_LIMITS,
             step=stage.step,

@@ -9,14 +9,15 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from sfnrun.api.recorded import machines_of
 from sfnrun.api.result import Result
 from sfnrun.api.resume import Showing, go_on
 from sfnrun.effects import Mail, Stopped
 from sfnrun.errors import ApiError, HistoryError
-from sfnrun.history.file import HistoryFile, read
+from sfnrun.history.file import HistoryFile
 from sfnrun.history.lock import is_held
 from sfnrun.history.mailbox import MailFile
+from sfnrun.history.recording import read
+from sfnrun.replayer.rerun import machines_of
 
 __all__ = ["stop"]
 

@@ -61,7 +61,7 @@ def go_on(
     """Go on with an execution and show it; return the exit code of its end."""
     from sfnrun.cli.output import check_output, spared_stdout, write_result
     from sfnrun.cli.watching import Watch, recorded_source
-    from sfnrun.history.file import read
+    from sfnrun.history.recording import read
 
     check_output(output)
     recording = read(path)

@@ -8,7 +8,7 @@ from sfnrun.cli.arguments import complete_execution
 from sfnrun.cli.recorded import Folder, folder_of
 
 if TYPE_CHECKING:
-    from sfnrun.history.file import Recording
+    from sfnrun.history.recording import Recording
 
 __all__ = ["EXAMPLE", "diff"]
 
@@ -31,20 +31,20 @@ def diff(
 
     from sfnrun.cli.arguments import execution_file
     from sfnrun.cli.output import trace_on_stdout
-    from sfnrun.history.alignment import beside, in_order
-    from sfnrun.history.file import read
-    from sfnrun.view.beside import side_by_side
+    from sfnrun.history.diff import in_order, side_by_side
+    from sfnrun.history.recording import read
+    from sfnrun.view.diff import diff_lines
     from sfnrun.view.line import Line
 
     folder = folder_of(history)
     one, other = (read(execution_file(name, folder)) for name in (left, right))
-    rows = list(beside(in_order(one), in_order(other)))
+    rows = list(side_by_side(in_order(one), in_order(other)))
     names = (one.start["name"], other.start["name"])
     width = max(80, shutil.get_terminal_size((160, 24)).columns)
     with trace_on_stdout() as trace:
         if _definition(one) != _definition(other):
             trace.say(Line("text", text="their definitions differ"))
-        for line in side_by_side(rows, names, width=width, most=None if all_ else _MOST):
+        for line in diff_lines(rows, names, width=width, most=None if all_ else _MOST):
             trace.say(line)
     raise typer.Exit(int(not all(row.is_equal for row in rows)))
 

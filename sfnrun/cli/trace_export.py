@@ -9,7 +9,7 @@ import typer
 from sfnrun.cli.recorded import Folder, Name, folder_of
 
 if TYPE_CHECKING:
-    from sfnrun.history.file import Recording
+    from sfnrun.history.recording import Recording
     from sfnrun.view.graph.outline import Graph
     from sfnrun.view.graph.path import Path
 
@@ -50,7 +50,7 @@ def export(
     """Write an execution as AWS has it, as a picture, a table, a timeline or a test report."""
     from sfnrun.cli.arguments import execution_file
     from sfnrun.cli.output import write_result
-    from sfnrun.history.file import read
+    from sfnrun.history.recording import read
 
     write_result(_FORMATS[format](read(execution_file(name, folder_of(history)))), output)
 
@@ -58,7 +58,7 @@ def export(
 def _aws(recording: "Recording") -> str:
     import json
 
-    from sfnrun.history.exports.aws import aws_document
+    from sfnrun.history.aws.events import aws_document
 
     return json.dumps(aws_document(recording), indent=4, ensure_ascii=False)
 
@@ -102,13 +102,13 @@ def _svg(recording: "Recording") -> str:
 def _graph(recording: "Recording") -> "tuple[Graph, Path]":
     """The graph of the recorded definition, and the path through it."""
     from sfnrun.asl.text.source import from_text
-    from sfnrun.history.visits import visits_of
+    from sfnrun.history.timeline import timeline_of
     from sfnrun.view.graph.outline import outline
     from sfnrun.view.graph.path import path_of
 
     start = recording.start
     source = from_text(start["definition"], start["file"], substitutions=start["substitutions"], limits=False)
-    return outline(source.value), path_of(visits_of(recording))
+    return outline(source.value), path_of(timeline_of(recording))
 
 
 _FORMATS: "dict[ExportFormat, Callable[[Recording], str]]" = {

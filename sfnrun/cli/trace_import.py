@@ -61,7 +61,7 @@ def import_(
 
 
 def _documents(file: str) -> list[Json]:
-    from sfnrun.history.aws import read_documents
+    from sfnrun.history.aws.read import read_documents
 
     return read_documents(file, _read(file))
 

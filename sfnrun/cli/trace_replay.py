@@ -14,7 +14,7 @@ from sfnrun.errors import DivergenceError, HistoryError, UsageError
 if TYPE_CHECKING:
     from sfnrun.asl.text.source import Source
     from sfnrun.cli.watching import Watch
-    from sfnrun.history.file import Recording
+    from sfnrun.history.recording import Recording
 
 __all__ = ["EXAMPLE", "replay_"]
 
@@ -65,7 +65,7 @@ def replay_(
 ) -> None:
     """Run an execution again over its recorded answers and compare; exit 3 where it goes another way."""
     from sfnrun.cli.trace_step import step_through
-    from sfnrun.history.file import read
+    from sfnrun.history.recording import read
     from sfnrun.view.pace import speed_of
 
     pace = speed_of(speed)
@@ -141,7 +141,7 @@ def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | N
     import sfnrun
     from sfnrun.cli.faults import told
     from sfnrun.cli.watching import Watch
-    from sfnrun.history.file import read
+    from sfnrun.history.recording import read
     from sfnrun.view.line import Line
     from sfnrun.view.measures import counted
 

@@ -40,29 +40,28 @@ def show(
 ) -> None:
     """Show what happened in an execution, or with --state what happened to the data in one state."""
     from sfnrun.cli.arguments import execution_file
-    from sfnrun.explain import explain
-    from sfnrun.history.file import read
-    from sfnrun.view.account import stages
+    from sfnrun.explain.explain import explain
+    from sfnrun.history.recording import read
+    from sfnrun.view.explanation import stages
 
     recording = read(execution_file(name, folder_of(history)))
     if state is None:
         _SHOWN[format](recording, verbose)
     else:
-        account = explain(recording, state, visit=visit, attempt=attempt, item=item)
-        trace_why.tell(account, stages, json=format is not ShowFormat.TEXT)
+        explanation = explain(recording, state, visit=visit, attempt=attempt, item=item)
+        trace_why.tell(explanation, stages, json=format is not ShowFormat.TEXT)
 
 
 def _as_text(recording: "Recording", verbose: bool) -> None:
     from sfnrun.cli.output import trace_on_stdout
     from sfnrun.cli.watching import ending_of
-    from sfnrun.history.retold import retell
     from sfnrun.view.closing import closing
     from sfnrun.view.story import Story
 
     with trace_on_stdout() as trace:
         story = Story(trace.say, verbose=verbose)
-        retell(recording, story)
-        if story.status == "RUNNING":
+        recording.replay_to(story)
+        if story.timeline.status == "RUNNING":
             story.say_open()
         for line in closing(ending_of(story, recording)):
             trace.say(line)
@@ -72,11 +71,10 @@ def _as_json(recording: "Recording", verbose: bool) -> None:
     import io
 
     from sfnrun.cli.output import write_text
-    from sfnrun.history.retold import retell
     from sfnrun.view.jsonlines import JsonLines
 
     text = io.StringIO()
-    retell(recording, JsonLines(text))
+    recording.replay_to(JsonLines(text))
     write_text(text.getvalue().rstrip("\n"))
 
 
@@ -84,7 +82,7 @@ def _as_aws(recording: "Recording", verbose: bool) -> None:
     import json
 
     from sfnrun.cli.output import write_text
-    from sfnrun.history.exports.aws import aws_document
+    from sfnrun.history.aws.events import aws_document
 
     write_text(json.dumps(aws_document(recording), indent=4, ensure_ascii=False))
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sfnrun.history.file import Recording
+    from sfnrun.history.recording import Recording
     from sfnrun.record import Event, Note
 
 __all__ = ["step_through"]
@@ -32,20 +32,20 @@ def step_through(recording: Recording, definition: str | None) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
 
-    if heard.events:
-        Travel(heard.events, terminal.readline, write, ending)()
+    if heard.happened:
+        Travel(heard.happened, terminal.readline, write, ending)()
     if diverged is not None:
         raise diverged
 
 
 class _Heard:
-    """Keeps the events of a replay."""
+    """Keeps the events and notes of a replay."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.happened: list[Event | Note] = []
 
     def event(self, event: Event) -> None:
-        self.events.append(event)
+        self.happened.append(event)
 
     def note(self, note: Note) -> None:
-        """Notes are not walked through."""
+        self.happened.append(note)

@@ -9,8 +9,8 @@ import typer
 from sfnrun.cli.recorded import Folder, Name, folder_of
 
 if TYPE_CHECKING:
-    from sfnrun.history.account import Account
-    from sfnrun.history.file import Recording
+    from sfnrun.explain.explanation import Explanation
+    from sfnrun.history.recording import Recording
     from sfnrun.view.line import Line
 
 __all__ = ["EXAMPLE", "Attempt", "Item", "Visited", "tell", "why"]
@@ -50,33 +50,33 @@ def why(
 ) -> None:
     """Say why a state went as it did: the rule that matched, retries and their delays, Catchers, the cache."""
     from sfnrun.cli.arguments import execution_file
-    from sfnrun.explain import explain
-    from sfnrun.history.file import read
-    from sfnrun.view.account import why as told
+    from sfnrun.explain.explain import explain
+    from sfnrun.history.recording import read
+    from sfnrun.view.explanation import why as lines_of
 
     recording = read(execution_file(name, folder_of(history)))
-    account = explain(recording, state or _failed_state(recording), visit=visit, item=item)
-    tell(account, told, json=format is WhyFormat.JSON)
+    explanation = explain(recording, state or _failed_state(recording), visit=visit, item=item)
+    tell(explanation, lines_of, json=format is WhyFormat.JSON)
 
 
 def _failed_state(recording: "Recording") -> str:
     from sfnrun.errors import UsageError
-    from sfnrun.history.visits import visits_of
+    from sfnrun.history.timeline import timeline_of
 
-    failed = [visit for visit in visits_of(recording) if visit.outcome == "failed"]
+    failed = [visit for visit in timeline_of(recording) if visit.outcome == "failed"]
     if not failed:
         raise UsageError("no state of this execution failed", "say which one: --state NAME")
     return failed[-1].name
 
 
-def tell(account: "Account", told: "Callable[[Account], Iterator[Line]]", *, json: bool) -> None:
-    """Print an account of a visit, as one JSON object or as the lines that `told` makes of it."""
+def tell(explanation: "Explanation", lines_of: "Callable[[Explanation], Iterator[Line]]", *, json: bool) -> None:
+    """Print an explanation, as one JSON object or as lines."""
     from sfnrun.cli.output import trace_on_stdout, write_text
-    from sfnrun.view.account import account_as_json
+    from sfnrun.view.explanation import explanation_as_json
 
     if json:
-        write_text(account_as_json(account))
+        write_text(explanation_as_json(explanation))
         return
     with trace_on_stdout() as trace:
-        for line in told(account):
+        for line in lines_of(explanation):
             trace.say(line)

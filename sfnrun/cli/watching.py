@@ -21,7 +21,7 @@ from sfnrun.view.measures import clean
 if TYPE_CHECKING:
     from sfnrun.api.result import Result
     from sfnrun.asl.text.source import Source
-    from sfnrun.history.file import Recording
+    from sfnrun.history.recording import Recording
     from sfnrun.view.closing import Ending, Place
     from sfnrun.view.story import Story
 
@@ -113,7 +113,7 @@ class Watch:
             cache=story.cache if story else None,
             events=result.event_count,
             history=str(result.history) if result.history else None,
-            place=place_of(source, story.origin) if source and story and result.status == "FAILED" else None,
+            place=place_of(source, _origin(story)) if source and story and result.status == "FAILED" else None,
         )
 
 
@@ -122,12 +122,13 @@ def ending_of(story: Story, recording: Recording) -> Ending:
     from sfnrun.history.listing import summary_of
     from sfnrun.view.closing import Ending
 
-    took = story.now - (story.began or story.now)
-    status = summary_of(recording.path).status if story.status == "RUNNING" else story.status
+    timeline = story.timeline
+    took = timeline.now - timeline.began
+    status = summary_of(recording.path).status if timeline.status == "RUNNING" else timeline.status
     return Ending(
         status=status,
-        error=story.error,
-        cause=story.cause,
+        error=timeline.error,
+        cause=timeline.cause,
         took=took,
         simulated=took,
         states=story.states,
@@ -135,9 +136,14 @@ def ending_of(story: Story, recording: Recording) -> Ending:
         cache=story.cache,
         events=story.events,
         history=str(recording.path),
-        place=place_of(recorded_source(recording), story.origin) if story.origin else None,
+        place=place_of(recorded_source(recording), _origin(story)) if timeline.origin else None,
         hint=f"resume it: sfnrun resume {recording.path.stem}" if status == "CRASHED" else "",
     )
+
+
+def _origin(story: Story) -> str | None:
+    """Name of the state whose failure ended the execution."""
+    return None if story.timeline.origin is None else story.timeline.origin.name
 
 
 def recorded_source(recording: Recording) -> Source:

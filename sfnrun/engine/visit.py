@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sfnrun.asl.model import State
-from sfnrun.engine.execution import timestamp
 from sfnrun.engine.loop import Fiber
 from sfnrun.errors import StatesError
 from sfnrun.expr.jsonpath import PathError
 from sfnrun.expr.scope import Expression
 from sfnrun.payload import Json, Payload
-from sfnrun.record import Note
+from sfnrun.record import Note, timestamp
 
 __all__ = ["Visit"]
 

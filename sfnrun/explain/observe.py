@@ -1,12 +1,12 @@
-"""A machine whose expressions tell what they gave, and the observer that they tell it to.
+"""Instrument a Machine so that an observer receives the value of each expression of one state.
 
-Only the states of one name are watched. What the expressions do not tell (the results of Tasks and branches, the
-variables) the observer takes from the events.
+Everything else about a visit (attempts, the results of Tasks, variables) is in the Timeline of the re-run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,24 +23,26 @@ from sfnrun.asl.model import (
     State,
     StateMachine,
 )
-from sfnrun.engine.visit import Visit
+from sfnrun.engine import visit as engine
 from sfnrun.errors import StatesError
 from sfnrun.expr.jsonpath import PathError
 from sfnrun.expr.scope import Expression, Scope
+from sfnrun.history.timeline import Timeline
+from sfnrun.history.visit import Visit
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Event, Note
 
-__all__ = ["AttemptSeen", "Describe", "Evaluated", "Finding", "Observer", "RuleSeen", "VisitSeen", "watched"]
+__all__ = ["Describe", "Evaluated", "Finding", "Observed", "Observer", "RuleSeen", "instrumented"]
 
 
 Finding = tuple[str, bool | None, str]
-"""A part of a rule, what it came to (None: it failed, or is no condition), and what its operand held."""
+"""A part of a rule, its value (None: it failed, or is not a condition), and the value of its operand."""
 
 Describe = Callable[[int, Json, Scope], list[Finding]]
 
 
 class Evaluated(NamedTuple):
-    """What an expression gave: `value`, or the `error` that it failed with."""
+    """An evaluated expression: its `value`, or the `error` that it failed with."""
 
     field: str
     text: str
@@ -49,136 +51,77 @@ class Evaluated(NamedTuple):
 
 
 class RuleSeen(NamedTuple):
-    """A Choice rule that was looked at, its place from 0: what came out (None: it failed), and what its parts did."""
+    """An evaluated Choice rule: its number from 1, its outcome (None: it failed), and the findings about its parts."""
 
-    place: int
+    number: int
     outcome: bool | None
     findings: list[Finding]
     error: str | None = None
 
 
-class AttemptSeen(msgspec.Struct):
-    """What was seen in one attempt: what a Task was `asked` with, `result` what it, the branches or the items gave."""
+class Observed(NamedTuple):
+    """A visit, the expressions that each of its attempts evaluated, and the Choice rules."""
 
-    asked: Payload | None = None
-    evaluated: list[Evaluated] = msgspec.field(default_factory=list)
-    result: Payload | None = None
-    error: str | None = None
-    cause: str | None = None
-    retry: Note | None = None
-    redriven: bool = False
-
-
-class VisitSeen(msgspec.Struct):
-    """What was seen of one visit: its attempts, its rules, the notes of the engine, and the variables before it."""
-
-    variables: Mapping[str, Payload]
-    attempts: list[AttemptSeen]
-    rules: list[RuleSeen] = msgspec.field(default_factory=list)
-    notes: list[Note] = msgspec.field(default_factory=list)
-    assigned: Mapping[str, Payload] = msgspec.field(default_factory=dict)
+    visit: Visit
+    evaluated: list[list[Evaluated]]
+    rules: list[RuleSeen]
 
 
 class Observer:
-    """Hears expressions and events of a replay; `visits` has what was seen, by the id of the StateEntered event.
+    """Receives the expressions of the states with one name, and as a Listener the events and notes of the re-run.
 
-    `describe(index, document, scope)` finds out what the parts of a Choice rule come to, while its scope lasts.
+    `describe(index, document, scope)` evaluates the parts of a Choice rule while its scope exists.
     """
 
-    def __init__(self, state: str, describe: Describe) -> None:
+    def __init__(self, state: str, describe: Describe, redrives: Iterable[Mapping[str, Json]] = ()) -> None:
         self.state = state
+        self.timeline = Timeline(redrives=redrives)
         self._describe = describe
-        self.visits: dict[int, VisitSeen] = {}
-        self._open: dict[str, VisitSeen] = {}
-        self._variables: dict[str, Mapping[str, Payload]] = {"": {}}
-        self._outputs: dict[str, Payload] = {}
+        self._evaluated: dict[tuple[int, int], list[Evaluated]] = defaultdict(list)
+        self._rules: dict[int, list[RuleSeen]] = defaultdict(list)
 
-    # --- what expressions tell ---
+    def observed(self, entered: int) -> Observed:
+        """What was observed of the visit with this StateEntered event."""
+        visit = next(visit for visit in self.timeline if visit.entered == entered)
+        evaluated = [self._evaluated[entered, number] for number in range(1, len(visit.attempts) + 1)]
+        return Observed(visit, evaluated, self._rules[entered])
 
-    def evaluated(self, scope: Scope, told: Evaluated) -> None:
-        """An expression of a watched state was evaluated."""
-        self._seen(scope).attempts[-1].evaluated.append(told)
+    def evaluated(self, scope: Scope, evaluated: Evaluated) -> None:
+        """An expression of an observed state was evaluated."""
+        visit = self._visit(scope)
+        self._evaluated[visit.entered, len(visit.attempts)].append(evaluated)
 
     def ruled(self, scope: Scope, index: int, document: Json, outcome: bool | None, error: str | None = None) -> None:
-        """A Choice rule of a watched state was looked at."""
+        """A Choice rule of an observed state was evaluated."""
         findings = self._describe(index, document, scope)
-        self._seen(scope).rules.append(RuleSeen(index, outcome, findings, error))
+        self._rules[self._visit(scope).entered].append(RuleSeen(index + 1, outcome, findings, error))
 
-    def _seen(self, scope: Scope) -> VisitSeen:
-        assert isinstance(scope, Visit)
-        return self.visits[scope.entered]
-
-    # --- what the engine tells ---
+    def _visit(self, scope: Scope) -> Visit:
+        assert isinstance(scope, engine.Visit)
+        return self.timeline.open[scope.fiber.path]
 
     def event(self, event: Event) -> None:
-        fiber, type = event.fiber, event.type
-        if fiber not in self._variables:
-            self._variables[fiber] = self._variables[fiber.rpartition("/")[0]]
-        if type.endswith("StateEntered"):
-            left = self._open.pop(fiber, None)
-            if left is not None and len(left.attempts) > 1 and left.attempts[-2].redriven:
-                del left.attempts[-1]  # the redrive did not go on with it, but from another state
-                left.attempts[-1].redriven = False
-            if event.details["name"] == self.state:
-                seen = VisitSeen(self._variables[fiber], [AttemptSeen()])
-                self._open[fiber] = self.visits[event.id] = seen
-        elif type.endswith("StateExited"):
-            self._exited(event)
-        elif type == "ExecutionRedriven":
-            for seen in self._open.values():
-                seen.attempts[-1].redriven = True
-                seen.attempts.append(AttemptSeen())
-        elif fiber in self._open:
-            self._inside(event, self._open[fiber].attempts[-1])
-
-    def _exited(self, event: Event) -> None:
-        assigned = event.details.get("assignedVariables") or {}
-        self._variables[event.fiber] = {**self._variables[event.fiber], **assigned}
-        self._outputs[event.fiber] = event.details["output"]
-        seen = self._open.pop(event.fiber, None)
-        if seen is not None:
-            seen.assigned = assigned
-
-    def _inside(self, event: Event, attempt: AttemptSeen) -> None:
+        self.timeline.event(event)
         if event.type in ("MapStateSucceeded", "ParallelStateSucceeded"):
-            attempt.result = self._joined(event.fiber)
-        elif event.type.endswith("Scheduled"):
-            attempt.asked = event.details.get("parameters") or event.details.get("input")
-        elif event.type.endswith("Succeeded") and "output" in event.details:
-            attempt.result = event.details["output"]
-        elif event.type.endswith(("Failed", "TimedOut")) and "error" in event.details:
-            attempt.error, attempt.cause = event.details.get("error"), event.details.get("cause")
+            visit = self.timeline.open.get(event.fiber)
+            if visit is not None and visit.name == self.state:
+                visit.attempts[-1].result = self._joined(visit)
 
-    def _joined(self, fiber: str) -> Payload:
-        """The outputs of the children of a fiber, those of its last attempt."""
-        children = {}
-        for path, output in self._outputs.items():
-            parent, _, last = path.rpartition("/")
-            if path and parent == fiber:
-                fork, index = last.split(".")
-                children[int(fork), int(index)] = output
-        latest = max((fork for fork, _ in children), default=0)
-        return Payload.joined([children[key] for key in sorted(children) if key[0] == latest])
+    def _joined(self, visit: Visit) -> Payload:
+        """The outputs of the branches or items that the last attempt of a visit started."""
+        inside = (each for each in self.timeline if each.around is visit and each.fork == visit.forks)
+        outputs = {each.item or 0: each.output for each in inside}
+        return Payload.joined([output for _, output in sorted(outputs.items()) if output is not None])
 
     def note(self, note: Note) -> None:
-        seen = self._open.get(note.fiber)
-        if seen is None:
-            return
-        seen.notes.append(note)
-        if note.kind in ("retry", "catch"):
-            attempt = seen.attempts[-1]
-            attempt.error = note.details.get("error") or attempt.error
-            attempt.cause = note.details.get("cause") or attempt.cause
-        if note.kind == "retry":
-            seen.attempts[-1].retry = note
-            seen.attempts.append(AttemptSeen())
+        self.timeline.note(note)
 
 
-# --- a machine that tells ---
+# --- instrumentation ---
 
 
-def watched(machine: Machine, observer: Observer) -> Machine:
-    """The machine with the observed states' expressions replaced by ones that tell the observer."""
+def instrumented(machine: Machine, observer: Observer) -> Machine:
+    """The machine, with expressions of the observed states that report their values to the observer."""
     return msgspec.structs.replace(machine, graph=_graph(machine.graph, observer))
 
 
@@ -194,22 +137,22 @@ def _state(state: State, observer: Observer) -> State:
     if isinstance(state, Map):
         changes["processor"] = _graph(state.processor, observer)
     if state.name == observer.state:
-        changes |= _told(state, observer)
+        changes |= _observed_fields(state, observer)
     return msgspec.structs.replace(state, **changes) if changes else state
 
 
-def _told(state: State, observer: Observer) -> dict[str, Any]:
+def _observed_fields(state: State, observer: Observer) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for row in fields_of(state.type, state.query_language):
         if not row.attribute or row.attribute in changes or row.kind in ("target", "constant"):
-            continue  # a ResultPath is not evaluated
+            continue  # ResultPath is not evaluated: `stages` applies it again
         value: Expression | Field | None = getattr(state, row.attribute)
         if isinstance(value, Field):
             if value.expression is not None:
-                watched = _Watched(value.expression, value.name, observer)
-                changes[row.attribute] = Field(value.name, value.literal, watched)
+                observed = _Observed(value.expression, value.name, observer)
+                changes[row.attribute] = Field(value.name, value.literal, observed)
         elif value is not None:
-            changes[row.attribute] = _Watched(value, row.name, observer)
+            changes[row.attribute] = _Observed(value, row.name, observer)
     changes["catch"] = tuple(_catcher(catcher, index, observer) for index, catcher in enumerate(state.catch))
     if isinstance(state, Choice):
         changes["choices"] = tuple(_rule(rule, index, observer) for index, rule in enumerate(state.choices))
@@ -227,14 +170,16 @@ def _catcher(catcher: Catcher, index: int, observer: Observer) -> Catcher:
 def _rule(rule: ChoiceRule, index: int, observer: Observer) -> ChoiceRule:
     return msgspec.structs.replace(
         rule,
-        matches=_told_rule(rule.matches, index, observer),
+        matches=_observed_rule(rule.matches, index, observer),
         assign=_maybe(rule.assign, f"Choices[{index}]/Assign", observer),
         output=_maybe(rule.output, f"Choices[{index}]/Output", observer),
     )
 
 
-def _told_rule(matches: Callable[[Json, Any], bool], index: int, observer: Observer) -> Callable[[Json, Scope], bool]:
-    def told(document: Json, scope: Scope) -> bool:
+def _observed_rule(
+    matches: Callable[[Json, Any], bool], index: int, observer: Observer
+) -> Callable[[Json, Scope], bool]:
+    def observed(document: Json, scope: Scope) -> bool:
         try:
             outcome = matches(document, scope)
         except StatesError as error:
@@ -243,15 +188,15 @@ def _told_rule(matches: Callable[[Json, Any], bool], index: int, observer: Obser
         observer.ruled(scope, index, document, outcome)
         return outcome
 
-    return told
+    return observed
 
 
 def _maybe(expression: Expression | None, field: str, observer: Observer) -> Expression | None:
-    return None if expression is None else _Watched(expression, field, observer)
+    return None if expression is None else _Observed(expression, field, observer)
 
 
-class _Watched:
-    """An expression that tells what it gave."""
+class _Observed:
+    """An expression that reports its value."""
 
     def __init__(self, expression: Expression, field: str, observer: Observer) -> None:
         self._expression = expression
@@ -267,14 +212,14 @@ class _Watched:
         return self._expression.reads
 
     def evaluate(self, document: Json, scope: Scope) -> Json:
-        told = Evaluated(self._field, self.text)
+        evaluated = Evaluated(self._field, self.text)
         try:
             value = self._expression.evaluate(document, scope)
         except PathError as error:
-            self._observer.evaluated(scope, told._replace(error=error.message))
+            self._observer.evaluated(scope, evaluated._replace(error=error.message))
             raise
         except StatesError as error:
-            self._observer.evaluated(scope, told._replace(error=error.cause or error.name))
+            self._observer.evaluated(scope, evaluated._replace(error=error.cause or error.name))
             raise
-        self._observer.evaluated(scope, told._replace(value=value))
+        self._observer.evaluated(scope, evaluated._replace(value=value))
         return value

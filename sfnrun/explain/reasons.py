@@ -1,4 +1,4 @@
-"""Why a visit went as it did: rules that matched or not, retries with their arithmetic, Catchers, and the cache."""
+"""The reasons for the outcome of a visit: Choice rules, retries with their arithmetic, catchers, and the cache."""
 
 from __future__ import annotations
 
@@ -7,51 +7,49 @@ from typing import Any
 
 from sfnrun.asl.model import Choice, Retrier, State, Wait
 from sfnrun.cache.outcome import describe
-from sfnrun.engine.execution import timestamp
-from sfnrun.explain.observe import Finding, RuleSeen, VisitSeen
+from sfnrun.explain.explanation import Reason
+from sfnrun.explain.observe import Finding, Observed, RuleSeen
 from sfnrun.explain.rules import rule_text
-from sfnrun.history.account import Reason
-from sfnrun.history.visits import Visit
+from sfnrun.history.visit import Visit
 from sfnrun.payload import dumps, loads
-from sfnrun.record import Note
+from sfnrun.record import Note, timestamp
 
 __all__ = ["reasons_of"]
 
 
-def reasons_of(state: State, own: Mapping[str, Any], visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
-    """The reasons in the order in which things were decided; none for a state that decides nothing."""
+def reasons_of(state: State, own: Mapping[str, Any], observed: Observed) -> Iterator[Reason]:
+    """The reasons in the order of the decisions; none for a state that decides nothing. `own` is the state's JSON."""
     if isinstance(state, Choice):
-        yield from _choice(state, own, visit, seen)
+        yield from _choice(state, own, observed.rules)
     if isinstance(state, Wait):
-        yield from _wait(state, seen)
-    yield from (_cache(note) for note in seen.notes if note.kind == "cache")
-    yield from _failures(state, visit, seen)
+        yield from _wait(state, observed)
+    yield from (_cache(note) for note in observed.visit.notes if note.kind == "cache")
+    yield from _failures(state, observed.visit)
 
 
 # --- Choice ---
 
 
-def _choice(state: Choice, own: Mapping[str, Any], visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
+def _choice(state: Choice, own: Mapping[str, Any], seen: list[RuleSeen]) -> Iterator[Reason]:
     rules = own["Choices"]
-    for told in seen.rules:
-        yield _rule(state, rules[told.place], told)
-    matched = any(told.outcome for told in seen.rules)
-    for index in range(len(seen.rules), len(rules)):
-        yield Reason("faint", f"rule {index + 1} was not looked at: {rule_text(state, rules[index])}")
-    if not matched and all(told.outcome is False for told in seen.rules):
+    for rule in seen:
+        yield _rule(state, rules[rule.number - 1], rule)
+    for index in range(len(seen), len(rules)):
+        yield Reason("faint", f"rule {index + 1} was not evaluated: {rule_text(state, rules[index])}")
+    if all(rule.outcome is False for rule in seen):
         if state.default is None:
-            yield Reason("failed", "no rule matched, and there is no Default")
+            yield Reason("failed", "no rule matched, and Default is not set")
         else:
             yield Reason("done", f"no rule matched, so Default leads to {state.default}")
 
 
-def _rule(state: Choice, rule: Mapping[str, Any], told: RuleSeen) -> Reason:
-    number, text = told.place + 1, rule_text(state, rule)
-    findings = tuple(_finding(finding) for finding in told.findings)
-    if told.outcome is None:
-        return Reason("failed", f"rule {number} failed: {text}", (*findings, told.error or ""))
-    if told.outcome:
-        return Reason("done", f"rule {number} matched, it leads to {rule['Next']}: {text}", findings)
+def _rule(state: Choice, rule: Mapping[str, Any], seen: RuleSeen) -> Reason:
+    number, text = seen.number, rule_text(state, rule)
+    findings = tuple(_finding(finding) for finding in seen.findings)
+    if seen.outcome is None:
+        return Reason("failed", f"rule {number} failed: {text}", (*findings, seen.error or ""))
+    if seen.outcome:
+        return Reason("done", f"rule {number} matched and leads to {rule['Next']}: {text}", findings)
     return Reason("aborted", f"rule {number} did not match: {text}", findings)
 
 
@@ -65,16 +63,16 @@ def _finding(finding: Finding) -> str:
 # --- Wait ---
 
 
-def _wait(state: Wait, seen: VisitSeen) -> Iterator[Reason]:
-    for note in seen.notes:
+def _wait(state: Wait, observed: Observed) -> Iterator[Reason]:
+    for note in observed.visit.notes:
         if note.kind == "wait":
             until, field = note.details["until"], state.seconds or state.timestamp
-            given = [told for told in seen.attempts[-1].evaluated if field is not None and told.field == field.name]
+            given = [one for one in observed.evaluated[-1] if field is not None and one.field == field.name]
             value = given[-1].value if given else (field.literal if field is not None else None)
             what = f"{field.name} is {dumps(value)}" if field is not None else ""
             if given:
                 what += f" ({given[-1].text})"
-            yield Reason("text", f"it waits {_seconds(until - note.at)}, until {timestamp(until)}", (what,))
+            yield Reason("text", f"waits {_seconds(until - note.at)}, until {timestamp(until)}", (what,))
 
 
 # --- the cache ---
@@ -84,16 +82,16 @@ def _cache(note: Note) -> Reason:
     details = note.details
     about = [f"{name} {details[name]}" for name in ("task", "key") if details.get(name)]
     mark = "done" if details.get("outcome") == "hit" else "text"
-    return Reason(mark, f"the cache: {describe(details)}", (", ".join(about),) if about else ())
+    return Reason(mark, f"cache: {describe(details)}", (", ".join(about),) if about else ())
 
 
 # --- failures: Retry, then Catch ---
 
 
-def _failures(state: State, visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
+def _failures(state: State, visit: Visit) -> Iterator[Reason]:
     used = [0] * len(state.retry)
-    for number, attempt in enumerate(seen.attempts, 1):
-        last = number == len(seen.attempts)
+    for number, attempt in enumerate(visit.attempts, 1):
+        last = number == len(visit.attempts)
         if attempt.error is None and attempt.cause is None and not (last and visit.outcome == "failed"):
             continue
         error = attempt.error or visit.error
@@ -105,11 +103,11 @@ def _failures(state: State, visit: Visit, seen: VisitSeen) -> Iterator[Reason]:
         yield from _given_up(state, error, used, visit if last else None)
         if attempt.redriven:
             used = [0] * len(state.retry)
-            yield Reason("retry", "the execution was redriven, and goes on here; retries are counted anew")
+            yield Reason("retry", "the execution was redriven and continues here; retries are counted from 0 again")
 
 
 def _cause(cause: str | None) -> Iterator[str]:
-    """What a cause says in one line; of the error of a Lambda function its message."""
+    """The first line of a cause; of the error of a Lambda function, of its message."""
     if not cause:
         return
     try:
@@ -125,10 +123,10 @@ def _retried(state: State, error: str | None, used: list[int], note: Note) -> It
     index = note.details["retrier"]
     for earlier in range(index):
         why_not = _why_not(state.retry[earlier].error_equals, error)
-        yield Reason("aborted", f"retrier {earlier + 1} does not take it", (why_not,))
+        yield Reason("aborted", f"retrier {earlier + 1} does not match", (why_not,))
     used[index] += 1
     retrier, delay = state.retry[index], note.details["delay_ms"]
-    text = f"retrier {index + 1} takes it: retry {used[index]} of {retrier.max_attempts}, after {_seconds(delay)}"
+    text = f"retrier {index + 1} matches: retry {used[index]} of {retrier.max_attempts}, after {_seconds(delay)}"
     yield Reason("retry", text, (_why(retrier.error_equals, error), *_arithmetic(retrier, used[index], delay)))
 
 
@@ -143,64 +141,64 @@ def _arithmetic(retrier: Retrier, use: int, delay_ms: int) -> Iterator[str]:
         capped = min(grown, retrier.max_delay_seconds)
         text += f", at most MaxDelaySeconds {retrier.max_delay_seconds:g}: {capped:g} s"
     if retrier.full_jitter:
-        text += f", FULL jitter draws from 0 to that: {_seconds(delay_ms)}"
+        text += f", FULL jitter picks a delay from 0 to that: {_seconds(delay_ms)}"
     yield text
 
 
 def _given_up(state: State, error: str | None, used: list[int], visit: Visit | None) -> Iterator[Reason]:
-    """`visit` None: the execution ended here, and was redriven."""
+    """No retrier handles the failure. `visit` is None if the execution ended here and was redriven."""
     if state.type not in ("Task", "Parallel", "Map"):
         return
     if (visit is None or visit.outcome == "failed") and error in ("States.Runtime", None):
         yield Reason("failed", f"{error or 'it'} is never retried and never caught")
         return
     for index, retrier in enumerate(state.retry):
-        if _takes(retrier.error_equals, error):
+        if _matches(retrier.error_equals, error):
             text = (
-                f"retrier {index + 1} takes it, but its attempts are used up ({used[index]} of {retrier.max_attempts})"
+                f"retrier {index + 1} matches, but its attempts are exhausted ({used[index]} of {retrier.max_attempts})"
             )
-            later = "; later retriers are not asked" if index + 1 < len(state.retry) else ""
+            later = "; later retriers are not tried" if index + 1 < len(state.retry) else ""
             yield Reason("aborted", text + later, (_why(retrier.error_equals, error),))
             break
-        yield Reason("aborted", f"retrier {index + 1} does not take it", (_why_not(retrier.error_equals, error),))
+        yield Reason("aborted", f"retrier {index + 1} does not match", (_why_not(retrier.error_equals, error),))
     yield from _caught(state, error, visit)
 
 
 def _caught(state: State, error: str | None, visit: Visit | None) -> Iterator[Reason]:
     for index, catcher in enumerate(state.catch):
-        if visit is not None and visit.outcome == "caught" and _takes(catcher.error_equals, error):
-            text = f"catcher {index + 1} takes it and leads to {catcher.next}"
+        if visit is not None and visit.outcome == "caught" and _matches(catcher.error_equals, error):
+            text = f"catcher {index + 1} matches and leads to {catcher.next}"
             yield Reason("caught", text, (_why(catcher.error_equals, error),))
             return
-        yield Reason("aborted", f"catcher {index + 1} does not take it", (_why_not(catcher.error_equals, error),))
-    what = "no Catcher takes it" if state.catch else "there is no Catch"
-    yield Reason("failed", f"{what}, so the failure goes on")
+        yield Reason("aborted", f"catcher {index + 1} does not match", (_why_not(catcher.error_equals, error),))
+    what = "no catcher matches" if state.catch else "Catch is not set"
+    yield Reason("failed", f"{what}, so the failure propagates")
 
 
-def _takes(names: tuple[str, ...], error: str | None) -> bool:
-    return any(_reason_to_take(name, error) for name in names)
+def _matches(names: tuple[str, ...], error: str | None) -> bool:
+    return any(_reason_to_match(name, error) for name in names)
 
 
 def _why(names: tuple[str, ...], error: str | None) -> str:
-    return next((why for name in names if (why := _reason_to_take(name, error))), "")
+    return next((why for name in names if (why := _reason_to_match(name, error))), "")
 
 
-def _reason_to_take(name: str, error: str | None) -> str:
+def _reason_to_match(name: str, error: str | None) -> str:
     if name == error:
-        return f"ErrorEquals names {error}"
+        return f"ErrorEquals has {error}"
     if name == "States.ALL":
-        return "States.ALL takes every error but States.Runtime"
+        return "States.ALL matches every error except States.Runtime"
     if name == "States.TaskFailed" and error != "States.Timeout":
-        return "States.TaskFailed takes every error but States.Timeout"
+        return "States.TaskFailed matches every error except States.Timeout"
     if name == "States.HeartbeatTimeout" and error == "States.Timeout":
-        return "a missed heartbeat shows as States.Timeout, and States.HeartbeatTimeout takes it"
+        return "a missed heartbeat is reported as States.Timeout, and States.HeartbeatTimeout matches it"
     return ""
 
 
 def _why_not(names: tuple[str, ...], error: str | None) -> str:
     listed = ", ".join(names)
     if "States.TaskFailed" in names and error == "States.Timeout":
-        return f"ErrorEquals is {listed}, and States.TaskFailed does not take States.Timeout"
+        return f"ErrorEquals is {listed}, and States.TaskFailed does not match States.Timeout"
     return f"ErrorEquals is {listed}, not {error}"
 
 

@@ -1,4 +1,4 @@
-"""What the parts of a Choice rule came to: comparisons of a JSONPath rule, references of a JSONata condition."""
+"""Evaluates the parts of a Choice rule: comparisons of a JSONPath rule, references of a JSONata condition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN = 200
 
 
 def describer(state: State, own: Mapping[str, Any]) -> Describe:
-    """How to describe the rules of a state; `own` is its definition as plain JSON."""
+    """A function that describes the rules of a state; `own` is the state's JSON."""
     rules = own.get("Choices") or ()
     if state.query_language == "JSONata":
         return lambda index, document, scope: _references(rules[index]["Condition"], document, scope)
@@ -29,14 +29,14 @@ def describer(state: State, own: Mapping[str, Any]) -> Describe:
 
 
 def rule_text(state: State, rule: Mapping[str, Any]) -> str:
-    """A rule in one line, as the definition has it."""
+    """A rule of the definition on one line."""
     if state.query_language == "JSONata":
         return str(rule["Condition"]) if isinstance(rule["Condition"], str) else dumps(rule["Condition"])
     return compile_rule(rule, _ignore).text
 
 
 def _ignore(pointer: object, error: ExpressionError) -> None:
-    """The rule has been compiled before, without errors."""
+    """The rule was compiled before without errors."""
 
 
 def _comparisons(rule: Mapping[str, Any], document: Json, scope: Scope) -> list[Finding]:
@@ -53,7 +53,7 @@ def _references(condition: Json, document: Json, scope: Scope) -> list[Finding]:
 
 
 def _held(text: str, document: Json, scope: Scope) -> str | None:
-    """What a reference holds; None for one that is bound inside the expression."""
+    """The value of a reference; None if it is bound inside the expression."""
     from sfnrun.expr.jsonata import compile_jsonata
 
     try:

@@ -1,38 +1,50 @@
-"""The data of a state at every stage, under the names of TestState, from what was seen and what follows from it."""
+"""The data of a visit at every stage, under the names of TestState, from what was observed and what follows from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sfnrun.asl.model import Fail, Field, Map, Pass, State
-from sfnrun.explain.observe import AttemptSeen, Evaluated, VisitSeen
+from sfnrun.explain.explanation import Stage
+from sfnrun.explain.observe import Evaluated, Observed
 from sfnrun.expr.jsonpath import PathError, ReferencePath
-from sfnrun.history.account import Stage
-from sfnrun.history.visits import Visit
+from sfnrun.history.visit import Visit
 from sfnrun.payload import Payload
 
 __all__ = ["stages_of"]
 
-_SHOWN = 200  # characters of what should have been something else
+_SHOWN = 200  # characters of a value that should have been an array
 
 
-def stages_of(state: State, visit: Visit, seen: VisitSeen, attempt: AttemptSeen, last: bool) -> Iterator[Stage]:
-    """The stages of one attempt, in order; those that it did not come to are left out."""
+class _Attempt(NamedTuple):
+    """The attempt that is described: the payload and result of its Task, and its expressions."""
+
+    asked: Payload | None
+    result: Payload | None
+    evaluated: list[Evaluated]
+
+
+def stages_of(state: State, observed: Observed, number: int) -> Iterator[Stage]:
+    """The stages of attempt `number` (from 1) in order, without those that it did not reach."""
+    visit, found = observed.visit, observed.visit.attempts[number - 1]
+    attempt = _Attempt(found.asked, found.result, observed.evaluated[number - 1])
+    is_last = number == len(visit.attempts)
     flow = _jsonata if state.query_language == "JSONata" else _jsonpath
     yield Stage("input", visit.input)
     yield from flow(state, visit, attempt)
-    if attempt.error is not None and attempt.result is None:
-        yield Stage("error", None, "", attempt.error + (f": {attempt.cause}" if attempt.cause else ""))
-    if last and visit.output is not None:
+    if found.error is not None and found.result is None:
+        yield Stage("error", None, "", found.error + (f": {found.cause}" if found.cause else ""))
+    if is_last and visit.output is not None:
         yield Stage("output", visit.output, _output_text(attempt))
-    variables = {**seen.variables, **seen.assigned} if last else seen.variables
+    variables = {**visit.variables, **visit.assigned} if is_last else visit.variables
     if variables:
-        told = Payload({name: payload.value for name, payload in variables.items()})
-        yield Stage("variables", told, _text_of(_find(attempt, "Assign")))
+        values = Payload({name: payload.value for name, payload in variables.items()})
+        yield Stage("variables", values, _text_of(_find(attempt, "Assign")))
 
 
-def _jsonpath(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stage]:
-    """Every filter that a state of its type may have is told, whether the definition has it or not (recorded)."""
+def _jsonpath(state: State, visit: Visit, attempt: _Attempt) -> Iterator[Stage]:
+    """TestState returns every filter that a state's type can have, set or not: tests/conformance/test_test_state.py."""
     if isinstance(state, Fail):
         return
     if isinstance(state, Pass) and state.is_constant:
@@ -53,27 +65,27 @@ def _jsonpath(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stag
         yield from _after_result(state, visit, attempt, attempt.result)
 
 
-def _after_result(state: State, visit: Visit, attempt: AttemptSeen, result: Payload) -> Iterator[Stage]:
+def _after_result(state: State, visit: Visit, attempt: _Attempt, result: Payload) -> Iterator[Stage]:
     yield Stage("result", result)
     yield from _selected(state, visit, attempt, result)
 
 
-def _selected(state: State, visit: Visit, attempt: AttemptSeen, result: Payload) -> Iterator[Stage]:
-    """What became of a result; a Pass that has none gives on what its Parameters made, and that is no result."""
+def _selected(state: State, visit: Visit, attempt: _Attempt, result: Payload) -> Iterator[Stage]:
+    """The stages after a result. A Pass without one passes the value of its Parameters on, which is not a result."""
     selected = _stage("afterResultSelector", _find(attempt, "ResultSelector"), result)
     yield selected
     if selected.payload is not None:
         yield _after_result_path(state, visit, selected.payload)
 
 
-def _effective(state: State, visit: Visit, attempt: AttemptSeen) -> Stage:
+def _effective(state: State, visit: Visit, attempt: _Attempt) -> Stage:
     if "InputPath" in state.discards:
         return Stage("afterInputPath", Payload({}), "null")
     return _stage("afterInputPath", _find(attempt, "InputPath"), visit.input)
 
 
-def _asked(stage: Stage, attempt: AttemptSeen) -> Stage:
-    """What a Task was asked with is in its event, chance and tokens as they were."""
+def _asked(stage: Stage, attempt: _Attempt) -> Stage:
+    """The payload of a Task is in its event, with the recorded random values and tokens."""
     return stage if attempt.asked is None else Stage(stage.name, attempt.asked, stage.expression)
 
 
@@ -89,7 +101,7 @@ def _after_result_path(state: State, visit: Visit, result: Payload) -> Stage:
         return Stage("afterResultPath", None, path.text, error.message)
 
 
-def _jsonata(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stage]:
+def _jsonata(state: State, visit: Visit, attempt: _Attempt) -> Iterator[Stage]:
     if isinstance(state, Map):
         yield from _map_stages(state, attempt, visit.input)
     elif state.arguments is not None:
@@ -98,7 +110,7 @@ def _jsonata(state: State, visit: Visit, attempt: AttemptSeen) -> Iterator[Stage
         yield Stage("result", attempt.result)
 
 
-def _map_stages(state: Map, attempt: AttemptSeen, given: Payload | None) -> Iterator[Stage]:
+def _map_stages(state: Map, attempt: _Attempt, given: Payload | None) -> Iterator[Stage]:
     items = _items(state, attempt, given)
     if items is not None:
         yield items
@@ -111,8 +123,8 @@ def _map_stages(state: Map, attempt: AttemptSeen, given: Payload | None) -> Iter
         yield Stage("afterItemSelector", Payload([each.value for each in selected]), selected[0].text, failed)
 
 
-def _items(state: Map, attempt: AttemptSeen, given: Payload | None) -> Stage | None:
-    """The array that a Map works on; what is none is told as what is wrong. None: it did not come to it."""
+def _items(state: Map, attempt: _Attempt, given: Payload | None) -> Stage | None:
+    """The array of a Map, or an error if the value is not an array. None if the attempt did not reach it."""
     field = state.items
     found = None if field is None else _find(attempt, field.name)
     if field is not None and field.expression is not None and found is None:
@@ -120,11 +132,11 @@ def _items(state: Map, attempt: AttemptSeen, given: Payload | None) -> Stage | N
     stage = _stage("afterItemsPath", found, given if field is None else Payload(field.literal))
     if stage.payload is None or isinstance(stage.payload.value, list):
         return stage
-    return Stage(stage.name, None, stage.expression, f"this is no array: {stage.payload.text[:_SHOWN]}")
+    return Stage(stage.name, None, stage.expression, f"not an array: {stage.payload.text[:_SHOWN]}")
 
 
-def _bounds(state: Map, attempt: AttemptSeen) -> Iterator[Stage]:
-    """How many items at once, which every Map has, and how many of them may fail, if it says so (recorded)."""
+def _bounds(state: Map, attempt: _Attempt) -> Iterator[Stage]:
+    """The concurrency, which TestState returns for every Map, and the failure tolerances that are set."""
     bounds = {
         "maxConcurrency": state.max_concurrency or Field("MaxConcurrency", 0),
         "toleratedFailureCount": state.tolerated_failure_count,
@@ -135,13 +147,13 @@ def _bounds(state: Map, attempt: AttemptSeen) -> Iterator[Stage]:
             yield _stage(name, _find(attempt, field.name), Payload(field.literal))
 
 
-def _output_text(attempt: AttemptSeen) -> str:
-    """The text of the expression that made the output: the last one that was evaluated for it."""
+def _output_text(attempt: _Attempt) -> str:
+    """The text of the expression that made the output: the last one evaluated for it."""
     made = [one for one in attempt.evaluated if one.field == "OutputPath" or one.field.rpartition("/")[2] == "Output"]
     return made[-1].text if made else ""
 
 
-def _find(attempt: AttemptSeen, field: str) -> Evaluated | None:
+def _find(attempt: _Attempt, field: str) -> Evaluated | None:
     return next((each for each in attempt.evaluated if each.field.rpartition("/")[2] == field), None)
 
 

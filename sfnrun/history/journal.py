@@ -1,30 +1,17 @@
-"""Where everything that happens goes, if it goes to more than one place: a file, a list, whoever listens."""
+"""Journals that keep nothing, a list, or report to a listener, and several journals as one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from sfnrun.history.lines import Answered
-from sfnrun.record import Event, Listener, Note
+from sfnrun.effects import Answered
+from sfnrun.record import Event, Journal, Listener, Note
 
-__all__ = ["Journal", "Kept", "Nowhere", "Told", "together"]
-
-
-class Journal(Protocol):
-    """Takes events, notes and answers; all that it has taken is safe when `flush` returns."""
-
-    def event(self, event: Event) -> None: ...
-
-    def note(self, note: Note) -> None: ...
-
-    def answer(self, answered: Answered) -> None: ...
-
-    def flush(self) -> None: ...
+__all__ = ["EventList", "ListenerJournal", "NullJournal", "combined"]
 
 
-class Nowhere:
-    """Forgets everything."""
+class NullJournal:
+    """A journal that keeps nothing."""
 
     def event(self, event: Event) -> None:
         pass
@@ -39,8 +26,8 @@ class Nowhere:
         pass
 
 
-class Kept(Nowhere):
-    """Keeps the events."""
+class EventList(NullJournal):
+    """A journal that keeps the events in a list."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -49,8 +36,8 @@ class Kept(Nowhere):
         self.events.append(event)
 
 
-class Told(Nowhere):
-    """Tells a listener of events and notes."""
+class ListenerJournal(NullJournal):
+    """A journal that passes events and notes to a listener."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -62,14 +49,14 @@ class Told(Nowhere):
         self._listener.note(note)
 
 
-class _Together:
+class _Combined:
     def __init__(self, journals: Sequence[Journal]) -> None:
         self._journals = tuple(journals)
-        self._tell_event: list[Callable[[Event], None]] = [journal.event for journal in journals]
+        self._event_methods: list[Callable[[Event], None]] = [journal.event for journal in journals]
 
     def event(self, event: Event) -> None:
-        for tell in self._tell_event:
-            tell(event)
+        for method in self._event_methods:
+            method(event)
 
     def note(self, note: Note) -> None:
         for journal in self._journals:
@@ -84,8 +71,8 @@ class _Together:
             journal.flush()
 
 
-def together(journals: Sequence[Journal]) -> Journal:
-    """One journal that writes to all of them, in order; just the one if there is one, which costs nothing."""
+def combined(journals: Sequence[Journal]) -> Journal:
+    """One journal that writes to all of these, in order; a single one is returned as it is."""
     if not journals:
-        return Nowhere()
-    return journals[0] if len(journals) == 1 else _Together(journals)
+        return NullJournal()
+    return journals[0] if len(journals) == 1 else _Combined(journals)

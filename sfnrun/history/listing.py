@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from sfnrun.history.lock import is_held
+from sfnrun.record import STATUS_OF
 
 __all__ = ["ENDED", "STATUSES", "ExecutionStatus", "Summary", "ends_of", "summaries", "summary_of"]
 
@@ -31,13 +32,7 @@ ExecutionStatus = Literal[
     "RUNNING", "WAITING", "CRASHED", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE", "UNREADABLE"
 ]
 
-_STATUS: dict[str, ExecutionStatus] = {
-    "ExecutionSucceeded": "SUCCEEDED",
-    "ExecutionFailed": "FAILED",
-    "ExecutionTimedOut": "TIMED_OUT",
-    "ExecutionAborted": "ABORTED",
-}
-ENDED = frozenset(_STATUS.values())
+ENDED = frozenset(STATUS_OF.values())
 
 # What a listing can be filtered by.
 STATUSES: tuple[ExecutionStatus, ...] = ("RUNNING", "WAITING", "CRASHED", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
@@ -150,7 +145,7 @@ def _read(path: str | Path) -> tuple[Summary, int | None]:
         end = _last(last)
     except msgspec.DecodeError:  # a line that sfnrun did not write, so not the end of the execution
         end = _Last()
-    status = _STATUS.get(end.event) or ("RUNNING" if is_held(Path(path)) else "CRASHED")
+    status: ExecutionStatus = STATUS_OF.get(end.event) or ("RUNNING" if is_held(Path(path)) else "CRASHED")
     summary = Summary(
         name=name,
         arn=start.arn,

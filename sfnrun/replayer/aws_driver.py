@@ -1,14 +1,14 @@
-"""Answers as another interpreter's history tells them: what a Task's events say, at the times they say it.
+"""Driver that takes answers from the events of an execution of AWS, at the times of those events.
 
 An effect is answered by the event that follows the last one of its fiber: TaskSucceeded after TaskStarted, the exit of
-a Wait after its entry. Every state is paused before, and its entry answers the Pause. Of all effects that are open the
-one whose event came first is answered first, so branches take turns as they did.
+a Wait after its entry. Every state is paused before it runs, and its entry answers the Pause. Of all open effects, the
+one whose event came first is answered first, so branches take turns as they did on AWS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from sfnrun.effects import (
     Answer,
@@ -26,163 +26,121 @@ from sfnrun.effects import (
     Succeeded,
     TimedOut,
 )
+from sfnrun.engine.loop import DEADLINE
 from sfnrun.errors import HistoryError
-from sfnrun.payload import Json, Payload
+from sfnrun.payload import Payload
+from sfnrun.record import STATUS_OF, Event
+from sfnrun.replayer.aws_events import AwsEventIndex
 from sfnrun.replayer.recorded import Exhausted
 
-__all__ = ["Given", "RetraceDriver", "Told", "Track"]
+__all__ = ["AwsReplayDriver", "GivenAnswer"]
 
 
-class Told(Protocol):
-    """A recorded event; `details` has payloads as JSON text, `fiber` is None until it has happened again."""
-
-    @property
-    def fiber(self) -> str | None: ...
-    @property
-    def id(self) -> int: ...
-    @property
-    def previous(self) -> int: ...
-    @property
-    def at(self) -> int: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def details(self) -> Mapping[str, Json]: ...
-
-
-class Track(Protocol):
-    """Recorded events, and how far they have happened again; `last` is the one of each fiber that the next points to.
-
-    Of the attempt that goes on `began` is the first event and `stopped` the last, if that came from outside; `redriven`
-    is the first of the next one.
-    """
-
-    last: dict[str, int]
-
-    @property
-    def began(self) -> Told: ...
-
-    @property
-    def stopped(self) -> Told | None: ...
-    @property
-    def redriven(self) -> Told | None: ...
-
-    def is_in(self, fiber: str, state: str) -> bool: ...
-
-    def after(self, id: int) -> Iterable[Told]: ...
-
-    def entries_of(self, fiber: str, type: str, name: str) -> Iterable[Told]: ...
-
-    def after_failure(self, fiber: str) -> Iterable[Told]: ...
-
-    def rest(self) -> Iterator[Told]: ...
-
-
-class Given(NamedTuple):
-    """An answer that was given, and the id of the event that told of it."""
+class GivenAnswer(NamedTuple):
+    """An answer of the driver, and the id of the event that it was taken from."""
 
     event: int
     answered: Answered
 
 
-class RetraceDriver:
-    """Answers effects from a Track. `given` has all answers in their order.
+class AwsReplayDriver:
+    """Answers effects from an AwsEventIndex. `given` are all answers in their order.
 
-    Raises Exhausted where the history tells of no more.
+    Raises Exhausted if the history has no more answers.
     """
 
-    def __init__(self, track: Track) -> None:
-        self._track = track
+    def __init__(self, index: AwsEventIndex) -> None:
+        self._index = index
         self._open: dict[str, Sleep | Call | Pause] = {}
-        self._asked_at: dict[str, int] = {}
-        self._expected: dict[str, Told] = {}
-        self.given: list[Given] = []
+        self._begun_at: dict[str, int] = {}
+        self._expected: dict[str, Event] = {}
+        self.given: list[GivenAnswer] = []
 
     def begin(self, key: str, effect: Sleep | Call | Pause, at: int) -> None:
         self._open[key] = effect
-        self._asked_at[key] = at
+        self._begun_at[key] = at
 
     def cancel(self, key: str) -> None:
         self._open.pop(key, None)
         self._expected.pop(key, None)
 
     def redriven(self) -> Answered | None:
-        """The order to redrive the execution, if it was."""
-        event = self._track.redriven
+        """The order to redrive the execution, if it was redriven."""
+        event = self._index.redriven
         return None if event is None else self._give(event, "", Redriven())
 
     def next(self, flush: Callable[[], None]) -> Answered:
-        event, key = min(self._answers(), default=None, key=lambda one: one[0].id) or self._woken()
+        event, key = min(self._answers(), default=None, key=lambda one: one[0].id) or self._without_event()
         answer = self._answer(event, key)
         self._expected.pop(key, None)
         if not isinstance(answer, Started | Submitted):
             self._open.pop(key, None)
         return self._give(event, key, answer)
 
-    def _give(self, event: Told, key: str, answer: Answer) -> Answered:
+    def _give(self, event: Event, key: str, answer: Answer) -> Answered:
         answered = Answered(event.at, key, answer)
-        self.given.append(Given(event.id, answered))
+        self.given.append(GivenAnswer(event.id, answered))
         return answered
 
-    def _answers(self) -> list[tuple[Told, str]]:
-        found: list[tuple[Told, str]] = []
+    def _answers(self) -> list[tuple[Event, str]]:
+        found: list[tuple[Event, str]] = []
         for key, effect in self._open.items():
             if key == DEADLINE:
                 continue
             event = self._expected.get(key)
-            if event is None or event.fiber is not None:
-                event = min(self._following(key, effect), default=None, key=lambda told: told.id)
+            if event is None or self._index.has_happened(event):
+                event = min(self._following(key, effect), default=None, key=lambda one: one.id)
             if event is not None:
                 self._expected[key] = event
                 found.append((event, key))
-        stopped = self._track.stopped
+        stopped = self._index.stopped
         if stopped is not None:
             found.append((stopped, DEADLINE if stopped.type == "ExecutionTimedOut" else ""))
         return found
 
-    def _following(self, key: str, effect: Sleep | Call | Pause) -> list[Told]:
+    def _following(self, key: str, effect: Sleep | Call | Pause) -> list[Event]:
         fiber = key.rpartition(":")[0]
         if isinstance(effect, Pause):
-            if self._track.is_in(fiber, effect.state):
-                return self._going_on_with(fiber, effect)
-            return list(self._track.entries_of(fiber, effect.type, effect.state))
-        after = list(self._track.after(self._track.last[fiber]))
+            if self._index.is_in(fiber, effect.state):
+                return self._continuing(fiber, effect)
+            return list(self._index.entries_of(fiber, effect.type, effect.state))
+        after = list(self._index.after(self._index.last[fiber]))
         if isinstance(effect, Call):
             return [event for event in after if event.type in ANSWERS]
-        return _going_on(after) or _going_on(self._track.after_failure(fiber))
+        return _not_last(after) or _not_last(self._index.after_failure(fiber))
 
-    def _going_on_with(self, fiber: str, pause: Pause) -> list[Told]:
-        """What tells that a redriven state goes on. Only a Task tells first: what waits or fails does so at once."""
+    def _continuing(self, fiber: str, pause: Pause) -> list[Event]:
+        """The events that a redriven state continues with. Of the others only Tasks have one: they wait or fail."""
         if pause.type != "Task":
-            return [self._track.began]
-        after = (*self._track.after(self._track.last[fiber]), *self._track.after_failure(fiber))
+            return [self._index.began]
+        after = (*self._index.after(self._index.last[fiber]), *self._index.after_failure(fiber))
         return [event for event in after if event.type.endswith(("Scheduled", "StateExited", "EvaluationFailed"))]
 
-    def _woken(self) -> tuple[Told, str]:
-        """What no event of its own follows: an evaluation that fails on the next attempt points elsewhere.
+    def _without_event(self) -> tuple[Event, str]:
+        """The next event and the effect that it fits best, if no event follows any effect.
 
-        So does a state that was not entered there, and then the next event will tell.
+        An evaluation that fails on the next attempt points elsewhere, and so does a state that was not entered on AWS.
         """
-        event = next(self._track.rest(), None)
+        event = next(self._index.rest(), None)
         keys = [key for key, effect in self._open.items() if not isinstance(effect, Call) and key != DEADLINE]
         if event is None or not keys:
             raise Exhausted
-        return event, min(keys, key=lambda key: self._likeness(key, event))
+        return event, min(keys, key=lambda key: self._rank(key, event))
 
-    def _likeness(self, key: str, event: Told) -> int:
-        """How little an event looks like the one that an effect waits for: 0 for a failure that was not seen yet.
+    def _rank(self, key: str, event: Event) -> int:
+        """Sort key of effects, the smaller the likelier that the event answers this one.
 
-        Before it comes one that nothing can catch, which ends the execution where it stands and is due since ever.
-        Then come states that are redriven and tell nothing, of these first the one that the event points to.
+        -1: a failure that nothing can catch; it ends the execution at once. 0: a failure that was not seen yet.
+        1: a redriven state that the event points to. 2: another redriven state. 3: everything else.
         """
         effect, fiber = self._open[key], key.rpartition(":")[0]
         if isinstance(effect, Sleep):
-            return -1 if effect.until == 0 else 0 if effect.until <= self._asked_at[key] else 3
-        if isinstance(effect, Pause) and self._track.is_in(fiber, effect.state):
-            return 1 if event.previous == self._track.last[fiber] else 2
+            return -1 if effect.until == 0 else 0 if effect.until <= self._begun_at[key] else 3
+        if isinstance(effect, Pause) and self._index.is_in(fiber, effect.state):
+            return 1 if event.previous == self._index.last[fiber] else 2
         return 3
 
-    def _answer(self, event: Told, key: str) -> Answer:
+    def _answer(self, event: Event, key: str) -> Answer:
         if key == "":
             return Stopped(event.details.get("error"), event.details.get("cause"))
         effect = self._open.get(key)
@@ -191,39 +149,35 @@ class RetraceDriver:
         if not isinstance(effect, Call):
             return Slept()
         if event.type.endswith("TimedOut"):
-            return TimedOut(heartbeat=_is_heartbeat(effect, event.at - self._asked_at[key]))
+            return TimedOut(heartbeat=_is_heartbeat(effect, event.at - self._begun_at[key]))
         return ANSWERS[event.type](event)
 
 
-DEADLINE = "deadline"
-# The last event points to whatever was told last, not to who brought the end about.
-ENDS = ("ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut")
-
-
-def _going_on(events: Iterable[Told]) -> list[Told]:
-    return [event for event in events if event.type not in ENDS]
+def _not_last(events: Iterable[Event]) -> list[Event]:
+    """The events without the last of the execution, which points to the last event of any branch."""
+    return [event for event in events if event.type not in STATUS_OF or event.type == "ExecutionSucceeded"]
 
 
 def _is_heartbeat(call: Call, took: int) -> bool:
-    """AWS tells both as States.Timeout; a Task that had time left was silent for too long."""
+    """AWS records both timeouts as States.Timeout. A Task with time left has missed a heartbeat."""
     return call.heartbeat_ms is not None and (call.timeout_ms is None or took < call.timeout_ms)
 
 
-def _output(event: Told) -> Payload:
-    about = event.details.get("outputDetails")
-    if "output" not in event.details or (isinstance(about, dict) and about.get("truncated")):
+def _output(event: Event) -> Payload:
+    output, about = event.details.get("output"), event.details.get("outputDetails")
+    if not isinstance(output, Payload) or (isinstance(about, dict) and about.get("truncated")):
         raise HistoryError(
-            f"The event {event.id} ({event.type}) has no output, so what its Task answered is not known.",
-            "Log with execution data (includeExecutionData), or leave out --no-include-execution-data.",
+            f"event {event.id} ({event.type}) has no output, so the result of its Task is unknown",
+            "log with execution data (includeExecutionData), or remove --no-include-execution-data",
         )
-    return Payload.parse(event.details["output"])
+    return output
 
 
-def _failed(event: Told) -> Answer:
+def _failed(event: Event) -> Answer:
     return Failed(event.details.get("error"), event.details.get("cause"))
 
 
-ANSWERS: dict[str, Callable[[Told], Answer]] = {}
+ANSWERS: dict[str, Callable[[Event], Answer]] = {}
 for _stem in ("Task", "LambdaFunction", "Activity"):
     ANSWERS[f"{_stem}Started"] = lambda event: Started(event.details.get("workerName"))
     ANSWERS[f"{_stem}Submitted"] = lambda event: Submitted(_output(event))

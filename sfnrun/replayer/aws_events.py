@@ -1,9 +1,8 @@
-"""An execution that another interpreter ran, to be run again beside its events: each finds its own as it happens.
+"""Index of the events of an execution that AWS ran: as it is run again, each event finds its recorded one.
 
-AWS runs branches and items at once, so its events are interleaved as they were, and no event says in which branch it
-happened. But each points to the one before it in its branch: what happens now after the event 7 is the event that
-points to 7. Where an event joins several branches AWS may have had another last one; there the type and the branches
-around it decide.
+AWS runs branches and items at once, so its events are interleaved, and no event names its branch. But each event points
+to the one before it in its branch: the event after event 7 is the one that points to 7. Where an event joins several
+branches, AWS may have had another one as the last; there the type and the branches around it decide.
 """
 
 from __future__ import annotations
@@ -12,51 +11,25 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from sfnrun.errors import DivergenceError
-from sfnrun.history.file import ENDS, Recording
-from sfnrun.payload import Json, Payload
-from sfnrun.replayer.matching import settled
+from sfnrun.history.timeline import Timeline
+from sfnrun.payload import Json
+from sfnrun.record import STATUS_OF, Event
+from sfnrun.replayer.matching import adopt_recorded, describe_event, describe_value, divergence
 
-__all__ = ["Entry", "Ledger", "entries"]
+__all__ = ["AwsEventIndex"]
 
+# What must be equal before anything else is compared: type, name of the state or iteration, index.
+Identity = tuple[str, Json, Json]
 
-class Entry(msgspec.Struct, eq=False):
-    """A recorded event. `details` are AWS's, payloads as JSON text; `fiber` is None until the event has happened again.
-
-    `original` is the event as AWS has it, `known` the fiber if the recording tells it. `happened` are the details with
-    which it happened again, payloads as Payloads: there too where AWS left them out.
-    """
-
-    id: int
-    previous: int
-    at: int
-    type: str
-    details: Mapping[str, Json]
-    original: Mapping[str, Json] | None = None
-    known: str | None = None
-    fiber: str | None = None
-    happened: Mapping[str, Any] = msgspec.field(default_factory=dict)
-
-    @property
-    def mark(self) -> tuple[str, Json, Json]:
-        """Its type, and the state's or iteration's name and index: what must be equal before anything is compared."""
-        return _mark(ALIKE.get(self.type, self.type), self.details)
-
-
-def _mark(type: str, details: Mapping[str, Any]) -> tuple[str, Json, Json]:
-    return type, details.get("name") or details.get("state"), details.get("index")
-
-
-# Failures that the service tells apart by how far the task had come; they mean the same to the state.
-ALIKE = {
+# Failures that AWS distinguishes by how far the Task had come. They mean the same to the state.
+_SAME_FAILURE = {
     **{f"Task{end}": "TaskFailed" for end in ("StartFailed", "SubmitFailed")},
     **{f"LambdaFunction{end}": "LambdaFunctionFailed" for end in ("ScheduleFailed", "StartFailed")},
     "ActivityScheduleFailed": "ActivityFailed",
 }
 
-# Events that may point elsewhere than ours do: to whichever of several branches was the last, or failed first.
+# Events that may point to another event on AWS: to the branch that was the last there, or that failed first.
 _JOINS = frozenset({
     *(f"MapState{end}" for end in ("Started", "Succeeded", "Failed", "Aborted", "Exited")),
     *(f"ParallelState{end}" for end in ("Started", "Succeeded", "Failed", "Aborted", "Exited")),
@@ -66,46 +39,45 @@ _JOINS = frozenset({
 _FROM_OUTSIDE = frozenset({"ExecutionAborted", "ExecutionTimedOut"})
 _REDRIVEN = "ExecutionRedriven"
 
-# What is told of a fiber when it will not go on; nothing that it does itself points to these.
-_LAST_WORDS = ("Aborted", "IterationFailed")
+# Events about a fiber that are not part of its own chain of previousEventId.
+_NOT_IN_CHAIN = ("Aborted", "IterationFailed")
 
-_OF_THE_LINE = frozenset({"event", "at", "previous", "fiber", "aws"})
-_SHOWN = 2000
-
-# So many events may follow a failure in its own branch: an iteration's, and those of states that are aborted.
-RECENT = 4
+# The most events that follow a failure in its own branch: an iteration's, and those of states that are aborted.
+_RECENT = 4
 
 
-def entries(recording: Recording) -> Iterator[Entry]:
-    """The events of one of our histories, which knows in which branch each happened."""
-    began: int = recording.start["start_time"]
-    for id, line in enumerate(recording.of_kind("event"), 1):
-        details = {name: value for name, value in line.items() if name not in _OF_THE_LINE}
-        yield Entry(id, line["previous"], began + line["at"], line["event"], details, known=line.get("fiber", ""))
+class AwsEventIndex:
+    """The recorded events, and which of them have happened again; the engine's ForeignHistory.
 
-
-class Ledger:
-    """Recorded events, and how far they have happened again. `by_chance` names the states that use chance.
-
-    Of an execution that was redriven only the attempts are known that have begun: a Wait that was aborted and goes on
-    after the redrive points to its entry then, too. `began` is the first event of the one that goes on, `last` the one
-    of each fiber that its next one points to.
-    Raises DivergenceError for an event that was not recorded there, or was another.
+    `events` are the recorded ones; with `fibers_known` each has its fiber, as in a history of sfnrun. `happened` has
+    for each the event as it happened again, with its fiber and all payloads, else None. The states in
+    `nondeterministic` make values that cannot be computed again. Of a redriven execution only the attempts that have
+    begun are known: a Wait that is continued after a redrive points to its entry again. `began` is the first event of
+    the current attempt, and `last` the event of each fiber that its next one points to.
+    `match` raises DivergenceError for an event that was not recorded, or that differs.
     """
 
-    def __init__(self, entries: Iterable[Entry], by_chance: frozenset[str] = frozenset()) -> None:
-        self.entries = list(entries)
-        self._attempts = deque(_attempts(self.entries))
-        self._begun = 0
-        self._by_chance = by_chance
-        self._exact: dict[tuple[tuple[str, Json, Json], int], list[Entry]] = defaultdict(list)
-        self._marked: dict[tuple[str, Json, Json], list[Entry]] = defaultdict(list)
-        self._after: dict[int, list[Entry]] = defaultdict(list)
-        self._state: dict[str, str] = {}
-        self._entered: dict[str, Entry] = {}
-        self._booked = 0
+    def __init__(
+        self,
+        events: Iterable[Event],
+        nondeterministic: frozenset[str] = frozenset(),
+        *,
+        fibers_known: bool = False,
+    ) -> None:
+        self.events = list(events)
+        self.happened: list[Event | None] = [None] * len(self.events)
         self.last: dict[str, int] = {}
-        self._recent: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=RECENT))
+        self.began: Event
+        self._attempts = deque(_attempts(self.events))
+        self._last_begun = 0
+        self._fibers_known = fibers_known
+        self._nondeterministic = nondeterministic
+        self._timeline = Timeline()
+        self._exact: dict[tuple[Identity, int], list[Event]] = defaultdict(list)
+        self._alike: dict[Identity, list[Event]] = defaultdict(list)
+        self._after: dict[int, list[Event]] = defaultdict(list)
+        self._recent: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_RECENT))
+        self._matched = 0
         self._begin_attempt()
 
     def _begin_attempt(self) -> None:
@@ -113,61 +85,63 @@ class Ledger:
             return
         attempt = self._attempts.popleft()
         self.began = attempt[0]
-        for entry in attempt:
-            self._exact[entry.mark, entry.previous].append(entry)
-            self._marked[entry.mark].append(entry)
-            self._after[entry.previous].append(entry)
-            self._begun = entry.id
+        for event in attempt:
+            identity = _identity(_SAME_FAILURE.get(event.type, event.type), event.details)
+            self._exact[identity, event.previous].append(event)
+            self._alike[identity].append(event)
+            self._after[event.previous].append(event)
+            self._last_begun = event.id
 
     def match(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
-        """The id and the time of an event that happens now; payloads in `details` become what they were there."""
+        """The recorded id and time of an event; payloads in `details` become the recorded ones."""
         if type == _REDRIVEN:
             self._begin_attempt()
-        entry = self._found(type, previous, fiber, details)
-        if entry is None:
-            raise self._divergence(type, previous, fiber, details)
-        if type in ENDS and self._booked < entry.id - 1:
-            raise self._another(next(self.rest()), fiber, type, details)
+        recorded = self._find(type, previous, fiber, details)
+        if recorded is None:
+            raise self._not_found(type, previous, fiber, details)
+        if type in STATUS_OF and self._matched < recorded.id - 1:
+            raise self._different(next(self.rest()), fiber, type, details)
+        maker = self._state_of(fiber)
         if type.endswith("StateEntered"):
-            # The first state of a branch or item is given what the state around it made.
-            first = previous == 0 or self.entries[previous - 1].type in ("ParallelStateStarted", "MapIterationStarted")
-            maker = self._state.get(fiber.rpartition("/")[0]) if first else details["name"]
-            self._state[fiber] = details["name"]
-            self._entered[fiber] = entry
-        else:
-            maker = self._state.get(fiber)
-            if type.endswith("StateExited"):
-                self._entered.pop(fiber, None)
-        self._settle(entry, type, fiber, details, maker in self._by_chance)
-        entry.fiber, entry.happened = fiber, details
-        self._booked += 1
-        if not type.endswith(_LAST_WORDS):
-            self.last[fiber] = entry.id
-        if type == _REDRIVEN:  # states that were not left go on from their entry
-            self.last.update({inside: entered.id for inside, entered in self._entered.items()})
-        self._recent[fiber].append(entry.id)
-        return entry.id, entry.at
+            # The first state of a branch or item gets what the state around it made.
+            first = previous == 0 or self.events[previous - 1].type in ("ParallelStateStarted", "MapIterationStarted")
+            maker = self._state_of(fiber.rpartition("/")[0]) if first else details["name"]
+        name = adopt_recorded(details, recorded.details, maker in self._nondeterministic)
+        event = Event(recorded.id, recorded.previous, recorded.at, type, fiber, details)
+        self._timeline.event(event)
+        if name is not None:
+            sides = describe_value(recorded.details.get(name)), describe_value(details.get(name))
+            raise divergence(f"{name} of {type} differs", self._state_of(fiber), *sides)
+        self.happened[recorded.id - 1] = event
+        self._matched += 1
+        if not type.endswith(_NOT_IN_CHAIN):
+            self.last[fiber] = recorded.id
+        if type == _REDRIVEN:  # states that were not left continue from their entry
+            entered = {path: visit.entered for path, visit in self._timeline.last.items() if visit.exited is None}
+            self.last.update(entered)
+        self._recent[fiber].append(recorded.id)
+        return recorded.id, recorded.at
 
-    def after(self, id: int) -> Iterator[Entry]:
+    def after(self, id: int) -> Iterator[Event]:
         """The events that point to this one and have not happened again."""
-        return (entry for entry in self._after[id] if entry.fiber is None)
+        return (event for event in self._after[id] if not self.has_happened(event))
 
-    def entries_of(self, fiber: str, type: str, name: str) -> Iterator[Entry]:
+    def entries_of(self, fiber: str, type: str, name: str) -> Iterator[Event]:
         """Entries of a state that follow the last event of the fiber, or begin it."""
         last = self.last.get(fiber, self.last.get(fiber.rpartition("/")[0], 0))
         for previous in (last, 0) if not fiber else (last,):
-            yield from _free(self._exact[(f"{type}StateEntered", name, None), previous], fiber)
+            yield from self._free(self._exact[(f"{type}StateEntered", name, None), previous], fiber)
 
-    def after_failure(self, fiber: str) -> Iterator[Entry]:
-        """What came of a failure inside a fiber: it points to what failed, in whatever branch that was.
+    def after_failure(self, fiber: str) -> Iterator[Event]:
+        """The events that a failure inside a fiber led to: they point to what failed, in whatever branch that was.
 
-        An evaluation that failed points to what was before the state's entry.
+        An EvaluationFailed points to the event before the state's entry.
         """
-        entered = self._entered.get(fiber)
-        if entered is not None:
-            for entry in self.after(entered.previous):
-                if entry.type == "EvaluationFailed" and entry.details.get("state") == entered.details["name"]:
-                    yield entry
+        visit = self._timeline.last.get(fiber)
+        if visit is not None and visit.exited is None:
+            for event in self.after(self.events[visit.entered - 1].previous):
+                if event.type == "EvaluationFailed" and event.details.get("state") == visit.name:
+                    yield event
         prefix = f"{fiber}/" if fiber else ""
         for path, recent in self._recent.items():
             if path == fiber or path.startswith(prefix):
@@ -175,116 +149,100 @@ class Ledger:
                     yield from self.after(id)
 
     def is_in(self, fiber: str, state: str) -> bool:
-        """Whether a fiber has entered a state and not left it; one that is to run it then is redriven."""
-        entered = self._entered.get(fiber)
-        return entered is not None and entered.details["name"] == state
+        """Whether a fiber has entered a state and not left it; if the state is to run then, it is redriven."""
+        visit = self._timeline.last.get(fiber)
+        return visit is not None and visit.exited is None and visit.name == state
 
-    def rest(self) -> Iterator[Entry]:
+    def has_happened(self, event: Event) -> bool:
+        """Whether a recorded event has happened again."""
+        return self.happened[event.id - 1] is not None
+
+    def rest(self) -> Iterator[Event]:
         """The events that have not happened again, of the attempts that have begun."""
-        return (entry for entry in self.entries[: self._begun] if entry.fiber is None)
+        return (event for event in self.events[: self._last_begun] if not self.has_happened(event))
 
     @property
-    def stopped(self) -> Entry | None:
-        """The event with which this attempt was ended from outside, if it was."""
-        last = self.entries[self._begun - 1]
+    def stopped(self) -> Event | None:
+        """The event that ended this attempt from outside, if one did."""
+        last = self.events[self._last_begun - 1]
         return last if last.type in _FROM_OUTSIDE else None
 
     @property
-    def redriven(self) -> Entry | None:
-        """The event with which the next attempt begins, if there is one."""
+    def redriven(self) -> Event | None:
+        """The first event of the next attempt, if there is one."""
         return self._attempts[0][0] if self._attempts else None
 
     def end(self) -> None:
-        """Nothing more will happen. Raises DivergenceError if something was recorded that has not."""
-        left = next((entry for entry in self.entries if entry.fiber is None), None)
+        """The execution is over. Raises DivergenceError if recorded events are left."""
+        left = next((event for event in self.events if not self.has_happened(event)), None)
         if left is not None:
-            state = self._state.get(left.known or "")
-            raise DivergenceError(
-                f"{self._where(left.known or '')}The recorded event {left.id} does not happen now.",
-                state=state,
-                recorded=_told(left.type, left.details),
-                now="waiting for an answer that the recording does not have",
-            )
+            what = f"recorded event {left.id} is missing from the replay"
+            recorded, now = describe_event(left.type, left.details), "waiting for a result that is not in the recording"
+            raise divergence(what, self._state_of(left.fiber), recorded, now)
 
     # --- finding ---
 
-    def _found(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Entry | None:
-        mark = _mark(type, details)
-        exact = next(_free(self._exact[mark, previous], fiber), None)
-        if exact is not None or not (type in ENDS or type in _JOINS):
+    def _find(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> Event | None:
+        identity = _identity(type, details)
+        exact = next(self._free(self._exact[identity, previous], fiber), None)
+        if exact is not None or not (type in STATUS_OF or type in _JOINS):
             return exact
-        near = [entry for entry in _free(self._marked[mark], fiber) if type in ENDS or self._is_near(entry, fiber)]
-        return next((entry for entry in near if self._comes_from(entry, fiber)), near[0] if near else None)
+        alike = self._free(self._alike[identity], fiber)
+        near = [event for event in alike if type in STATUS_OF or self._is_near(event, fiber)]
+        return next((event for event in near if self._comes_from(event, fiber)), near[0] if near else None)
 
-    def _is_near(self, entry: Entry, fiber: str) -> bool:
-        """Whether an event comes out of the fiber, or out of the branches beside it."""
-        if entry.known is not None or entry.previous == 0:
-            return entry.known in (None, fiber)
-        # Only the place of an item may not have been left here by the one that left it there.
-        if self.entries[entry.previous - 1].fiber is None and entry.type != "MapIterationStarted":
+    def _free(self, events: Iterable[Event], fiber: str) -> Iterator[Event]:
+        """Those that have not happened again, and did not happen in another fiber."""
+        known = self._fibers_known
+        return (event for event in events if not self.has_happened(event) and (not known or event.fiber == fiber))
+
+    def _is_near(self, event: Event, fiber: str) -> bool:
+        """Whether an event comes from the fiber, or from a branch next to it."""
+        if self._fibers_known or event.previous == 0:
+            return not self._fibers_known or event.fiber == fiber
+        # An item can start in the slot of another item than here, so only it may point to an event to come.
+        if self.happened[event.previous - 1] is None and event.type != "MapIterationStarted":
             return False
-        return self._comes_from(entry, fiber.rpartition("/")[0])
+        return self._comes_from(event, fiber.rpartition("/")[0])
 
-    def _comes_from(self, entry: Entry, fiber: str) -> bool:
-        """Whether what an event points to, or the last before it that has happened, did so in or below the fiber."""
-        came = entry
-        while came.previous and (came is entry or came.fiber is None):
-            came = self.entries[came.previous - 1]
-        return not fiber or f"{came.fiber}/".startswith(f"{fiber}/")
+    def _comes_from(self, event: Event, fiber: str) -> bool:
+        """Whether the event that this one points to, or the last before it that happened, was in or below the fiber."""
+        happened = None
+        while event.previous and happened is None:
+            event = self.events[event.previous - 1]
+            happened = self.happened[event.id - 1]
+        came_from = None if happened is None else happened.fiber
+        return not fiber or f"{came_from}/".startswith(f"{fiber}/")
 
-    # --- comparing ---
+    # --- differences ---
 
-    def _settle(self, entry: Entry, type: str, fiber: str, details: dict[str, Any], by_chance: bool) -> None:
-        name = settled(details, entry.details, by_chance)
-        if name is not None:
-            message = self._where(fiber) + f"The {name} of {type} is another now."
-            recorded, now = _shown(entry.details.get(name)), _shown(details.get(name))
-            raise DivergenceError(message, state=self._state.get(fiber), recorded=recorded, now=now)
+    def _not_found(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> DivergenceError:
+        waiting = list(self._free(self.rest(), fiber))
+        recorded = next((event for event in waiting if event.previous == previous), waiting[0] if waiting else None)
+        return self._different(recorded, fiber, type, details)
 
-    def _divergence(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> DivergenceError:
-        waiting = list(_free(self.rest(), fiber))
-        entry = next((entry for entry in waiting if entry.previous == previous), waiting[0] if waiting else None)
-        return self._another(entry, fiber, type, details)
+    def _different(self, recorded: Event | None, fiber: str, type: str, details: dict[str, Any]) -> DivergenceError:
+        state, now = self._state_of(fiber), describe_event(type, details)
+        if recorded is None:
+            return divergence("the recording has no more events", state, "the end", now)
+        text = f"{describe_event(recorded.type, recorded.details)}, event {recorded.id}"
+        return divergence("different event", state, text, now)
 
-    def _another(self, entry: Entry | None, fiber: str, type: str, details: dict[str, Any]) -> DivergenceError:
-        now = _told(type, details)
-        what = "Another event happens now."
-        if entry is None:
-            recorded, what = "nothing more", "The recording ends here, and the replay goes on."
-        else:
-            recorded = f"{_told(entry.type, entry.details)}, the event {entry.id}"
-        return DivergenceError(self._where(fiber) + what, state=self._state.get(fiber), recorded=recorded, now=now)
-
-    def _where(self, fiber: str) -> str:
-        state = self._state.get(fiber)
-        return f"In state '{state}': " if state else ""
+    def _state_of(self, fiber: str) -> str | None:
+        visit = self._timeline.last.get(fiber)
+        return None if visit is None else visit.name
 
 
-def _attempts(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """The events before the first redrive, then those from each on."""
-    attempt: list[Entry] = []
-    for entry in entries:
-        if entry.type == _REDRIVEN:
+def _identity(type: str, details: Mapping[str, Any]) -> Identity:
+    return type, details.get("name") or details.get("state"), details.get("index")
+
+
+def _attempts(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """The events before the first redrive, then those from each redrive on."""
+    attempt: list[Event] = []
+    for event in events:
+        if event.type == _REDRIVEN:
             yield attempt
             attempt = []
-        attempt.append(entry)
+        attempt.append(event)
     yield attempt
-
-
-def _free(entries: Iterable[Entry], fiber: str) -> Iterator[Entry]:
-    """Those that have not happened again, and did not happen in another branch."""
-    return (entry for entry in entries if entry.fiber is None and entry.known in (None, fiber))
-
-
-def _told(type: str, details: Mapping[str, Any]) -> str:
-    name = details.get("name")
-    return f"{type} of {name}" if name else type
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Payload):
-        value = value.text
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{name} = {_shown(member)}" for name, member in value.items())
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -1,6 +1,6 @@
-"""Recorded answers in recorded order, at their recorded times, and then those of any other driver.
+"""Driver that returns recorded answers in their order, at their recorded times.
 
-No handler is called, or even looked for, as long as there are recorded answers.
+No handler is called, or even looked up, as long as there are recorded answers.
 """
 
 from __future__ import annotations
@@ -9,47 +9,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from sfnrun import effects
 from sfnrun.effects import Answer, Answered, Call, Pause, Redriven, Sleep, Started, Submitted
-from sfnrun.errors import DivergenceError, HistoryError
-from sfnrun.payload import Json, Payload
+from sfnrun.errors import DivergenceError
+from sfnrun.history.recording import answered_of
+from sfnrun.payload import Json
+from sfnrun.replayer.matching import divergence
 
-__all__ = ["Exhausted", "LiveSink", "ReplayDriver", "answered_from_line"]
-
-ANSWERS: dict[str, type[Answer]] = {
-    kind.__name__: kind
-    for kind in (
-        effects.Failed,
-        effects.Redriven,
-        effects.Resumed,
-        effects.Slept,
-        effects.Started,
-        effects.Stopped,
-        effects.Submitted,
-        effects.Succeeded,
-        effects.TimedOut,
-    )
-}
+__all__ = ["Exhausted", "LiveSink", "ReplayDriver"]
 
 
-def nowhere(fiber: str) -> None:
-    """Nobody knows what state a fiber is in."""
+def no_state(fiber: str) -> None:
+    """Callback that knows the state of no fiber."""
 
 
 class Exhausted(Exception):
-    """The recording ends here: its process was killed, or it is still running."""
-
-
-def answered_from_line(line: Mapping[str, Json], start_time: int) -> Answered:
-    """The answer of a history's answer line."""
-    kind = ANSWERS.get(line["answer"])
-    if kind is None:
-        raise HistoryError(f"The history has an answer of an unknown kind, {line['answer']!r}.", "Upgrade sfnrun.")
-    members = {name: line[name] for name in kind._fields if name in line}
-    for name in ("output", "input"):
-        if isinstance(members.get(name), str):
-            members[name] = Payload.parse(members[name])
-    return Answered(start_time + line["at"], line["key"], kind(**members))
+    """The recording has no more answers: its process was killed, or is still running."""
 
 
 class LiveSink(Protocol):
@@ -68,11 +42,11 @@ class Open(NamedTuple):
 
 
 class ReplayDriver:
-    """Gives recorded answers; `hand_over` has a World go on where there are no more.
+    """Returns recorded answers; at their end `hand_over` passes the open effects on.
 
-    Raises DivergenceError for an answer that nobody asked for, or that came before it was asked for; `state_of` tells
-    the state of a fiber for that. `punctual`: a sleep ends at its time and no later, as under the virtual clock; None:
-    the times are those of another interpreter. Raises Exhausted where there are no more answers.
+    Raises DivergenceError for an answer to an effect that is not open, or that came before its time; `state_of` returns
+    the state of a fiber for the message. `punctual` is True if a Sleep ends exactly at its time, as under the virtual
+    clock, and None if the times are those of another interpreter. Raises Exhausted if there are no more answers.
     """
 
     def __init__(
@@ -80,7 +54,7 @@ class ReplayDriver:
         answers: Iterable[Mapping[str, Json]],
         start_time: int,
         *,
-        state_of: Callable[[str], str | None] = nowhere,
+        state_of: Callable[[str], str | None] = no_state,
         punctual: bool | None = None,
     ) -> None:
         self._state_of = state_of
@@ -96,9 +70,9 @@ class ReplayDriver:
         self._open.pop(key, None)
 
     def redriven(self) -> Answered | None:
-        """The order to redrive the execution that was recorded after its end, if there was one."""
+        """The order to redrive the execution, if it is the next recorded answer."""
         if self._answers and self._answers[0]["answer"] == Redriven.__name__:
-            return answered_from_line(self._answers.popleft(), self._start_time)
+            return answered_of(self._answers.popleft(), self._start_time)
         return None
 
     def next(self, flush: Callable[[], None]) -> Answered:
@@ -107,13 +81,13 @@ class ReplayDriver:
         return self._recorded(self._answers.popleft())
 
     def hand_over(self, live: LiveSink) -> None:
-        """Have the effects that are open at the end of the recording continued."""
+        """Pass on the effects that are open at the end of the recording."""
         for key, (effect, at, answers) in self._open.items():
             live.adopt(key, effect, at, answers)
         self._open.clear()
 
     def _recorded(self, line: Mapping[str, Json]) -> Answered:
-        answered = answered_from_line(line, self._start_time)
+        answered = answered_of(line, self._start_time)
         key = answered.key
         if not key:
             return answered
@@ -122,7 +96,7 @@ class ReplayDriver:
             waiting = ", ".join(sorted(self._open)) or "nothing"
             raise self._divergence(
                 key,
-                "The recording has an answer that is not asked for now.",
+                "recorded result is not used by the replay",
                 f"{line['answer']} for {key}",
                 f"waiting for {waiting}",
             )
@@ -133,7 +107,7 @@ class ReplayDriver:
         if not isinstance(answered.answer, Submitted):
             del self._open[key]
         if isinstance(answered.answer, Started):
-            self._open[key] = asked  # its task was run then, after what was begun before
+            self._open[key] = asked  # its handler was called then, after the effects that had begun before
         return answered
 
     def _check_sleep(self, sleep: Sleep, woken: int) -> None:
@@ -141,9 +115,8 @@ class ReplayDriver:
             recorded, now = (
                 f"sleeps until {at - self._start_time:,} ms after the start" for at in (woken, sleep.until)
             )
-            raise self._divergence(sleep.key, "It sleeps for another time now.", recorded, now)
+            raise self._divergence(sleep.key, "wait time differs", recorded, now)
 
     def _divergence(self, key: str, what: str, recorded: str, now: str) -> DivergenceError:
         state = self._state_of(key.rpartition(":")[0])
-        where = f"In state '{state}': " if state else ""
-        return DivergenceError(where + what, state=state, recorded=recorded, now=now)
+        return divergence(what, state, recorded, now)

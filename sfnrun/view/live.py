@@ -16,9 +16,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from sfnrun.history.visit import Visit
 from sfnrun.view.line import Line, rows, segments
 from sfnrun.view.measures import cells, clean, counted, duration, fit
-from sfnrun.view.open_state import OpenState
 from sfnrun.view.story import BIG_MAP, Story
 
 __all__ = ["LiveTrace"]
@@ -124,53 +124,53 @@ class LiveTrace:
         self._frame += 1
         if self._story is None:
             return Group()
-        states = list(self._story.open.values())
-        maps = [state for state in states if state.total is not None and state.total > BIG_MAP]
-        inside = tuple(f"{state.fiber}/" if state.fiber else "" for state in maps)
+        visits = list(self._story.timeline.open.values())
+        maps = [visit for visit in visits if visit.items is not None and visit.items > BIG_MAP]
+        inside = tuple(f"{visit.fiber}/" if visit.fiber else "" for visit in maps)
         leaves = [
-            state
-            for state in states
-            if state.type not in ("Map", "Parallel") and not (inside and state.fiber.startswith(inside) and state.fiber)
+            visit
+            for visit in visits
+            if visit.type not in ("Map", "Parallel") and not (inside and visit.fiber.startswith(inside) and visit.fiber)
         ]
-        rows = [self._bar(state) for state in maps]
-        rows += [self._leaf(state) for state in islice(leaves, _RUNNING_SHOWN)]
+        rows = [self._bar(visit) for visit in maps]
+        rows += [self._leaf(visit) for visit in islice(leaves, _RUNNING_SHOWN)]
         if len(leaves) > _RUNNING_SHOWN:
             rows.append(Text(f"  … and {counted(len(leaves) - _RUNNING_SHOWN, 'state')} more", "dim"))
         return Group(*rows)
 
-    def _leaf(self, state: OpenState) -> Text:
+    def _leaf(self, visit: Visit) -> Text:
         spinner = _SPINNER[self._frame % len(_SPINNER)]
         parts = segments(
-            Line("opened", self._labels(state), clean(state.name), state.type, self._since(state)), self.console.width
+            Line("opened", self._labels(visit), clean(visit.name), visit.type, self._since(visit)), self.console.width
         )
         parts[1] = (spinner, "warn")
         return self._text(parts)
 
-    def _labels(self, state: OpenState) -> tuple[str, ...]:
-        return (self._story.labels_of(state.fiber) or ()) if self._story is not None else ()
+    def _labels(self, visit: Visit) -> tuple[str, ...]:
+        return (self._story.labels_of(visit) or ()) if self._story is not None else ()
 
-    def _since(self, state: OpenState) -> str:
+    def _since(self, visit: Visit) -> str:
         if not self._real:
             return ""
         now = time.time() * 1000
-        if state.until is not None:
-            left = max(0, state.until - now)
-            total = max(1, state.until - state.at)
+        if visit.until is not None:
+            left = max(0, visit.until - now)
+            total = max(1, visit.until - visit.since)
             return f"{_draw(1 - left / total, 20)} {duration(_whole_seconds(left))} left"
-        took = now - state.at
+        took = now - visit.since
         return duration(_whole_seconds(took)) if took >= 1000 else ""
 
-    def _bar(self, state: OpenState) -> Text:
-        total = state.total or 1
-        text = f"{state.done:,} of {counted(total, 'item')}"
-        if state.failed:
-            text += f", {state.failed:,} failed"
-        parts = segments(Line("opened", self._labels(state), clean(state.name), state.type, text), self.console.width)
+    def _bar(self, visit: Visit) -> Text:
+        items = visit.items or 1
+        text = f"{visit.done:,} of {counted(items, 'item')}"
+        if visit.failed:
+            text += f", {visit.failed:,} failed"
+        parts = segments(Line("opened", self._labels(visit), clean(visit.name), visit.type, text), self.console.width)
         used = sum(cells(part) for part, _ in parts)
         parts[1] = (_SPINNER[self._frame % len(_SPINNER)], "warn")
         room = min(40, self.console.width - used - 1)
         if room >= 10:
-            parts.append((" " + _draw(state.done / total, room), "good"))
+            parts.append((" " + _draw(visit.done / items, room), "good"))
         return self._text(parts)
 
 

@@ -1,15 +1,15 @@
-"""Walking through a recorded execution, backwards as easily as forwards; nothing is executed while a person looks.
+"""Interactive stepper through the events of a recorded execution, forwards and backwards. Nothing is executed.
 
-A stop is the entry of a state, and one more for the end; events in between are reached one by one.
+It stops at each StateEntered event and at the end; the events in between are reached one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from sfnrun.payload import Payload
-from sfnrun.record import Event
+from sfnrun.history.timeline import Timeline
+from sfnrun.payload import Payload, plain
+from sfnrun.record import Event, Note
 from sfnrun.view.changes import summary
 from sfnrun.view.line import MARKS
 from sfnrun.view.measures import clean, counted, duration
@@ -32,19 +32,21 @@ _DATA_LINES = 60
 
 
 class Travel:
-    """Asks a person at a terminal where to go; `read` and `write` are its two ends.
+    """Prompts on a terminal where to go; `read` and `write` are its two ends.
 
-    `ending` are lines that are said at the last event: how the execution ended, or where a replay diverged.
+    `happened` are the events and notes in order. `ending` are lines to print at the last event: how the execution
+    ended, or where a replay diverged.
     """
 
     def __init__(
         self,
-        events: Sequence[Event],
+        happened: Sequence[Event | Note],
         read: Callable[[], str],
         write: Callable[[str], object],
         ending: Sequence[str] = (),
     ) -> None:
-        self._events = events
+        self._happened = happened
+        self._events = [event for event in happened if isinstance(event, Event)]
         self._read = read
         self._write = write
         self._ending = ending
@@ -63,7 +65,7 @@ class Travel:
         }
 
     def __call__(self) -> None:
-        """Walk until the person quits."""
+        """Step until the user quits."""
         self._to(self._next_stop(1))
         while True:
             self._write(_MENU)
@@ -73,7 +75,7 @@ class Travel:
                 return
             act = self._commands.get(command)
             if act is None:
-                self._write(f"  there is no command {clean(command)}\n{_HELP}")
+                self._write(f"  unknown command {clean(command)}\n{_HELP}")
             else:
                 act(rest.strip())
 
@@ -95,19 +97,19 @@ class Travel:
         return True
 
     def _jump(self, to: str) -> bool:
-        """To an event by its number, or to the next visit of a state, beginning anew after the last one."""
+        """To an event by its number, or to the next visit of a state; after the last visit to the first."""
         if to.isdigit():
-            found = next((place for place, event in enumerate(self._events) if event.id == int(to)), None)
+            found = next((at for at, event in enumerate(self._events) if event.id == int(to)), None)
         else:
             order = [*range(self._at + 1, len(self._events)), *range(self._at + 1)]
-            found = next((place for place in order if self._is_entry(place, to)), None)
+            found = next((at for at in order if self._is_entry(at, to)), None)
         if found is None:
-            self._write(f"  there is no {'event' if to.isdigit() else 'visit of a state'} {clean(to)}\n")
+            self._write(f"  {'event' if to.isdigit() else 'state'} {clean(to)} not found\n")
             return False
         return self._to(found)
 
-    def _is_entry(self, place: int, name: str) -> bool:
-        event = self._events[place]
+    def _is_entry(self, at: int, name: str) -> bool:
+        event = self._events[at]
         return event.type.endswith("StateEntered") and event.details["name"] == name
 
     # --- showing ---
@@ -115,32 +117,36 @@ class Travel:
     def _show(self) -> None:
         event = self._events[self._at]
         since = duration(event.at - self._events[0].at)
-        entry = self._entry(event)
-        state = clean(str(event.details.get("name") or (entry.details["name"] if entry else "")))
+        visit = None if event.type.startswith("Execution") else self._timeline().visit_in(event.fiber)
+        state = clean(str(event.details.get("name") or (visit.name if visit else "")))
         where = f"  in {event.fiber}" if event.fiber else ""
         self._write(f"\n● {event.id}/{self._events[-1].id}  +{since}  {f'{event.type} {state}'.rstrip()}{where}\n")
-        before = entry.details.get("input") if entry is not None and event.type.endswith("StateExited") else None
+        before = visit.input if visit is not None and event.type.endswith("StateExited") else None
         data = event.details.get("output")
         if isinstance(before, Payload) and isinstance(data, Payload):
             for change in summary(before.value, data.value):
                 self._write(f"  {MARKS[change.kind][0]} {change.text}\n")
-        for told in ("error", "cause"):
-            if event.details.get(told):
-                self._write(f"  {told}: {clean(str(event.details[told]))}\n")
+        for name in ("error", "cause"):
+            if event.details.get(name):
+                self._write(f"  {name}: {clean(str(event.details[name]))}\n")
         if self._at == len(self._events) - 1:
             self._write("".join(f"  {line}\n" for line in self._ending))
 
-    def _entry(self, event: Event) -> Event | None:
-        """The entry of the state that an event happens in; none for those of the execution itself."""
-        if event.type.startswith("Execution"):
-            return None
-        before = self._events[: self._at + 1]
-        inside = (each for each in reversed(before) if each.fiber == event.fiber and each.type.endswith("StateEntered"))
-        return next(inside, None)
+    def _timeline(self) -> Timeline:
+        """What has happened up to the current event."""
+        timeline, last = Timeline(), self._events[self._at]
+        for happened in self._happened:
+            if isinstance(happened, Event):
+                timeline.event(happened)
+            else:
+                timeline.note(happened)
+            if happened is last:
+                break
+        return timeline
 
     def _data(self, _: str) -> bool:
         for name, value in self._events[self._at].details.items():
-            lines = list(tidy(_plain(value), indent="    "))
+            lines = list(tidy(plain(value), indent="    "))
             self._write(f"  {name}\n")
             self._write("".join(f"{clean(line)}\n" for line in lines[:_DATA_LINES]))
             if len(lines) > _DATA_LINES:
@@ -148,26 +154,9 @@ class Travel:
         return True
 
     def _open_states(self, _: str) -> bool:
-        open_states: dict[str, str] = {}
-        for event in self._events[: self._at + 1]:
-            if event.type.endswith("StateEntered"):
-                open_states[event.fiber] = event.details["name"]
-            elif event.type.endswith("StateExited"):
-                open_states = {
-                    fiber: name
-                    for fiber, name in open_states.items()
-                    if fiber != event.fiber and not fiber.startswith(f"{event.fiber}/" if event.fiber else "")
-                }
-        for fiber, name in open_states.items():
-            self._write(f"  {clean(name)}{f'  in {fiber}' if fiber else ''}\n")
-        if not open_states:
-            self._write("  no state is open\n")
+        visits = self._timeline().open.values()
+        for visit in visits:
+            self._write(f"  {clean(visit.name)}{f'  in {visit.fiber}' if visit.fiber else ''}\n")
+        if not visits:
+            self._write("  no open states\n")
         return True
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Payload):
-        return value.value
-    if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
-    return value

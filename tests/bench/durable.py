@@ -17,7 +17,7 @@ from typing import Any
 from engine import TASK, answer, counter, mapped
 
 import sfnrun
-from sfnrun.history.file import read
+from sfnrun.history.recording import read
 
 
 def best(*works: Callable[[], object], times: int = 3) -> list[float]:

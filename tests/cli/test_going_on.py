@@ -172,7 +172,7 @@ def test_many_histories_are_checked(sfn, definition, folder):
     assert done.code == 3
     assert done.err.splitlines() == [
         f"✗ {HISTORIES}/c.jsonl",
-        "In state 'A': The output of PassStateExited is another now.",
+        "in state 'A': output of PassStateExited differs",
         "  one.asl.json:4:5",
         '    4 |     "A": {',
         "      |     ^^^",
@@ -184,6 +184,6 @@ def test_many_histories_are_checked(sfn, definition, folder):
     (HISTORIES / "d.jsonl").write_text("{}\n")
     done = sfn("trace", "replay", "--check", pattern)
     assert done.code == 2
-    assert "is not a history of sfnrun" in done.err
+    assert "is not an sfnrun history" in done.err
     assert sfn("trace", "replay", "a", "b").code == 2
     assert sfn("trace", "replay", "--check", "nowhere/*.jsonl").code == 2

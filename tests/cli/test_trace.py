@@ -115,7 +115,7 @@ def test_a_changed_definition_is_told(sfn, recorded, definition):
     [
         ("god", "did you mean good?"),
         ("nothing-like-it", "sfnrun trace list"),
-        ("good.asl.json", "is not a history of sfnrun"),
+        ("good.asl.json", "is not an sfnrun history"),
     ],
 )
 @pytest.mark.parametrize("command", ["show", "replay"])
@@ -129,7 +129,7 @@ DAMAGES = [
     (lambda text: "", "is empty"),
     (lambda text: text.replace('{"sfnrun":1', '{"sfnrun":99', 1), "99"),
     (lambda text: text.replace('{"event"', '{"evt', 1), "is damaged: line 2"),
-    (lambda text: "garbage\n" + text, "not a history"),
+    (lambda text: "garbage\n" + text, "not an sfnrun history"),
 ]
 
 

@@ -51,7 +51,7 @@ def test_the_machine_that_ran_may_be_the_definition(sfn, folder):
 def test_another_definition_diverges(sfn, folder):
     done = sfn("trace", "import", HISTORY, "-d", CHANGED)
     assert (done.code, done.out) == (3, "")
-    assert "In state 'IsItMuch'" in done.err
+    assert "in state 'IsItMuch'" in done.err
     assert "describe-state-machine-for-execution" in done.err
     assert not list((folder / ".sfnrun").rglob("*.jsonl"))
 
@@ -62,7 +62,7 @@ def test_another_definition_diverges(sfn, folder):
         (["nowhere.json", "-d", DEFINITION], "cannot read nowhere.json"),
         (["text.json", "-d", DEFINITION], "text.json is not JSON"),
         (["empty.json", "-d", DEFINITION], "no history events"),
-        ([HISTORY], "no definition"),
+        ([HISTORY], "missing definition"),
         ([HISTORY, "-d", "nowhere.asl.json"], "nowhere.asl.json"),
     ],
 )
@@ -102,9 +102,9 @@ def test_every_format_goes_to_stdout(sfn, refund, format):
 def test_why_says_it_for_people_and_programs(sfn, refund):
     done = sfn("trace", "why", refund, "--state", "FindPayment")
     assert done.code == 0
-    assert "↻ retrier 2 takes it: retry 2 of 5, after 3 s" in done.out
+    assert "↻ retrier 2 matches: retry 2 of 5, after 3 s" in done.out
     told = json.loads(sfn("trace", "why", refund, "-s", "FindPayment", "--format", "json").out)
-    assert told["reasons"][2]["text"] == "retrier 2 takes it: retry 1 of 5, after 2 s"
+    assert told["reasons"][2]["text"] == "retrier 2 matches: retry 1 of 5, after 2 s"
 
 
 def test_why_without_a_state_is_about_the_failure(sfn, refund, definition):
@@ -131,9 +131,9 @@ def test_the_data_of_a_state(sfn, refund):
     ("arguments", "message"),
     [
         (["--state", "PayBak"], "did you mean 'PayBack'?"),
-        (["--state", "AskManager"], "never came to 'AskManager'"),
-        (["--state", "PayBack", "--attempt", "2"], "no attempt 2"),
-        (["--state", "PayBack", "--item", "0"], "not visited in an item 0"),
+        (["--state", "AskManager"], "'AskManager' was never entered"),
+        (["--state", "PayBack", "--attempt", "2"], "attempt 2 not found"),
+        (["--state", "PayBack", "--item", "0"], "not entered in item 0"),
     ],
 )
 def test_what_there_is_not_is_told(sfn, refund, arguments, message):

@@ -21,14 +21,14 @@ from sfnrun.config import Project
 from sfnrun.effects import Pause, Resumed
 from sfnrun.engine.execution import NO_LIMITS, Execution
 from sfnrun.errors import DefinitionError
-from sfnrun.explain.observe import Observer, VisitSeen, watched
+from sfnrun.explain.observe import Observer, instrumented
 from sfnrun.explain.stages import stages_of
 from sfnrun.expr.jsonata.engine import UNDEFINED, Bounds, EvaluationFailed, evaluate_on
 from sfnrun.expr.jsonpath import compile_path
 from sfnrun.expr.scope import PlainScope
 from sfnrun.expr.timestamp import instant_ms
-from sfnrun.history.journal import Told, together
-from sfnrun.history.visits import Visits
+from sfnrun.history.journal import ListenerJournal, combined
+from sfnrun.history.visit import Visit
 from sfnrun.payload import dumps
 from sfnrun.record import Event, Note
 from sfnrun.world.world import World
@@ -243,7 +243,6 @@ class StateAlone:
         found = next(state for state in every_state(machine.graph) if state.name == wanted)
         self.state = self._mocked(replace(found, name=self.name))
         self.answers = self._answers()
-        self.visits = Visits()
         self.observer = Observer(self.name, lambda index, document, scope: [])
         self.notes: list[Note] = []
         self.entered: list[str] = []
@@ -293,10 +292,10 @@ class StateAlone:
         ends += [each.next for each in (*getattr(self.state, "choices", ()), *self.state.catch)]
         states: dict[str, State] = {name: Succeed(name=name, pointer=()) for name in ends if name is not None}
         states |= {before.name: replace(before, next=self.name), self.name: self.state}
-        machine = watched(Machine(StateMachine(before.name, states)), self.observer)
+        machine = instrumented(Machine(StateMachine(before.name, states)), self.observer)
         answerer = handlers(machine, Project(), self.answers)
-        listeners = (self.visits, self.observer, self)
-        journal = together([Told(listener) for listener in listeners])
+        listeners = (self.observer, self)
+        journal = combined([ListenerJournal(listener) for listener in listeners])
         world = World("virtual")
         return world.wait(
             world.start(machine, self._execution(), journal, answerer, limits=NO_LIMITS, step=self._step, stepping=True)
@@ -327,32 +326,30 @@ class StateAlone:
     def answer(self) -> dict[str, Any]:
         """How the attempt went that comes after so many retries, as the case says."""
         outcome = self._run()
-        visit = next(visit for visit in self.visits if visit.name == self.name)
-        seen = self.observer.visits[visit.entered]
-        number = min(self.configuration.get("retrierRetryCount", 0), len(seen.attempts) - 1)
-        told = self._told(outcome, seen, number)
+        visit = next(visit for visit in self.observer.timeline if visit.name == self.name)
+        seen = self.observer.observed(visit.entered)
+        number = min(self.configuration.get("retrierRetryCount", 0), len(visit.attempts) - 1)
+        told = self._told(outcome, visit, number)
         if self.params.get("inspectionLevel", "INFO") != "INFO":
-            last = number == len(seen.attempts) - 1
-            stages = stages_of(self.state, visit, seen, seen.attempts[number], last)
+            stages = stages_of(self.state, seen, number + 1)
             untold = UNTOLD.get((self.state.type, self.state.query_language), set()) | {"output", "error"}
             told["inspectionData"] = {
                 stage.name: _as_told(stage.name, stage.payload.value)
                 for stage in stages
                 if stage.payload is not None and stage.name not in untold
             }
-            details = self._error_details(seen, number)
+            details = self._error_details(visit, number)
             if details:
                 told["inspectionData"]["errorDetails"] = details
         return told
 
-    def _told(self, outcome: Any, seen: VisitSeen, number: int) -> dict[str, Any]:
-        attempt = seen.attempts[number]
+    def _told(self, outcome: Any, visit: Visit, number: int) -> dict[str, Any]:
+        attempt = visit.attempts[number]
         failed = {"error": attempt.error, "cause": attempt.cause}
         if attempt.retry is not None:
             return {"status": "RETRIABLE", **failed}
         if outcome.status == "FAILED":
             return {"status": "FAILED", "error": outcome.error, "cause": _without_place(outcome.cause)}
-        visit = next(visit for visit in self.visits if visit.name == self.name)
         assert visit.output is not None
         told: dict[str, Any] = {"status": "SUCCEEDED", "output": _text(visit.output.value)}
         if visit.outcome == "caught":
@@ -360,14 +357,14 @@ class StateAlone:
         following = self.entered[self.entered.index(self.name) + 1 :]
         return told | ({"nextState": following[0]} if following else {})
 
-    def _error_details(self, seen: VisitSeen, number: int) -> dict[str, Any]:
+    def _error_details(self, visit: Visit, number: int) -> dict[str, Any]:
         """The Retrier that took the error, even one whose attempts are used up, and the Catcher that did."""
-        taken = [attempt.retry for attempt in seen.attempts[: number + 1] if attempt.retry is not None]
+        taken = [attempt.retry for attempt in visit.attempts[: number + 1] if attempt.retry is not None]
         told: dict[str, Any] = {"retryIndex": taken[-1].details["retrier"]} if taken else {}
-        if seen.attempts[number].retry is not None:
+        if visit.attempts[number].retry is not None:
             told["retryBackoffIntervalSeconds"] = taken[-1].details["delay_ms"] // 1000
         caught = [note.details["catcher"] for note in self.notes if note.kind == "catch"]
-        return told | ({"catchIndex": caught[0]} if caught and number == len(seen.attempts) - 1 else {})
+        return told | ({"catchIndex": caught[0]} if caught and number == len(visit.attempts) - 1 else {})
 
 
 NUMBERS = ("maxConcurrency", "toleratedFailureCount", "toleratedFailurePercentage")

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import sfnrun
 from sfnrun.api.imported import import_execution
 from sfnrun.errors import DivergenceError, SfnrunError
-from sfnrun.history.exports.aws import aws_document
-from sfnrun.history.file import read
+from sfnrun.history.aws.events import aws_document
+from sfnrun.history.recording import read
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/conformance"
 TEXTS = frozenset({"input", "output", "parameters", "cause"})

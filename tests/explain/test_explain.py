@@ -9,10 +9,10 @@ import yaml
 
 import sfnrun
 from sfnrun.api.imported import import_execution
-from sfnrun.explain import explain
-from sfnrun.history.exports.aws import aws_document
-from sfnrun.history.file import Recording, read
-from sfnrun.history.visits import visits_of
+from sfnrun.explain.explain import explain
+from sfnrun.history.aws.events import aws_document
+from sfnrun.history.recording import Recording, read
+from sfnrun.history.timeline import timeline_of
 
 HERE = Path(__file__).parent
 WHY = yaml.safe_load((HERE / "why.yaml").read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def test_jitter_is_told(tmp_path: Path):
     delay = reasons[1].text.rpartition("after ")[2]
     assert 0 <= float(delay.removesuffix(" s")) <= 4
     assert reasons[1].details[-1] == (
-        f"IntervalSeconds 4 * BackoffRate 2^0 = 4 s, FULL jitter draws from 0 to that: {delay}"
+        f"IntervalSeconds 4 * BackoffRate 2^0 = 4 s, FULL jitter picks a delay from 0 to that: {delay}"
     )
 
 
@@ -99,15 +99,15 @@ def test_the_cache_is_told(tmp_path: Path):
     definition = {"StartAt": "A", "States": {"A": task}}
     result = sfnrun.run(definition, tasks=answer, seed=1, history=tmp_path)
     (reason,) = explain(read(result.history), "A").reasons
-    assert (reason.text, reason.details) == ("the cache: MISS (not there yet)", ("task A, key 3f1c",))
+    assert (reason.text, reason.details) == ("cache: MISS (not there yet)", ("task A, key 3f1c",))
 
 
 LOOP = next(case for case in STAGES if case["name"] == "the second visit of a loop")
 WRONG = [
-    ({"state": "B"}, "no state 'B'"),
-    ({"state": "A", "visit": 4}, "was visited 3 times, there is no visit 4"),
-    ({"state": "A", "attempt": 2}, "was tried once in this visit, there is no attempt 2"),
-    ({"state": "A", "item": "0"}, "not visited in an item 0"),
+    ({"state": "B"}, "unknown state 'B'"),
+    ({"state": "A", "visit": 4}, "visit 4 not found: 'A' was visited 3 times"),
+    ({"state": "A", "attempt": 2}, "attempt 2 not found: 'A' was tried once"),
+    ({"state": "A", "item": "0"}, "not entered in item 0"),
 ]
 
 
@@ -121,7 +121,7 @@ def test_a_state_that_was_never_entered(tmp_path: Path):
     case = {"states": {"A": {"Type": "Succeed"}}, "machine": {}}
     case["states"] = {"A": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "B"}],
                             "Default": "C"}, "B": {"Type": "Fail"}, "C": {"Type": "Succeed"}}  # fmt: skip
-    with pytest.raises(sfnrun.SfnrunError, match="never came to 'B'"):
+    with pytest.raises(sfnrun.SfnrunError, match="'B' was never entered"):
         explain(recorded(case, tmp_path), "B")
 
 
@@ -148,16 +148,16 @@ def test_a_redriven_state_is_told_as_one_visit(tmp_path: Path):
     failed = sfnrun.run(definition, tasks=broken, seed=1, history=tmp_path, name="r")
     sfnrun.redrive(failed.history, tasks=lambda request: 1)
     recording = read(failed.history)
-    told = [(visit.name, visit.outcome, len(visit.attempts), visit.error) for visit in visits_of(recording)]
+    told = [(visit.name, visit.outcome, len(visit.calls), visit.error) for visit in timeline_of(recording)]
     assert told == [("P", "succeeded", 0, None), ("T", "succeeded", 3, None), ("Q", "succeeded", 0, None)]
     account = explain(recording, "T")
     assert [reason.text for reason in account.reasons] == [
         "attempt 1 failed with E",
-        "retrier 1 takes it: retry 1 of 1, after 1 s",
+        "retrier 1 matches: retry 1 of 1, after 1 s",
         "attempt 2 failed with E",
-        "retrier 1 takes it, but its attempts are used up (1 of 1)",
-        "there is no Catch, so the failure goes on",
-        "the execution was redriven, and goes on here; retries are counted anew",
+        "retrier 1 matches, but its attempts are exhausted (1 of 1)",
+        "Catch is not set, so the failure propagates",
+        "the execution was redriven and continues here; retries are counted from 0 again",
     ]
     assert account.attempts == 3
     assert [stage.payload.value for stage in account.stages if stage.name == "result"] == [1]

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from sfnrun.history.project import details_key
+from sfnrun.record import details_key
 
 LINE = re.compile(r"(\d+)<(\d+) (\w+)(?:\[([^\]#]+)(?:#(\d+))?\])?$")
 START = 1_700_000_000.25

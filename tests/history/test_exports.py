@@ -12,7 +12,7 @@ from history.worn import ODD, recorded
 from sfnrun.history.exports.chrome import chrome
 from sfnrun.history.exports.csv import COLUMNS, csv
 from sfnrun.history.exports.junit import junit
-from sfnrun.history.visits import visits_of
+from sfnrun.history.timeline import timeline_of
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def bad(tmp_path):
 
 
 def test_visits_tell_how_each_state_went(bad):
-    told = [(visit.name, visit.fiber, visit.number, visit.outcome, visit.error) for visit in visits_of(bad)]
+    told = [(visit.name, visit.fiber, visit.number, visit.outcome, visit.error) for visit in timeline_of(bad)]
     assert told == [
         (ODD, "", 1, "succeeded", None),
         ("Count", "", 1, "succeeded", None),
@@ -44,7 +44,7 @@ def test_visits_tell_how_each_state_went(bad):
 
 
 def test_attempts_have_their_times(good):
-    first = next(iter(visits_of(good)))
+    first = next(iter(timeline_of(good)))
     assert [(one.error, one.ended - one.began) for one in first.attempts] == [("Busy", 0), (None, 0)]
     assert (first.retries, first.took) == (1, 2000)
 
@@ -104,7 +104,7 @@ def test_times_are_microseconds(good):
 def test_the_table_has_a_row_for_each_visit(bad):
     rows = list(csv_module.DictReader(io.StringIO(csv(bad))))
     assert tuple(rows[0]) == COLUMNS
-    assert [row["state"] for row in rows] == [visit.name for visit in visits_of(bad)]
+    assert [row["state"] for row in rows] == [visit.name for visit in timeline_of(bad)]
     assert {name: rows[0][name] for name in ("event", "milliseconds", "attempts", "retries", "entered")} == {
         "event": "2",
         "milliseconds": "2000",

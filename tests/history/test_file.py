@@ -10,8 +10,9 @@ import pytest
 
 from sfnrun.effects import Answered, Failed, Resumed, Slept, Started, Stopped, Submitted, Succeeded, TimedOut
 from sfnrun.errors import HistoryError
-from sfnrun.history.file import BATCH, FORMAT, INLINE, HistoryFile, read
+from sfnrun.history.file import BATCH, INLINE, HistoryFile
 from sfnrun.history.lock import is_held
+from sfnrun.history.recording import FORMAT, read
 from sfnrun.payload import Payload
 from sfnrun.record import Event, Note
 
@@ -153,7 +154,7 @@ def test_fsync_is_called_for_every_flush(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_execution_has_one_owner(file: HistoryFile) -> None:
     assert is_held(file.path)
-    with pytest.raises(HistoryError, match="Another process runs the execution n"):
+    with pytest.raises(HistoryError, match="execution 'n' is running in another process"):
         HistoryFile.reopen(file.path)
     file.close()
     assert not is_held(file.path)
@@ -176,20 +177,20 @@ def test_a_history_that_was_cut_off_is_gone_on_with(file: HistoryFile) -> None:
 
 GOOD = '{"sfnrun":1,"start_time":0}\n{"event":"ExecutionStarted","at":0,"previous":0,"input":"{}"}\n'
 UNREADABLE = {
-    "empty": ("", r"The file .* is empty\."),
+    "empty": ("", r"file .* is empty"),
     "blank lines": ("\n\n", "is empty"),
-    "something else": ("hello\nworld\n", "is not a history of sfnrun"),
-    "something else on one line": ("hello", "is not a history of sfnrun"),
-    "JSON of something else": ('{"events": []}\n', "is not a history of sfnrun"),
-    "a list": ("[1]\n", "line 1 is not an object"),
-    "the start cut off": ('{"sfnrun":1,"start_t', "is not a history of sfnrun"),
+    "something else": ("hello\nworld\n", "is not an sfnrun history"),
+    "something else on one line": ("hello", "is not an sfnrun history"),
+    "JSON of something else": ('{"events": []}\n', "is not an sfnrun history"),
+    "a list": ("[1]\n", "line 1: not an object"),
+    "the start cut off": ('{"sfnrun":1,"start_t', "is not an sfnrun history"),
     "a newer format": (f'{{"sfnrun":{FORMAT + 1},"start_time":0}}\n',
-                       rf"has format {FORMAT + 1}; this sfnrun reads up to {FORMAT}"),
-    "a damaged line": (GOOD + '{"event":"Pass\n{}\n', "is damaged: line 3 is not JSON"),
-    "a line that is no object": (GOOD + "7\n", "is damaged: line 3 is not an object"),
-    "a blank line": (GOOD + "\n" + GOOD.splitlines()[1] + "\n", "is damaged: line 3 is not JSON"),
+                       rf"has format {FORMAT + 1}, but this version of sfnrun reads formats up to {FORMAT}"),
+    "a damaged line": (GOOD + '{"event":"Pass\n{}\n', "is damaged: line 3: not JSON"),
+    "a line that is no object": (GOOD + "7\n", "is damaged: line 3: not an object"),
+    "a blank line": (GOOD + "\n" + GOOD.splitlines()[1] + "\n", "is damaged: line 3: not JSON"),
     "a value that was never written": (GOOD + '{"event":"PassStateEntered","at":0,"previous":0,"input":7}\n',
-                                       "line 3 refers to no value 7"),
+                                       "line 3: value 7 not found"),
 }  # fmt: skip
 
 
@@ -205,18 +206,18 @@ def test_what_cannot_be_read_is_told_so(what: str, tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "h.jsonl").write_bytes(b"\xff\xfe\x00\n")
-    with pytest.raises(HistoryError, match="is not a history of sfnrun"):
+    with pytest.raises(HistoryError, match="is not an sfnrun history"):
         read(tmp_path / "h.jsonl")
 
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(HistoryError, match="There is no history") as refused:
+    with pytest.raises(HistoryError, match="history not found") as refused:
         read(tmp_path / "h.jsonl")
     assert "trace list" in refused.value.hint
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(HistoryError, match="cannot be read: Is a directory"):
+    with pytest.raises(HistoryError, match=r"cannot read history .*: Is a directory"):
         read(tmp_path)
 
 

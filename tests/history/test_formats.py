@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 import sfnrun
-from sfnrun.history.file import FORMAT, read
 from sfnrun.history.listing import summary_of
-from sfnrun.history.project import aws_event
-from sfnrun.history.retold import events
+from sfnrun.history.recording import FORMAT, read
 
 FILES = sorted((Path(__file__).parent / "formats").glob("*.jsonl"))
 
@@ -24,7 +22,7 @@ def test_a_format_is_read_and_replayed(file: Path) -> None:
     recording = read(file)
     result = sfnrun.replay(recording)
     assert (result.status, result.event_count) == ("SUCCEEDED", 98)
-    assert result.events == [aws_event(event) for event in events(recording)]
+    assert result.events == [event.to_aws() for event in recording.events()]
     seen = summary_of(file)
     assert (seen.status, seen.machine) == ("SUCCEEDED", "StateMachine")
     kinds = {line["answer"] for line in recording.of_kind("answer")}

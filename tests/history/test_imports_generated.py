@@ -19,8 +19,8 @@ from machines import Sample, samples
 
 import sfnrun
 from sfnrun.api.imported import import_execution
-from sfnrun.history.exports.aws import aws_document
-from sfnrun.history.file import Recording, read
+from sfnrun.history.aws.events import aws_document
+from sfnrun.history.recording import Recording, read
 
 NUMBERED = re.compile(r"(entered at the event id #)(\d+)")
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from sfnrun.history.project import aws_event, details_key
 from sfnrun.payload import Payload
-from sfnrun.record import Event
+from sfnrun.record import Event, details_key
 
 # Type -> the member that holds its details; None where AWS gives none.
 KEYS = {
@@ -63,7 +62,7 @@ DETAILS = [
 
 @pytest.mark.parametrize(("type", "details", "told"), DETAILS)
 def test_what_the_details_are(type: str, details: Any, told: Any) -> None:
-    projected = aws_event(Event(3, 2, 1_767_225_600_123, type, "1.0", details))
+    projected = Event(3, 2, 1_767_225_600_123, type, "1.0", details).to_aws()
     assert projected == {
         "timestamp": datetime(2026, 1, 1, 0, 0, 0, 123_000, tzinfo=UTC),
         "type": type,
@@ -74,5 +73,5 @@ def test_what_the_details_are(type: str, details: Any, told: Any) -> None:
 
 
 def test_an_event_without_details_has_no_such_member() -> None:
-    projected = aws_event(Event(3, 2, 0, "MapStateSucceeded", "", {}))
+    projected = Event(3, 2, 0, "MapStateSucceeded", "", {}).to_aws()
     assert projected.keys() == {"timestamp", "type", "id", "previousEventId"}

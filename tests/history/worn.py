@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import sfnrun
-from sfnrun.history.file import Recording, read
+from sfnrun.history.recording import Recording, read
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 ODD = 'Ask "<them>" & wait'

@@ -22,7 +22,10 @@ class Teller:
     def event(self, type: str, fiber: str = "", after: int = 0, **details: Any) -> None:
         self.id += 1
         self.at += after
-        payloads = {name: Payload(details[name]) for name in ("input", "output") if name in details}
+        payloads: dict[str, Any] = {name: Payload(details[name]) for name in ("input", "output") if name in details}
+        if "assignedVariables" in details:
+            assigned = details["assignedVariables"]
+            payloads["assignedVariables"] = {name: Payload(value) for name, value in assigned.items()}
         self.listener.event(Event(self.id, self.id - 1, self.at, type, fiber, {**details, **payloads}))
 
     def note(self, kind: str, state: str, fiber: str = "", after: int = 0, **details: Any) -> None:

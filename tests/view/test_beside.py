@@ -7,10 +7,9 @@ import pytest
 from history.worn import recorded
 
 import sfnrun
-from sfnrun.history.alignment import beside, in_order
-from sfnrun.history.file import Recording, read
-from sfnrun.history.retold import events
-from sfnrun.view.beside import side_by_side
+from sfnrun.history.diff import in_order, side_by_side
+from sfnrun.history.recording import Recording, read
+from sfnrun.view.diff import diff_lines
 from sfnrun.view.travel import Travel
 
 PASS = {"Type": "Pass", "End": True}
@@ -25,8 +24,8 @@ def one_state(**fields: Any) -> dict[str, Any]:
 
 
 def told(left: Recording, right: Recording, **options: Any) -> list[tuple[str, str]]:
-    rows = list(beside(in_order(left), in_order(right)))
-    return [(line.kind, line.text) for line in side_by_side(rows, ("l", "r"), width=65, **options)]
+    rows = list(side_by_side(in_order(left), in_order(right)))
+    return [(line.kind, line.text) for line in diff_lines(rows, ("l", "r"), width=65, **options)]
 
 
 def columns(left: str, right: str) -> str:
@@ -77,8 +76,8 @@ def test_the_order_of_branches_does_not_count(tmp_path: Path):
         return lambda request: sfnrun.Reply(1, duration_ms=5000 if request.state == state else 0)
 
     left, right = (ran(tmp_path, name, definition, {}, tasks=slow(name)) for name in "AB")
-    assert [event.type for event in events(left)] == [event.type for event in events(right)]
-    assert [event.fiber for event in events(left)] != [event.fiber for event in events(right)]
+    assert [event.type for event in left.events()] == [event.type for event in right.events()]
+    assert [event.fiber for event in left.events()] != [event.fiber for event in right.events()]
     assert told(left, right) == [("good", "no difference in 16 events")]
 
 
@@ -118,7 +117,7 @@ class Person:
 
 def walked(recording: Recording, *typed: str) -> Person:
     person = Person(*typed)
-    Travel(list(events(recording)), person.read, person.write, ["that was it"])()
+    Travel(list(recording.events()), person.read, person.write, ["that was it"])()
     return person
 
 
@@ -155,7 +154,7 @@ def test_what_a_state_changed_is_shown_when_it_is_left(tmp_path: Path):
 
 def test_states_that_are_open(tmp_path: Path):
     recording = recorded(tmp_path)
-    entered = next(event.id for event in events(recording) if event.fiber == "1.0")
+    entered = next(event.id for event in recording.events() if event.fiber == "1.0")
     assert "  Both\n  Sleep  in 1.0\n" in walked(recording, f"j {entered}", "o").shown
 
 
@@ -166,7 +165,7 @@ def test_how_it_ended_stands_at_the_end(tmp_path: Path):
 @pytest.mark.parametrize("typed", ["x", "j Nowhere", "j 999"])
 def test_a_slip_is_told_and_changes_nothing(typed: str, tmp_path: Path):
     person = walked(recorded(tmp_path), typed, "q")
-    assert "there is no" in person.shown
+    assert "unknown" in person.shown or "not found" in person.shown
     assert len(person.stops()) == 1
 
 

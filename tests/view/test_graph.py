@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from history.worn import DEFINITION, ODD, recorded
 
-from sfnrun.history.visits import visits_of
+from sfnrun.history.timeline import timeline_of
 from sfnrun.view.graph.dot import dot
 from sfnrun.view.graph.layout import layered
 from sfnrun.view.graph.mermaid import mermaid
@@ -22,7 +22,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    return path_of(visits_of(recorded(tmp_path, fails=True)))
+    return path_of(timeline_of(recorded(tmp_path, fails=True)))
 
 
 def test_the_outline_has_every_way():

@@ -27,7 +27,7 @@ def test_states_are_told_when_they_end():
   ✓ Done                          Succeed
 """
     )
-    assert (story.states, story.events, story.status) == (5, 12, "SUCCEEDED")
+    assert (story.states, story.events, story.timeline.status) == (5, 12, "SUCCEEDED")
 
 
 def test_retries_say_their_delay_and_a_catch_where_it_goes():
@@ -92,7 +92,7 @@ def test_a_big_map_is_counted_and_only_its_failures_are_told():
         tell.state("Choice", "Pick", f"1.{index}")
         tell.state("Task", "Work", f"1.{index}")
         tell.event("MapIterationSucceeded", f"1.{index}", name="Many", index=index)
-    assert story.open[""].done == 500
+    assert story.timeline.open[""].done == 500
     tell.event("TaskStateEntered", "1.500", name="Work", input={})
     tell.event("TaskFailed", "1.500", error="Broken", cause="in two")
     tell.event("MapIterationFailed", "1.500", name="Many", index=500)
@@ -106,8 +106,8 @@ def test_a_big_map_is_counted_and_only_its_failures_are_told():
   ✗ Many                          Map       Broken
 """
     )
-    assert story.origin == "Work"
-    assert (story.status, story.error, story.cause) == ("FAILED", "Broken", "in two")
+    assert story.timeline.origin.name == "Work"
+    assert (story.timeline.status, story.timeline.error, story.timeline.cause) == ("FAILED", "Broken", "in two")
 
 
 def test_siblings_of_a_failure_are_aborted():
@@ -129,7 +129,7 @@ def test_siblings_of_a_failure_are_aborted():
   ✗ Both                          Parallel  Broke
 """
     )
-    assert story.origin == "Break"
+    assert story.timeline.origin.name == "Break"
 
 
 def test_the_state_that_a_cause_names_is_blamed():
@@ -141,7 +141,7 @@ def test_the_state_that_a_cause_names_is_blamed():
     tell.event("TaskStateEntered", "1.0", name="Other", input={})
     tell.event("PassStateEntered", "1.1", name="Inner", input={})
     tell.event("ExecutionFailed", error="States.Runtime", cause=cause)
-    assert story.origin == "Inner"
+    assert story.timeline.origin.name == "Inner"
     assert "0 ⊘ Other " in text.getvalue()
     assert f"1 ✗ Inner                       Pass      States.Runtime: {cause}" in text.getvalue()
     assert "  ✗ Both                          Parallel  States.Runtime\n" in text.getvalue()
@@ -168,7 +168,7 @@ def test_a_retried_parallel_closes_its_branches_first():
   ✓ Both                          Parallel  1 retry
 """
     )
-    assert story.origin is None
+    assert story.timeline.origin is None
 
 
 def test_an_aborted_execution_has_no_failures():
@@ -177,7 +177,7 @@ def test_an_aborted_execution_has_no_failures():
     tell.event("WaitStateEntered", name="Sleep", input={})
     tell.event("ExecutionAborted")
     assert text.getvalue() == "  ⊘ Sleep                         Wait\n"
-    assert (story.status, story.origin) == ("ABORTED", None)
+    assert (story.timeline.status, story.timeline.origin) == ("ABORTED", None)
 
 
 def test_verbose_tells_what_changed():
@@ -185,7 +185,7 @@ def test_verbose_tells_what_changed():
     before = {"a": 1, "b": {"c": [1, 2]}, "gone": None}
     tell.event("PassStateEntered", name="Edit", input=before)
     tell.event(
-        "PassStateExited", name="Edit", output={"a": 2, "b": {"c": [1, 3]}, "new": "x"}, assignedVariables={"v": "7"}
+        "PassStateExited", name="Edit", output={"a": 2, "b": {"c": [1, 3]}, "new": "x"}, assignedVariables={"v": 7}
     )
     tell.state("Pass", "Keep", input={"a": 1}, output={"a": 1})
     assert (

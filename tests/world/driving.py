@@ -13,7 +13,7 @@ from sfnrun.asl.model import Machine
 from sfnrun.effects import Answerer, CachedReplies, Failed, Handler, Stopped
 from sfnrun.engine.execution import Execution
 from sfnrun.engine.run import Outcome
-from sfnrun.history.journal import Kept
+from sfnrun.history.journal import EventList
 from sfnrun.payload import Payload
 from sfnrun.record import Event
 from sfnrun.world.hosted import Hosted
@@ -92,7 +92,7 @@ def execution_of(name: str = "e", given: Any = None, start_time: int = START, se
 
 def drive(alone: Alone, states: Mapping[str, Any], given: Any = None, **machine: Any) -> Driven:
     """Run an execution of the states to its end, and close the World."""
-    world, kept = alone.world, Kept()
+    world, kept = alone.world, EventList()
     execution = execution_of(given=given, start_time=world.now or START)
     alone.hosted = world.start(machine_of(states, **machine), execution, kept, alone.answerer, stop_at=alone.stopped_at)
     try:

@@ -10,8 +10,8 @@ from driving import CALLBACK, FOREVER, Alone, drive, late, real, task
 
 from sfnrun import PENDING, Reply, TaskFailed
 from sfnrun.effects import Stopped
-from sfnrun.engine.execution import timestamp
 from sfnrun.errors import UnansweredTaskError
+from sfnrun.record import timestamp
 
 
 @pytest.fixture

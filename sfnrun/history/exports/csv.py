@@ -1,4 +1,4 @@
-"""A history as a table for spreadsheets: one row for each visit of a state."""
+"""A history as CSV: one row for each visit of a state."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import io
 from collections.abc import Iterator
 from csv import writer
 
-from sfnrun.history.aws_time import written
-from sfnrun.history.file import Recording
-from sfnrun.history.visits import Visit, visits_of
+from sfnrun.history.recording import Recording
+from sfnrun.history.timeline import timeline_of
+from sfnrun.history.visit import Visit
 from sfnrun.payload import Payload
+from sfnrun.record import timestamp
 
 __all__ = ["COLUMNS", "csv"]
 
@@ -18,29 +19,29 @@ COLUMNS = (
     "retries", "error", "cause", "input_bytes", "output_bytes",
 )  # fmt: skip
 
-# A text that begins like a formula is one for a spreadsheet, and a cause may come from anybody.
+# Spreadsheets run a cell that begins with one of these as a formula, and causes are untrusted text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv(recording: Recording) -> str:
-    """The table, with a head line; times in ISO 8601 and UTC."""
+    """The table with a header; times are ISO 8601 in UTC."""
     text = io.StringIO()
     table = writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows([*_row(visit)] for visit in visits_of(recording))
+    table.writerows([*_row(visit)] for visit in timeline_of(recording))
     return text.getvalue().rstrip("\n")
 
 
 def _row(visit: Visit) -> Iterator[object]:
-    yield from (visit.entered, _plain(visit.name), visit.type, visit.fiber, visit.item, visit.number, visit.outcome)
-    yield written(visit.began, "zulu")
-    yield None if visit.ended is None else written(visit.ended, "zulu")
+    yield from (visit.entered, _escaped(visit.name), visit.type, visit.fiber, visit.item, visit.number, visit.outcome)
+    yield timestamp(visit.began)
+    yield None if visit.ended is None else timestamp(visit.ended)
     yield None if visit.ended is None else visit.took
-    yield from (len(visit.attempts) or None, visit.retries, _plain(visit.error), _plain(visit.cause))
+    yield from (len(visit.calls) or None, visit.retries, _escaped(visit.error), _escaped(visit.cause))
     yield from (_bytes(visit.input), _bytes(visit.output))
 
 
-def _plain(text: str | None) -> str | None:
+def _escaped(text: str | None) -> str | None:
     return f"'{text}" if text is not None and text.startswith(_FORMULA) else text
 
 

@@ -1,89 +1,100 @@
-"""A history as a JUnit report, which every CI server shows: each visit of a state is a test case.
+"""JUnit XML: a history as a report, one test case for each visit of a state; and the writer for all such reports.
 
-What failed is a failure, what was aborted is skipped; an error that a Catcher took, or that a retry mended, is told in
-the output of its case.
+A failed visit is a failure and an aborted one is skipped. Errors that were caught or retried are in the output of their
+test case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from xml.sax.saxutils import escape, quoteattr
+from collections.abc import Iterable, Iterator
+from xml.etree import ElementTree as Xml
 
-from sfnrun.history.aws_time import written
-from sfnrun.history.file import Recording
-from sfnrun.history.visits import Visit, Visits, visits_of
+from sfnrun.history.recording import Recording
+from sfnrun.history.timeline import Timeline, timeline_of
+from sfnrun.history.visit import Visit
+from sfnrun.record import timestamp
 
-__all__ = ["junit"]
+__all__ = ["element", "junit", "to_xml"]
 
 
 def junit(recording: Recording) -> str:
-    """The report as XML text."""
-    visits, start = visits_of(recording), recording.start
-    counts = {outcome: sum(visit.outcome == outcome for visit in visits) for outcome in ("failed", "aborted")}
-    suite = _attributes(
+    """The report of an execution as XML text."""
+    timeline, start = timeline_of(recording), recording.start
+    counts = {outcome: sum(visit.outcome == outcome for visit in timeline) for outcome in ("failed", "aborted")}
+    suite = element(
+        "testsuite",
         name=start["name"],
-        tests=len(visits.all),
+        tests=len(timeline.visits),
         failures=counts["failed"],
         skipped=counts["aborted"],
         errors=0,
-        time=_seconds(visits.ended - visits.began),
-        timestamp=str(written(visits.began, "zulu")).removesuffix("Z"),
+        time=_seconds(timeline.now - timeline.began),
+        timestamp=timestamp(timeline.began).removesuffix("Z"),
     )
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f"<testsuites>\n  <testsuite{suite}>",
-        *_about(recording, visits),
-    ]
-    for visit in visits:
-        lines += _case(visit, start["state_machine_name"])
-    return "\n".join([*lines, "  </testsuite>\n</testsuites>"])
+    suite.append(_properties(recording, timeline))
+    suite.extend(_case(visit, start["state_machine_name"]) for visit in timeline)
+    return to_xml([suite])
 
 
-def _about(recording: Recording, visits: Visits) -> Iterator[str]:
-    yield "    <properties>"
-    told = {"arn": recording.start["arn"], "status": visits.status, "error": visits.error, "cause": visits.cause}
-    for name, value in told.items():
-        if value is not None:
-            yield f"      <property{_attributes(name=name, value=value)}/>"
-    yield "    </properties>"
+def _properties(recording: Recording, timeline: Timeline) -> Xml.Element:
+    values = {
+        "arn": recording.start["arn"],
+        "status": timeline.status,
+        "error": timeline.error,
+        "cause": timeline.cause,
+    }
+    properties = element("properties")
+    properties.extend(
+        element("property", name=name, value=value) for name, value in values.items() if value is not None
+    )
+    return properties
 
 
-def _case(visit: Visit, machine: str) -> Iterator[str]:
-    again = f" ({visit.number})" if visit.number > 1 else ""
+def _case(visit: Visit, machine: str) -> Xml.Element:
+    number = f" ({visit.number})" if visit.number > 1 else ""
     where = f"{machine}.{visit.fiber.replace('/', '.')}" if visit.fiber else machine
-    head = _attributes(classname=where, name=f"{visit.name}{again}", time=_seconds(visit.took))
-    inside = "".join(_inside(visit))
-    yield f"    <testcase{head}>{inside}</testcase>" if inside else f"    <testcase{head}/>"
+    case = element("testcase", classname=where, name=f"{visit.name}{number}", time=_seconds(visit.took))
+    case.extend(_results(visit))
+    return case
 
 
-def _inside(visit: Visit) -> Iterator[str]:
+def _results(visit: Visit) -> Iterator[Xml.Element]:
     if visit.outcome == "failed":
-        about = _attributes(type=visit.error or "failed", message=(visit.cause or visit.error or "failed")[:300])
-        yield f"<failure{about}>{_text(visit.cause or '')}</failure>"
-    elif visit.outcome in ("aborted", "running"):
-        yield f"<skipped{_attributes(message=visit.outcome)}/>"
-    told = [f"attempt {n}: {one.error}: {one.cause or ''}" for n, one in enumerate(visit.attempts, 1) if one.error]
-    if visit.outcome == "caught" and not told:
-        told = [f"caught {visit.error}"]
-    if told and visit.outcome != "failed":
-        yield f"<system-out>{_text(chr(10).join(told))}</system-out>"
+        message = (visit.cause or visit.error or "failed")[:300]
+        yield element("failure", visit.cause or "", type=visit.error or "failed", message=message)
+        return
+    if visit.outcome in ("aborted", "running"):
+        yield element("skipped", message=visit.outcome)
+    lines = [f"attempt {n}: {call.error}: {call.cause or ''}" for n, call in enumerate(visit.calls, 1) if call.error]
+    if visit.outcome == "caught" and not lines:
+        lines = [f"caught {visit.error}"]
+    if lines:
+        yield element("system-out", "\n".join(lines))
 
 
 def _seconds(ms: int) -> str:
     return f"{ms / 1000:.3f}"
 
 
-def _attributes(**values: object) -> str:
-    return "".join(f" {name}={quoteattr(_allowed(str(value)))}" for name, value in values.items())
+def to_xml(suites: Iterable[Xml.Element], **attributes: object) -> str:
+    """A whole JUnit document, indented; `attributes` are those of its `testsuites` element."""
+    root = element("testsuites", **attributes)
+    root.extend(suites)
+    Xml.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode")
 
 
-def _text(text: str) -> str:
-    return escape(_allowed(text))
+def element(tag: str, text: str | None = None, /, **attributes: object) -> Xml.Element:
+    """An element whose text and attributes have only characters that XML 1.0 allows."""
+    found = Xml.Element(tag, {name: _allowed(str(value)) for name, value in attributes.items()})
+    if text is not None:
+        found.text = _allowed(text)
+    return found
 
 
 def _allowed(text: str) -> str:
-    """The text without the characters that XML 1.0 cannot hold, not even escaped."""
-    return "".join(each if _is_allowed(ord(each)) else "\ufffd" for each in text)
+    """The text with U+FFFD for characters that XML 1.0 cannot represent, not even escaped."""
+    return text if text.isprintable() else "".join(each if _is_allowed(ord(each)) else "\ufffd" for each in text)
 
 
 def _is_allowed(code: int) -> bool:

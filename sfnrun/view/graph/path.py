@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from sfnrun.history.visits import Visit
+from sfnrun.history.visit import Visit
 from sfnrun.view.measures import duration
 
 __all__ = ["Path", "path_of", "times"]

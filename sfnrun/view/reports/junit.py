@@ -1,6 +1,7 @@
-"""Problems as JUnit's XML: a suite for each file, a test case for each problem, and one that passes where none is.
+"""Problems as JUnit XML: a suite for each file, a test case for each problem.
 
-What does not fail the run does not fail here either: it is the output of a test case that passes.
+A file without problems has one test case that passes. A problem that does not fail the run is the output of a test case
+that passes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
 from sfnrun.errors import Problem
+from sfnrun.history.exports.junit import element, to_xml
 from sfnrun.view.measures import clean
 from sfnrun.view.reports.checked import Checked
 
@@ -17,37 +19,31 @@ __all__ = ["report"]
 
 def report(files: Sequence[Checked]) -> str:
     """One `testsuites` element, indented."""
-    root = Xml.Element("testsuites", name="sfnrun")
-    for file in files:
-        root.append(_suite(file))
-    for count in ("tests", "failures"):
-        root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
-    Xml.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode")
+    suites = [_suite(file) for file in files]
+    totals = {count: sum(int(suite.get(count, "0")) for suite in suites) for count in ("tests", "failures")}
+    return to_xml(suites, name="sfnrun", **totals)
 
 
 def _suite(file: Checked) -> Xml.Element:
+    path = clean(file.path)
     cases = [_case(file, problem) for problem in file.problems]
-    cases = cases or [Xml.Element("testcase", name="no problems", classname=clean(file.path))]
+    cases = cases or [element("testcase", name="no problems", classname=path)]
     failures = sum(file.fails(problem) for problem in file.problems)
-    suite = Xml.Element("testsuite", name=clean(file.path), tests=str(len(cases)), failures=str(failures), errors="0")
+    suite = element("testsuite", name=path, tests=len(cases), failures=failures, errors=0)
     suite.extend(cases)
     return suite
 
 
 def _case(file: Checked, problem: Problem) -> Xml.Element:
-    place = f"{problem.span.line}:{problem.span.column} " if problem.span else ""
-    case = Xml.Element("testcase", name=f"{place}{problem.rule}", classname=clean(file.path), file=clean(file.path))
-    if problem.span:
-        case.set("line", str(problem.span.line))
+    path, span = clean(file.path), problem.span
+    where = f"{span.line}:{span.column} " if span else ""
+    case = element("testcase", name=f"{where}{problem.rule}", classname=path, file=path)
+    if span:
+        case.set("line", str(span.line))
+    text = "\n".join(clean(line) for line in str(problem).split("\n"))
     if file.fails(problem):
-        Xml.SubElement(case, "failure", type=problem.code or problem.rule, message=clean(problem.message)).text = _text(
-            problem
-        )
+        message = clean(problem.message)
+        case.append(element("failure", text, type=problem.code or problem.rule, message=message))
     else:
-        Xml.SubElement(case, "system-out").text = _text(problem)
+        case.append(element("system-out", text))
     return case
-
-
-def _text(problem: Problem) -> str:
-    return "\n".join(clean(line) for line in str(problem).split("\n"))

@@ -1,7 +1,7 @@
-"""Two executions beside each other: their events in an order that does not depend on who was faster, and what differs.
+"""Compare two executions: their events side by side, in an order that does not depend on the timing of branches.
 
-Branches and items stand one after the other below the event that started them, so two runs of the same thing have the
-same order however their threads went.
+The events of branches and items follow the event that started them, one branch after the other. So two runs that do the
+same have the same order, however their threads were scheduled.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sfnrun.history.file import Recording
-from sfnrun.history.retold import events
-from sfnrun.payload import Payload
+from sfnrun.history.recording import Recording
+from sfnrun.payload import json_equal, plain
 from sfnrun.record import Event
-from sfnrun.replayer.matching import same
 
-__all__ = ["Row", "beside", "in_order"]
+__all__ = ["Row", "in_order", "side_by_side"]
 
 _STARTS = ("MapStateStarted", "ParallelStateStarted")
 
 
 class Row(NamedTuple):
-    """An event of the left and the one of the right beside it; one of them may be missing.
+    """An event of the left execution and the corresponding one of the right; one of them can be None.
 
-    `differing` are the members of their details that are not equal; none if one is missing.
+    `differing` are the names of the details that are not equal; none if an event is missing.
     """
 
     left: Event | None
@@ -38,10 +36,10 @@ class Row(NamedTuple):
 
 
 def in_order(recording: Recording) -> list[Event]:
-    """The events, those of each branch and item together."""
+    """The events, with those of each branch and item together."""
     by_fiber: dict[str, list[Event]] = defaultdict(list)
     children: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for event in events(recording):
+    for event in recording.events():
         if event.fiber and event.fiber not in by_fiber:
             parent, _, last = event.fiber.rpartition("/")
             children[parent, int(last.partition(".")[0])].append(event.fiber)
@@ -65,11 +63,11 @@ def _index(fiber: str) -> int:
     return int(fiber.rpartition(".")[2])
 
 
-def beside(left: Sequence[Event], right: Sequence[Event]) -> Iterator[Row]:
-    """Every event of both, those that are about the same thing beside each other."""
-    matcher = difflib.SequenceMatcher(None, [_about(e) for e in left], [_about(e) for e in right], autojunk=False)
-    for what, a, b, c, d in matcher.get_opcodes():
-        if what == "equal":
+def side_by_side(left: Sequence[Event], right: Sequence[Event]) -> Iterator[Row]:
+    """Align the events of both: rows pair those of the same type, fiber and state."""
+    matcher = difflib.SequenceMatcher(None, [_identity(e) for e in left], [_identity(e) for e in right], autojunk=False)
+    for operation, a, b, c, d in matcher.get_opcodes():
+        if operation == "equal":
             for one, other in zip(left[a:b], right[c:d], strict=True):
                 yield Row(one, other, _differing(one.details, other.details))
         else:
@@ -77,18 +75,10 @@ def beside(left: Sequence[Event], right: Sequence[Event]) -> Iterator[Row]:
             yield from (Row(None, event) for event in right[c:d])
 
 
-def _about(event: Event) -> tuple[str, str, Any]:
+def _identity(event: Event) -> tuple[str, str, Any]:
     return event.type, event.fiber, event.details.get("name")
 
 
 def _differing(left: dict[str, Any], right: dict[str, Any]) -> tuple[str, ...]:
     names = [*left, *(name for name in right if name not in left)]
-    return tuple(name for name in names if not same(_plain(left.get(name)), _plain(right.get(name))))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Payload):
-        return value.value
-    if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
-    return value
+    return tuple(name for name in names if not json_equal(plain(left.get(name)), plain(right.get(name))))

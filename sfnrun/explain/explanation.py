@@ -1,4 +1,4 @@
-"""What can be told of one visit of a state: its data at every stage, and why it went as it did.
+"""The explanation of one visit of a state: its data at every stage, and the reasons for its outcome.
 
 Stages have the names of AWS's TestState: input, afterInputPath, afterParameters or afterArguments, result,
 afterResultSelector, afterResultPath, output, variables.
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from sfnrun.history.visits import Visit
+from sfnrun.history.visit import Visit
 from sfnrun.payload import Payload
 
-__all__ = ["Account", "Reason", "Stage"]
+__all__ = ["Explanation", "Reason", "Stage"]
 
 
 class Stage(Struct, frozen=True):
-    """The data at one stage. `expression` is what made it, "" where the state says nothing; `error` why it has none."""
+    """The data at one stage; `expression` made it, "" if the state does not set it; `error` says why it is missing."""
 
     name: str
     payload: Payload | None
@@ -25,18 +25,18 @@ class Stage(Struct, frozen=True):
 
 
 class Reason(Struct, frozen=True):
-    """One thing that was decided: `mark` is yes, no or what happened (a kind of view.line), `details` the evidence."""
+    """One decision: `mark` is its kind (one of view.line.MARKS), `details` are the evidence."""
 
     mark: str
     text: str
     details: tuple[str, ...] = ()
 
 
-class Account(Struct, frozen=True):
-    """A visit; `visits` counts those of its state, of which it is number `place`, `attempt` is the one that is told."""
+class Explanation(Struct, frozen=True):
+    """Visit `visit_number` of `visits` of its state (from 1); `attempt` of `attempts` is the one described."""
 
     visit: Visit
-    place: int
+    visit_number: int
     visits: int
     attempt: int
     attempts: int

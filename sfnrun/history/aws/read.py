@@ -1,8 +1,8 @@
-"""Reads what AWS gives of an execution, however it was saved, into one list of events in the order of their ids.
+"""Reads an execution of AWS, however it was saved, into one list of events in the order of their ids.
 
-Pages of `get-execution-history` (one or many, forwards or backwards), log events of CloudWatch (which is where EXPRESS
-executions leave their history), and beside them, in the same files or in others, what `describe-execution` and
-`describe-state-machine-for-execution` print. A file is one JSON document or many, one after the other.
+The input is pages of `get-execution-history` (one or many, forwards or backwards) or log events of CloudWatch, where
+EXPRESS executions have their history. In the same documents or in others it can have the output of `describe-execution`
+and `describe-state-machine-for-execution`. A file is one JSON document or several in sequence.
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html and
 https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 """
@@ -17,32 +17,22 @@ from typing import Any
 from msgspec import Struct, field
 
 from sfnrun.errors import HistoryError
-from sfnrun.history.aws_time import milliseconds, notation
-from sfnrun.history.file import ENDS
-from sfnrun.payload import Json
+from sfnrun.history.aws.times import milliseconds, notation
+from sfnrun.payload import Json, Payload
+from sfnrun.record import PAYLOADS, STATUS_OF, Event
 
-__all__ = ["AwsEvent", "AwsHistory", "read_aws", "read_documents"]
-
-
-class AwsEvent(Struct, frozen=True):
-    """One event as AWS has it. `details` is its details object, `original` the whole; `at` milliseconds since 1970."""
-
-    id: int
-    previous: int
-    at: int
-    type: str
-    details: Mapping[str, Json]
-    original: Mapping[str, Json]
+__all__ = ["AwsHistory", "read_aws", "read_documents"]
 
 
 class AwsHistory(Struct, frozen=True):
-    """All events of one execution, and what was found beside them.
+    """All events of one execution, and what else the documents have of it.
 
-    `form` is "history" or "logs", `time` how its times are written (aws_time). `execution` is the answer of
-    describe-execution, `machine` that of describe-state-machine-for-execution; each is empty if it was not there.
+    Each event has AWS's original in `raw`, and no fiber: AWS does not say in which branch or item it happened. A
+    payload that AWS cut is text. `form` is "history" or "logs", `time` the notation of its times. `execution` is the
+    output of describe-execution, `machine` of describe-state-machine-for-execution; each is empty if missing.
     """
 
-    events: tuple[AwsEvent, ...]
+    events: tuple[Event, ...]
     form: str
     time: str
     execution: Mapping[str, Json] = field(default_factory=dict)
@@ -50,7 +40,7 @@ class AwsHistory(Struct, frozen=True):
 
 
 def read_documents(name: str, text: str) -> list[Json]:
-    """The JSON documents of a text, one after the other. Raises HistoryError for what is not JSON."""
+    """The JSON documents of a text, in sequence. Raises HistoryError for text that is not JSON."""
     decoder, documents, at = json.JSONDecoder(), [], 0
     text = text.removeprefix("\ufeff")
     while text[at:].strip():
@@ -58,18 +48,18 @@ def read_documents(name: str, text: str) -> list[Json]:
         try:
             document, at = decoder.raw_decode(text, at)
         except ValueError as error:
-            raise HistoryError(f"{name} is not JSON: {error}.", _HINT) from None
+            raise HistoryError(f"{name} is not JSON: {error}", _HINT) from None
         documents.append(document)
     return documents
 
 
-_HINT = "Save it with: aws stepfunctions get-execution-history --execution-arn ARN --output json > history.json"
+_HINT = "save it with `aws stepfunctions get-execution-history --execution-arn ARN --output json > history.json`"
 
 
 def read_aws(documents: Iterable[Json], execution: str | None = None) -> AwsHistory:
-    """The history of an execution in JSON documents; `execution` is its ARN or name, where there are several.
+    """The history of an execution in JSON documents; `execution` is its ARN or name, if there are several.
 
-    Raises HistoryError for documents without events, with a gap between them, or of more than one execution.
+    Raises HistoryError if there are no events, if some are missing, or if they are of several executions.
     """
     found = _Found()
     for document in documents:
@@ -77,18 +67,18 @@ def read_aws(documents: Iterable[Json], execution: str | None = None) -> AwsHist
     if found.logged:
         return _chosen(found, execution)
     if not found.events:
-        raise HistoryError("There are no history events in it.", _HINT)
+        raise HistoryError("no history events found", _HINT)
     history = _history([_event(event) for event in found.events], "history", found)
-    if found.is_cut and history.events[-1].type not in ENDS:
+    if found.is_cut and history.events[-1].type not in STATUS_OF:
         raise HistoryError(
-            f"The history goes on after the event {len(history.events)}: every page has a nextToken.",
-            "Fetch the pages that follow, too (or all at once, without --max-items).",
+            f"incomplete history: there are more pages after event {len(history.events)}",
+            "fetch all pages (without --max-items)",
         )
     return history
 
 
 def _plain(value: Json) -> Json:
-    """The JSON of what boto3 gives, whose times are datetimes."""
+    """The JSON of boto3's values, which have datetimes."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -97,7 +87,7 @@ def _plain(value: Json) -> Json:
 
 
 class _Found:
-    """What documents hold, told apart by the members they have."""
+    """The contents of documents, recognized by their keys."""
 
     def __init__(self) -> None:
         self.events: list[Mapping[str, Json]] = []
@@ -108,7 +98,7 @@ class _Found:
 
     @property
     def is_cut(self) -> bool:
-        """Whether no page says that it is the last."""
+        """Whether every page has a nextToken."""
         return self._pages == self._tokens > 0
 
     def take(self, document: Json) -> None:
@@ -147,51 +137,67 @@ def _message(text: Json) -> Json:
 
 
 def _chosen(found: _Found, execution: str | None) -> AwsHistory:
-    """The history of the execution that was asked for, or of the only one in the log."""
+    """The history of the execution with this ARN or name, or of the only one in the log."""
     by_arn: dict[str, list[Mapping[str, Json]]] = {}
     for event in found.logged:
         by_arn.setdefault(str(event.get("execution_arn", "")), []).append(event)
     arns = [arn for arn in by_arn if execution is None or arn == execution or execution in arn.split(":")]
     if len(arns) != 1:
         shown = "\n".join(f"  {arn}" for arn in list(by_arn)[:20])
-        what = "has several executions" if execution is None else f"has no execution {execution}, only"
-        raise HistoryError(f"The log {what}:\n{shown}", "Choose one with --execution ARN.")
+        what = "log has several executions" if execution is None else f"execution '{execution}' is not in the log"
+        raise HistoryError(f"{what}:\n{shown}", "pass --execution ARN to choose one")
     events = [_logged_event(event) for event in by_arn[arns[0]]]
     found.execution = {"executionArn": arns[0], **found.execution}
     return _history(events, "logs", found)
 
 
-def _history(events: list[AwsEvent], form: str, found: _Found) -> AwsHistory:
-    # A page that was fetched twice says nothing new.
+def _history(events: list[Event], form: str, found: _Found) -> AwsHistory:
+    # The same page can be there twice.
     events = [event for _, event in sorted({event.id: event for event in events}.items())]
     for number, event in enumerate(events, 1):
         if event.id != number:
             raise HistoryError(
-                f"The event {number} is missing: the history goes from {number - 1} to {event.id}.",
-                "Fetch every page (without --max-items and --max-results), and log at level ALL.",
+                f"event {number} is missing: event {number - 1} is followed by {event.id}",
+                "fetch all pages (without --max-items and --max-results), and set the log level to ALL",
             )
-    first = events[0].original
+    first = events[0].raw or {}
     time = notation(first["event_timestamp"] if form == "logs" else first["timestamp"])
     return AwsHistory(tuple(events), form, time, found.execution, found.machine)
 
 
-def _event(event: Mapping[str, Json]) -> AwsEvent:
-    details: Mapping[str, Json] = next((event[name] for name in event if name.endswith("EventDetails")), {})
+def _event(event: Mapping[str, Json]) -> Event:
+    details: Mapping[str, Json] | None = next((event[name] for name in event if name.endswith("EventDetails")), None)
     try:
         at = milliseconds(event["timestamp"])
-        return AwsEvent(event["id"], event["previousEventId"], at, event["type"], details or {}, event)
+        return Event(event["id"], event["previousEventId"], at, event["type"], "", _details(details), event)
     except (KeyError, ValueError) as error:
         raise _malformed(event, error) from None
 
 
-def _logged_event(event: Mapping[str, Json]) -> AwsEvent:
+def _logged_event(event: Mapping[str, Json]) -> Event:
     try:
         at = milliseconds(event["event_timestamp"])
         id, previous = int(event["id"]), int(event["previous_event_id"])
-        return AwsEvent(id, previous, at, event["type"], event.get("details") or {}, event)
+        return Event(id, previous, at, event["type"], "", _details(event.get("details")), event)
     except (KeyError, ValueError) as error:
         raise _malformed(event, error) from None
 
 
+def _details(details: Mapping[str, Json] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: _payload(value) if name in PAYLOADS else value for name, value in (details or {}).items()
+    }
+    if "assignedVariables" in found:
+        found["assignedVariables"] = {name: _payload(text) for name, text in found["assignedVariables"].items()}
+    return found
+
+
+def _payload(text: Json) -> Json | Payload:
+    try:
+        return Payload.parse(text)
+    except ValueError:  # AWS cut it
+        return text
+
+
 def _malformed(event: Mapping[str, Any], error: Exception) -> HistoryError:
-    return HistoryError(f"The event {event.get('id')} is not as AWS has it: {type(error).__name__} {error}.")
+    return HistoryError(f"event {event.get('id')} is not an event of AWS: {type(error).__name__} {error}")

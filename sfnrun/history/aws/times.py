@@ -1,8 +1,8 @@
-"""How a history from AWS writes its times, so that what was read in one notation is given back in it.
+"""Time notations of AWS histories, so that an export uses the notation of the import.
 
-The CLI prints ISO 8601 in the zone of the machine that it ran on (its version 1: seconds since 1970), boto3 gives
-datetimes, which `json.dumps(default=str)` writes with a blank, JavaScript's SDK ends them in Z, CloudWatch counts
-milliseconds. All of them stand for whole milliseconds.
+The CLI prints ISO 8601 in the zone of the machine that it ran on (version 1: seconds since the epoch). boto3 returns
+datetimes, which `json.dumps(default=str)` writes with a space. The JavaScript SDK ends times in Z. CloudWatch counts
+milliseconds. All of them are whole milliseconds.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 from sfnrun.payload import Json
+from sfnrun.record import timestamp
 
-__all__ = ["milliseconds", "notation", "written"]
+__all__ = ["format_time", "milliseconds", "notation"]
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
-# Seconds since 1970 have eleven digits only in the year 5138.
+# Seconds since the epoch have eleven digits from the year 5138 on.
 _SECONDS = 10**11
 
 
 def milliseconds(value: Json) -> int:
-    """A time in any of the notations, in milliseconds since 1970. Raises ValueError for what is none."""
+    """Milliseconds since the Unix epoch of a time in any notation. Raises ValueError for anything else."""
     if isinstance(value, str) and value.isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -38,7 +39,7 @@ def _of_datetime(moment: datetime) -> int:
 
 
 def notation(value: Json) -> str:
-    """The name of the notation of a time: one of WRITERS, or "iso" and "blank" with their offset, "iso+02:00"."""
+    """The name of a time's notation: a key of WRITERS, or "iso" or "blank" with the offset, as "iso+02:00"."""
     if isinstance(value, int | float):
         return "seconds" if value < _SECONDS else "milliseconds"
     if value.isdigit():
@@ -51,26 +52,19 @@ def notation(value: Json) -> str:
     return ("iso" if found[1] == "T" else "blank") + found[2]
 
 
-def written(ms: int, name: str) -> Json:
+def format_time(ms: int, name: str) -> Json:
     """A time in the notation of this name."""
     if name in WRITERS:
         return WRITERS[name](ms)
     hours, minutes = int(name[-6:-3]), int(name[-6] + name[-2:])
-    moment = _datetime(ms).astimezone(timezone(timedelta(hours=hours, minutes=minutes)))
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+    moment = moment.astimezone(timezone(timedelta(hours=hours, minutes=minutes)))
     return moment.isoformat(sep="T" if name.startswith("iso") else " ")
-
-
-def _datetime(ms: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
-
-
-def _zulu(ms: int) -> str:
-    return _datetime(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
 WRITERS: dict[str, Callable[[int], Json]] = {
     "digits": str,
     "milliseconds": int,
     "seconds": lambda ms: ms / 1000,
-    "zulu": _zulu,
+    "zulu": timestamp,
 }

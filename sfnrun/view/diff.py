@@ -1,4 +1,4 @@
-"""Two executions side by side from where they part: what is the same, what changed in the data, what only one has."""
+"""Lines of `trace diff`: two executions side by side from their first difference."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sfnrun.history.alignment import Row
-from sfnrun.payload import Payload
+from sfnrun.history.diff import Row
+from sfnrun.payload import plain
 from sfnrun.record import Event
 from sfnrun.view.changes import changes
 from sfnrun.view.line import Line
 from sfnrun.view.measures import clean, counted, fit, pad
 
-__all__ = ["side_by_side"]
+__all__ = ["diff_lines"]
 
 _CHANGES = 12
 _COUNTED = 10_000
 _BEFORE = 2
-# The ids and dates of a call to a service are never the same twice, and nobody asks for them.
-_OF_THE_CALL = re.compile(r"[^:]*\.Sdk(Http|Response)Metadata\b")
+# Request ids and dates of a service call differ in every execution, so they are only counted.
+_METADATA = re.compile(r"[^:]*\.Sdk(Http|Response)Metadata\b")
 
 
-def side_by_side(rows: Sequence[Row], names: tuple[str, str], *, width: int, most: int | None = 40) -> Iterator[Line]:
-    """The lines of the comparison: a few events before the first difference, then at most `most` of those after it."""
+def diff_lines(rows: Sequence[Row], names: tuple[str, str], *, width: int, most: int | None = 40) -> Iterator[Line]:
+    """A few events before the first difference, then at most `most` of those after it."""
     first = next((number for number, row in enumerate(rows) if not row.is_equal), None)
     if first is None:
         yield Line("good", text=f"no difference in {len(rows)} events")
@@ -42,13 +42,13 @@ def side_by_side(rows: Sequence[Row], names: tuple[str, str], *, width: int, mos
 
 def _lines(row: Row, column: int) -> Iterator[Line]:
     if row.is_equal:
-        yield Line("faint", text=_columns("  ", _told(row.left), _told(row.right), column))
+        yield Line("faint", text=_columns("  ", _text(row.left), _text(row.right), column))
     elif row.left is None:
-        yield Line("good", text=_columns("> ", "", _told(row.right), column))
+        yield Line("good", text=_columns("> ", "", _text(row.right), column))
     elif row.right is None:
-        yield Line("bad", text=_columns("< ", _told(row.left), "", column))
+        yield Line("bad", text=_columns("< ", _text(row.left), "", column))
     else:
-        yield Line("warn", text=_columns("~ ", _told(row.left), _told(row.right), column))
+        yield Line("warn", text=_columns("~ ", _text(row.left), _text(row.right), column))
         for name in row.differing:
             yield from _differences(name, row.left.details.get(name), row.right.details.get(name))
 
@@ -57,7 +57,7 @@ def _columns(mark: str, left: str, right: str, column: int) -> str:
     return f"{mark}{pad(fit(left, column), column)} │ {fit(right, column)}".rstrip()
 
 
-def _told(event: Event | None) -> str:
+def _text(event: Event | None) -> str:
     if event is None:
         return ""
     name = event.details.get("name")
@@ -67,19 +67,11 @@ def _told(event: Event | None) -> str:
 
 
 def _differences(name: str, left: Any, right: Any) -> Iterator[Line]:
-    found = list(islice(changes(_plain(left), _plain(right), name), _COUNTED))
-    told = [one for one in found if not _OF_THE_CALL.match(one.text)]
-    for one in told[:_CHANGES]:
+    found = list(islice(changes(plain(left), plain(right), name), _COUNTED))
+    shown = [one for one in found if not _METADATA.match(one.text)]
+    for one in shown[:_CHANGES]:
         yield Line(one.kind, text=one.text)
-    if len(told) > _CHANGES:
-        yield Line("more", text=f"… {len(told) - _CHANGES} more")
-    if len(found) > len(told):
-        yield Line("more", text=f"… {counted(len(found) - len(told), 'difference')} in the SDK's metadata")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Payload):
-        return value.value
-    if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
-    return value
+    if len(shown) > _CHANGES:
+        yield Line("more", text=f"… {len(shown) - _CHANGES} more")
+    if len(found) > len(shown):
+        yield Line("more", text=f"… {counted(len(found) - len(shown), 'difference')} in the SDK's metadata")

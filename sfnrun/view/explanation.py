@@ -1,4 +1,4 @@
-"""One visit of a state, for eyes: what its data was at every stage and what changed it, and why it went as it did."""
+"""Lines and JSON of an Explanation: the data of a visit at every stage, and the reasons for its outcome."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sfnrun.history.account import Account, Stage
-from sfnrun.history.aws_time import written
+from sfnrun.explain.explanation import Explanation, Stage
 from sfnrun.payload import Json, Payload, dumps
+from sfnrun.record import timestamp
 from sfnrun.view.changes import summary
 from sfnrun.view.line import MARKS, Line
 from sfnrun.view.measures import clean, counted, duration, fit
 from sfnrun.view.tidy_json import tidy
 
-__all__ = ["account_as_json", "stages", "why"]
+__all__ = ["explanation_as_json", "stages", "why"]
 
 _LINES = 40
-# Stages that are mostly the data of the stage before with something changed.
+# Stages that are usually the data of the stage before with a few changes.
 _CHANGING = ("afterResultPath", "output", "afterInputPath")
 _NAME_COLUMN = 22
 _EXPRESSION = 90
 
 
-def heading(account: Account) -> Iterator[Line]:
-    """Which visit it is, when, and how it ended."""
-    visit = account.visit
-    parts = [visit.type, f"event {visit.entered}", str(written(visit.began, "zulu"))]
-    if account.visits > 1:
-        parts.append(f"visit {account.place} of {account.visits} (--visit N for another)")
-    if account.attempts > 1:
-        parts.append(f"attempt {account.attempt} of {account.attempts}")
+def heading(explanation: Explanation) -> Iterator[Line]:
+    """The line with the visit, its time and its outcome."""
+    visit = explanation.visit
+    parts = [visit.type, f"event {visit.entered}", timestamp(visit.began)]
+    if explanation.visits > 1:
+        parts.append(f"visit {explanation.visit_number} of {explanation.visits} (--visit N for another)")
+    if explanation.attempts > 1:
+        parts.append(f"attempt {explanation.attempt} of {explanation.attempts}")
     if visit.fiber:
         parts.append(f"in {visit.fiber}")
     parts.append(f"{visit.outcome} after {duration(visit.took)}" if visit.took else visit.outcome)
@@ -38,14 +38,14 @@ def heading(account: Account) -> Iterator[Line]:
     yield Line(kind, text=f"{clean(visit.name)}  {' · '.join(parts)}")
 
 
-def stages(account: Account) -> Iterator[Line]:
-    """Each stage with its data, or with what changed since the one before."""
-    yield from heading(account)
+def stages(explanation: Explanation) -> Iterator[Line]:
+    """Each stage with its data, or with the changes since the stage before."""
+    yield from heading(explanation)
     before: Payload | None = None
-    for stage in account.stages:
-        # A ResultPath puts the result into the input, and is read best as what it changed there.
-        puts = stage.name == "afterResultPath" and stage.expression
-        yield from _stage(stage, account.visit.input if puts else before)
+    for stage in explanation.stages:
+        # ResultPath puts the result into the input, so the changes are shown against the input.
+        into_input = stage.name == "afterResultPath" and stage.expression
+        yield from _stage(stage, explanation.visit.input if into_input else before)
         before = stage.payload or before
 
 
@@ -74,7 +74,7 @@ def _same(one: Payload, other: Payload) -> bool:
 
 
 def _is_alike(one: Payload, other: Payload) -> bool:
-    """Whether most of the one is in the other, so that changes say more than the whole."""
+    """Whether the two share keys, so that the changes are shorter than the whole."""
     a, b = one.value, other.value
     return isinstance(a, dict) and isinstance(b, dict) and bool(a.keys() & b.keys())
 
@@ -86,34 +86,36 @@ def _pretty(value: Json) -> Iterator[str]:
         yield f"  … {counted(len(lines) - _LINES, 'more line')} (--format json has them)"
 
 
-def why(account: Account) -> Iterator[Line]:
-    """Each thing that was decided, with its evidence."""
-    yield from heading(account)
-    if not account.reasons:
-        yield Line("faint", text="    nothing was decided here: no rule, no failure, no cache")
-    for reason in account.reasons:
+def why(explanation: Explanation) -> Iterator[Line]:
+    """Each decision with its evidence."""
+    yield from heading(explanation)
+    if not explanation.reasons:
+        yield Line("faint", text="    nothing to explain: no Choice rule, no failure, no cache lookup")
+    for reason in explanation.reasons:
         indent = "" if MARKS[reason.mark][0] else "      "
         yield Line(reason.mark, text=indent + clean(reason.text))
         yield from (Line("faint", text=f"          {clean(detail)}") for detail in reason.details if detail)
 
 
-def account_as_json(account: Account) -> str:
-    """All of it as one JSON object: inspectionData under TestState's names, and the reasons."""
-    visit = account.visit
-    data: dict[str, Any] = {stage.name: stage.payload.value for stage in account.stages if stage.payload is not None}
-    failed = {stage.name: stage.error for stage in account.stages if stage.error is not None}
-    told = {
+def explanation_as_json(explanation: Explanation) -> str:
+    """The explanation as one JSON object: inspectionData under TestState's names, and the reasons."""
+    visit = explanation.visit
+    data: dict[str, Any] = {
+        stage.name: stage.payload.value for stage in explanation.stages if stage.payload is not None
+    }
+    failed = {stage.name: stage.error for stage in explanation.stages if stage.error is not None}
+    explained = {
         "state": visit.name,
         "type": visit.type,
         "fiber": visit.fiber,
-        "visit": account.place,
-        "visits": account.visits,
-        "attempt": account.attempt,
-        "attempts": account.attempts,
+        "visit": explanation.visit_number,
+        "visits": explanation.visits,
+        "attempt": explanation.attempt,
+        "attempts": explanation.attempts,
         "outcome": visit.outcome,
         "inspectionData": data,
         "errors": failed,
-        "expressions": {stage.name: stage.expression for stage in account.stages if stage.expression},
-        "reasons": [{"text": reason.text, "details": list(reason.details)} for reason in account.reasons],
+        "expressions": {stage.name: stage.expression for stage in explanation.stages if stage.expression},
+        "reasons": [{"text": reason.text, "details": list(reason.details)} for reason in explanation.reasons],
     }
-    return json.dumps(told, indent=2, ensure_ascii=False)
+    return json.dumps(explained, indent=2, ensure_ascii=False)
