@@ -8,10 +8,10 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sfnrun.api.result import Result
 from sfnrun.api.resume import Showing, go_on, live_world
@@ -21,12 +21,13 @@ from sfnrun.asl.model import Machine
 from sfnrun.config import Project, Settings
 from sfnrun.effects import Answered, Pause, Redriven, Resumed
 from sfnrun.engine.execution import DAY_MS, LIMITS
-from sfnrun.engine.run import STATUS_OF, Redrive
+from sfnrun.engine.run import Redrive
 from sfnrun.errors import ApiError, UsageError, did_you_mean
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.recording import Recording
+from sfnrun.history.timeline import timeline_of
 from sfnrun.payload import Json, Payload
-from sfnrun.record import Listener
+from sfnrun.record import STATUS_OF, Listener
 from sfnrun.replayer.rerun import changed_machine, clock_of, latest, machines_of
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def refusal(recording: Recording, now: int | None = None) -> ApiError | None:
         # The redriveStatusReason of DescribeExecution, like that of SUCCEEDED.
         return _not_redrivable("Execution is RUNNING and cannot be redriven", f"run `sfnrun resume {name}`")
     last = recording.lines[-1]
-    status = STATUS_OF.get(last["event"])
-    if status is None:
+    if STATUS_OF[last["event"]] == "SUCCEEDED":
         return _not_redrivable("Execution is SUCCEEDED and cannot be redriven", "start a new execution")
     if start["type"] != "STANDARD":
         return _not_redrivable(f"cannot redrive '{name}': only STANDARD executions can be redriven")
@@ -129,15 +129,18 @@ def _redriven(recording: Recording, machine: Machine, state: str | None, input: 
         redriven = Redriven(definition=machine.text, file=machine.file, substitutions=substitutions)
     if state is None and input is None:
         return redriven
-    entries = _entries(recording)
+    visits = [visit for visit in timeline_of(recording) if not visit.fiber]
     if state is None:
-        state = next(reversed(entries))
+        state = visits[-1].name
     _check_state(state, machine)
-    entry = entries.get(state, Entry(None, {}))
-    payload = input if isinstance(input, Payload) else entry.input if input is None else Payload.from_python(input)
+    visit = next((visit for visit in reversed(visits) if visit.name == state), None)
+    payload = input if isinstance(input, Payload) else None if input is None else Payload.from_python(input)
+    if payload is None and visit is not None:
+        payload = visit.input
     if payload is None:
         raise UsageError(f"state '{state}' was never entered, so it has no recorded input", "pass its input with -i")
-    return redriven._replace(state=state, input=payload, variables=dict(entry.variables))
+    variables = {} if visit is None else {name: value.value for name, value in visit.variables.items()}
+    return redriven._replace(state=state, input=payload, variables=variables)
 
 
 def _check_state(state: str, machine: Machine) -> None:
@@ -145,29 +148,3 @@ def _check_state(state: str, machine: Machine) -> None:
     if state not in states:
         hint = did_you_mean(state, states, f"top-level states: {', '.join(states)}")
         raise UsageError(f"'{state}' is not a top-level state of the definition", hint)
-
-
-class Entry(NamedTuple):
-    """What a state had when it was last entered."""
-
-    input: Payload | None
-    variables: Mapping[str, Json]
-
-
-def _entries(recording: Recording) -> dict[str, Entry]:
-    """The last entry of every state of the machine's own graph, in the order of entering."""
-    found: dict[str, Entry] = {}
-    variables: Mapping[str, Json] = {}
-    for line in recording.lines:
-        if line.get("answer") == "Redriven" and "state" in line:
-            variables = line.get("variables") or {}
-        type = str(line.get("event", ""))
-        if line.get("fiber", ""):
-            continue
-        if type.endswith("StateEntered"):
-            found.pop(line["name"], None)
-            found[line["name"]] = Entry(Payload.parse(line["input"]), variables)
-        elif type.endswith("StateExited") and "assignedVariables" in line:
-            assigned = {name: Payload.parse(text).value for name, text in line["assignedVariables"].items()}
-            variables = {**variables, **assigned}
-    return found
