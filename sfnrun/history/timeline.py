@@ -76,7 +76,7 @@ class Timeline:
     def event(self, event: Event) -> None:
         self.now = event.at
         if self.closed:
-            self.closed = []
+            self.closed.clear()
         if self._continued and not event.type.startswith("Execution"):
             self._confirm(event.fiber, entered=event.type.endswith("StateEntered"))
         act = _act_on(event.type)
@@ -84,8 +84,7 @@ class Timeline:
             act(self, event)
 
     def note(self, note: Note) -> None:
-        if self.closed:
-            self.closed = []
+        self.closed.clear()
         visit = self.open.get(note.fiber)
         if visit is None:
             return
@@ -105,7 +104,7 @@ class Timeline:
         self._complete_errors(visit.fiber, error)
         if visit.outcome != "failed" or visit.error is None:
             visit.fail(error, None)
-        attempt = visit.attempts[-1]
+        attempt = visit.attempt
         attempt.error = error or attempt.error
         attempt.cause = note.details.get("cause") or attempt.cause
         self.origin = None
@@ -121,14 +120,15 @@ class Timeline:
 
     def _enter(self, event: Event) -> None:
         fiber, name = event.fiber, event.details["name"]
-        if fiber in self.open:  # the redrive did not continue this visit, but began another one
-            self._undo_redrive(fiber)
-        self._forget_inside(fiber)
-        self._continuable.pop(fiber, None)
+        if self._continued or self._continuable:
+            if fiber in self.open:  # the redrive did not continue this visit, but began another one
+                self._undo_redrive(fiber)
+            self._forget_inside(fiber)
+            self._continuable.pop(fiber, None)
         around = self.open.get(fiber.rpartition("/")[0]) if fiber else None
-        visit = Visit(name, event.type.removesuffix("StateEntered"), fiber, event.id, event.at, 0, around)
-        visit.input, visit.since = event.details.get("input"), event.at
-        visit.fork = around.forks if around is not None else 0
+        fork = 0 if around is None else around.forks
+        input, at = event.details.get("input"), event.at
+        visit = Visit(name, event.type.removesuffix("StateEntered"), fiber, event.id, at, 0, around, fork, input, at)
         self.open[fiber] = visit
         if self._keep:
             visit.number = self._counts[fiber, name] = self._counts.get((fiber, name), 0) + 1
@@ -152,7 +152,7 @@ class Timeline:
         visit.assigned = event.details.get("assignedVariables") or NO_VARIABLES
         if visit.assigned and self._keep:
             self._variables[event.fiber] = {**self._variables_in(event.fiber), **visit.assigned}
-        self.closed = [visit]
+        self.closed.append(visit)
 
     # --- Tasks ---
 
@@ -161,16 +161,17 @@ class Timeline:
         if visit is None:
             return
         visit.until = None
-        if visit.attempts[-1].began is not None:
-            visit.attempts.append(Attempt())
-        attempt = visit.attempts[-1]
+        attempt = visit.attempt
+        if attempt.began is not None:
+            attempt = Attempt()
+            visit.attempts.append(attempt)
         attempt.began = event.at
         attempt.asked = event.details.get("parameters") or event.details.get("input")
 
     def _succeed(self, event: Event) -> None:
         visit = self.open.get(event.fiber)
         if visit is not None:
-            attempt = visit.attempts[-1]
+            attempt = visit.attempt
             attempt.ended, attempt.result = event.at, event.details.get("output")
 
     def _fail(self, event: Event) -> None:
@@ -179,7 +180,7 @@ class Timeline:
             return
         visit.fail(event.details.get("error"), event.details.get("cause"))
         if event.type != "EvaluationFailed":
-            visit.attempts[-1].ended = event.at
+            visit.attempt.ended = event.at
 
     # --- Parallel and Map ---
 
@@ -296,7 +297,7 @@ class Timeline:
             self._continued[fiber] = (visit.outcome, visit.ended, visit.error, visit.cause)
             visit.outcome, visit.ended, visit.error, visit.cause = "running", None, None, None
             visit.since, visit.until, visit.failed = event.at, None, 0
-            visit.attempts[-1].redriven = True
+            visit.attempt.redriven = True
             visit.attempts.append(Attempt())
             self.open[fiber] = visit
         self._continuable.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct, field
@@ -14,7 +15,7 @@ __all__ = ["NO_VARIABLES", "Attempt", "Visit", "VisitOutcome"]
 
 VisitOutcome = Literal["succeeded", "caught", "failed", "aborted", "running"]
 
-NO_VARIABLES: Mapping[str, Payload] = {}
+NO_VARIABLES: Mapping[str, Payload] = MappingProxyType({})
 
 
 class Attempt(Struct):
@@ -54,6 +55,7 @@ class Visit(Struct, eq=False):
     around: Visit | None = None
     fork: int = 0
     input: Payload | None = None
+    since: int = 0
     variables: Mapping[str, Payload] = NO_VARIABLES
     output: Payload | None = None
     assigned: Mapping[str, Payload] = NO_VARIABLES
@@ -62,13 +64,12 @@ class Visit(Struct, eq=False):
     outcome: VisitOutcome = "running"
     error: str | None = None
     cause: str | None = None
-    since: int = 0
     until: int | None = None
     forks: int = 0
     items: int | None = None
     done: int = 0
     failed: int = 0
-    attempts: list[Attempt] = field(default_factory=lambda: [Attempt()])
+    attempts: list[Attempt] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     @property
@@ -80,6 +81,13 @@ class Visit(Struct, eq=False):
     def took(self) -> int:
         """Milliseconds from the entry to the end; 0 while open."""
         return 0 if self.ended is None else self.ended - self.began
+
+    @property
+    def attempt(self) -> Attempt:
+        """The current or last attempt. A visit has no attempts while there is nothing to say about them."""
+        if not self.attempts:
+            self.attempts.append(Attempt())
+        return self.attempts[-1]
 
     @property
     def retries(self) -> int:
@@ -94,5 +102,5 @@ class Visit(Struct, eq=False):
     def fail(self, error: str | None, cause: str | None) -> None:
         """The attempt has failed, and so has the state, unless a Retrier or a Catcher handles it."""
         self.outcome, self.error, self.cause = "failed", error, cause
-        attempt = self.attempts[-1]
+        attempt = self.attempt
         attempt.error, attempt.cause = error, cause

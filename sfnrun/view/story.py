@@ -8,6 +8,7 @@ reads a clock.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import takewhile
 
 from sfnrun.history.timeline import Timeline
@@ -44,24 +45,27 @@ class Story:
         self.cache = CacheTally()
 
     def event(self, event: Event) -> None:
-        timeline, type = self.timeline, event.type
+        timeline = self.timeline
         self.events += 1
         timeline.event(event)
-        for visit in timeline.closed:
-            if visit.exited is None:
-                self._say_closed(visit)
-            else:
-                self._say_exited(visit)
-        if type.endswith("StateEntered"):
-            self.states += 1
-            if self._choices:
-                self._say_choice(event.fiber, event.details["name"])
-        elif type in ("MapStateStarted", "ParallelStateStarted"):
-            self._say_started(event.fiber)
-        elif type == "MapIterationSucceeded":
-            self._say_progress(event.fiber.rpartition("/")[0])
-        elif type == "ExecutionRedriven":
-            self._say(Line("retry", text=f"redriven, redrive {event.details['redriveCount']}"))
+        if timeline.closed:
+            for visit in timeline.closed:
+                if visit.exited is None:
+                    self._say_closed(visit)
+                else:
+                    self._say_exited(visit)
+            return
+        act = _act_on(event.type)
+        if act is not None:
+            act(self, event)
+
+    def _on_entered(self, event: Event) -> None:
+        self.states += 1
+        if self._choices:
+            self._say_choice(event.fiber, event.details["name"])
+
+    def _on_redriven(self, event: Event) -> None:
+        self._say(Line("retry", text=f"redriven, redrive {event.details['redriveCount']}"))
 
     def note(self, note: Note) -> None:
         if note.kind == "resumed":  # which is not about a state
@@ -87,11 +91,11 @@ class Story:
         labels = self.labels_of(visit)
         if labels is None:
             return
-        if self._is_big(visit):
-            self._labels = {fiber: labels for fiber, labels in self._labels.items() if labels is not None}
         if visit.type == "Choice":
             self._choices[visit.fiber] = visit
             return
+        if self._is_big(visit):
+            self._labels = {fiber: labels for fiber, labels in self._labels.items() if labels is not None}
         if visit.outcome != "caught":
             self._say(Line("done", labels, clean(visit.name), visit.type, self._result(visit)))
         if self._verbose:
@@ -107,15 +111,15 @@ class Story:
         if self._verbose:
             self._say_changes(labels, visit)
 
-    def _say_started(self, fiber: str) -> None:
-        visit = self.timeline.open.get(fiber)
+    def _on_started(self, event: Event) -> None:
+        visit = self.timeline.open.get(event.fiber)
         labels = None if visit is None else self.labels_of(visit)
         if visit is not None and labels is not None:
             text = "" if visit.items is None else counted(visit.items, "item")
             self._say(Line("opened", labels, clean(visit.name), visit.type, text))
 
-    def _say_progress(self, fiber: str) -> None:
-        visit = self.timeline.open.get(fiber)
+    def _on_item(self, event: Event) -> None:
+        visit = self.timeline.open.get(event.fiber.rpartition("/")[0])
         if visit is None or not visit.items or not self._is_big(visit) or visit.done >= visit.items:
             return
         labels = self.labels_of(visit)
@@ -142,10 +146,11 @@ class Story:
         took = (visit.ended or 0) - visit.since
         if took or visit.type == "Task":
             parts.append(duration(took) if took else "<1 ms")
-        attempts = takewhile(lambda attempt: not attempt.redriven, reversed(visit.attempts))
-        retries = sum(attempt.retry is not None for attempt in attempts)
-        if retries:
-            parts.append(counted(retries, "retry"))
+        if len(visit.attempts) > 1:
+            since_redrive = takewhile(lambda attempt: not attempt.redriven, reversed(visit.attempts))
+            retries = sum(attempt.retry is not None for attempt in since_redrive)
+            if retries:
+                parts.append(counted(retries, "retry"))
         return ", ".join(parts)
 
     def _say_changes(self, labels: tuple[str, ...], visit: Visit) -> None:
@@ -213,6 +218,18 @@ class Story:
         labels = self.labels_of(visit)
         if labels is not None:
             self._say(Line(kind, labels, clean(visit.name), visit.type, clean(text)))
+
+
+@cache
+def _act_on(type: str) -> Callable[[Story, Event], None] | None:
+    if type.endswith("StateEntered"):
+        return Story._on_entered
+    return {
+        "MapStateStarted": Story._on_started,
+        "ParallelStateStarted": Story._on_started,
+        "MapIterationSucceeded": Story._on_item,
+        "ExecutionRedriven": Story._on_redriven,
+    }.get(type)
 
 
 _NOTES: dict[str, Callable[[Story, Visit, Note], None]] = {
