@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from sfnrun.api.result import Result, result_of
 from sfnrun.api.world import configured
 from sfnrun.asl.load import Definition
 from sfnrun.config import Project, Settings
-from sfnrun.effects import CachedReplies, Driver, Handler, Request
+from sfnrun.effects import CachedReplies, Handler, Request
 from sfnrun.errors import UnansweredTaskError
 from sfnrun.history.recording import Recording, read
 from sfnrun.record import Listener
@@ -22,6 +23,7 @@ from sfnrun.replayer.rerun import execution_of, machines_of, replay_recording, r
 if TYPE_CHECKING:
     from sfnrun.tasks.callables import Tasks
     from sfnrun.tasks.resolve import Resolver
+    from sfnrun.world.pulled import PulledWorld
 
 __all__ = ["OnMissing", "replay"]
 
@@ -46,7 +48,7 @@ def replay(
 
     The status of the Result is RUNNING if the recording has no end: its process was killed, or is still running.
     """
-    with relaxed_gc():
+    with relaxed_gc(), ExitStack() as opened:
         if not isinstance(recording, Recording):
             recording = read(Path(recording), lazily=True)
         machines = machines_of(recording, definition)
@@ -56,11 +58,12 @@ def replay(
             live = None
             if on_missing != "stop":
                 live = _live_driver(configured(config, machines[-1], tasks, functions), tasks, on_missing)
+                opened.callback(live.close)
             outcome, events = replay_with_new_tasks(recording, machines, listener, live)
     return result_of(execution_of(recording), outcome, events, recording.path)
 
 
-def _live_driver(project: Project, tasks: Tasks, on_missing: OnMissing) -> Driver:
+def _live_driver(project: Project, tasks: Tasks, on_missing: OnMissing) -> PulledWorld:
     """A driver for Tasks that are not in the recording."""
     from sfnrun.tasks.callables import from_callables
     from sfnrun.tasks.resolve import Resolver
