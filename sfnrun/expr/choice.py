@@ -94,7 +94,7 @@ def compile_rule(rule: Mapping[str, Any], on_error: OnError) -> Rule:
 
 def _rule(rule: Any, at: Pointer, on_error: OnError) -> Rule:
     if not isinstance(rule, Mapping) or len(at) > MAX_NESTING:
-        what = "a rule is an object" if len(at) <= MAX_NESTING else "rules are nested too deeply"
+        what = "a rule must be an object" if len(at) <= MAX_NESTING else "rules are nested too deeply"
         on_error(at, ExpressionError(dumps(rule), what))
         return _broken({})
     for name in ("And", "Or"):
@@ -123,7 +123,7 @@ def _union(reads: Iterable[frozenset[str]]) -> frozenset[str]:
 def _comparison(rule: Mapping[str, Any], at: Pointer, on_error: OnError) -> Comparison:
     names = [name for name in rule if name in OPERATORS]
     if not names or "Variable" not in rule:
-        on_error(at, ExpressionError(dumps(dict(rule)), "a rule has a Variable and one operator"))
+        on_error(at, ExpressionError(dumps(dict(rule)), "a rule must have a Variable and one operator"))
         return _broken(rule)
     name = names[0]
     variable = _path(rule["Variable"], (*at, "Variable"), on_error)
@@ -144,7 +144,7 @@ def _path(text: Json, at: Pointer, on_error: OnError) -> Path | None:
     try:
         if isinstance(text, str):
             return compile_path(text)
-        on_error(at, ExpressionError(dumps(text), "a path is a string"))
+        on_error(at, ExpressionError(dumps(text), "a path must be a string"))
     except ExpressionError as error:
         on_error(at, error)
     return None

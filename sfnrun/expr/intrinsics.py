@@ -105,9 +105,9 @@ class _Reader:
         self.blanks()
         argument = self.word()
         if not isinstance(argument, Call):
-            raise self.error("a call of an intrinsic function is expected", at=0, length=len(self.text))
+            raise self.error("expected a call of an intrinsic function", at=0, length=len(self.text))
         if self.blanks():
-            raise self.error("nothing may follow the call", length=len(self.text) - self.at)
+            raise self.error("unexpected text after the call", length=len(self.text) - self.at)
         return argument
 
     def argument(self) -> Argument:
@@ -131,25 +131,25 @@ class _Reader:
     def number(self) -> Literal:
         found = _NUMBER.match(self.text, self.at)
         if not found:
-            raise self.error("this is not a number")
+            raise self.error("invalid number")
         start, self.at = self.at, found.end()
         whole = found[1] is None and found[2] is None and len(found[0]) < 400
         value: Json = int(found[0]) if whole else float(found[0])
         if value in (inf, -inf):
-            raise self.error("this number is too large", at=start, length=len(found[0]))
+            raise self.error("the number is too large", at=start, length=len(found[0]))
         return Literal(value, start, self.at - start)
 
     def string(self) -> Literal:
         found = _STRING.match(self.text, self.at)
         if not found:
-            raise self.error("this text has no closing '", length=len(self.text) - self.at)
+            raise self.error("the string is not closed", length=len(self.text) - self.at)
         for escape in _ESCAPE.finditer(found[1]):
             if escape[1] not in "'{}\\":
                 raise self.error(
-                    f"{escape[0]} is not an escape",
+                    f"invalid escape {escape[0]}",
                     at=self.at + 1 + escape.start(),
                     length=2,
-                    hint=r"after a backslash comes one of ' { } and \ itself",
+                    hint=r"put a backslash only before ' { } and \ itself",
                 )
         start, self.at = self.at, found.end()
         return Literal(_ESCAPE.sub(r"\1", found[1]), start, self.at - start, found[1])
@@ -157,8 +157,10 @@ class _Reader:
     def word(self) -> Argument:
         found = _NAME.match(self.text, self.at)
         if not found:
-            what = f"{self.text[self.at]!r} cannot stand here" if self.at < len(self.text) else "an argument is missing"
-            raise self.error(what, hint="arguments are paths, numbers, 'texts', true, false, null and functions")
+            what = f"unexpected {self.text[self.at]!r}" if self.at < len(self.text) else "expected an argument"
+            raise self.error(
+                what, hint="an argument is a path, a number, a 'string', true, false, null or a function call"
+            )
         start, self.at = self.at, found.end()
         if found[0] in _WORDS:
             return Literal(_WORDS[found[0]], start, self.at - start)
@@ -167,7 +169,7 @@ class _Reader:
     def call(self, name: str, start: int) -> Call:
         function = FUNCTIONS.get(name)
         if function is None:
-            raise self.error(f"the function {name} does not exist", at=start, length=len(name), hint=_suggestion(name))
+            raise self.error(f"unknown function {name}", at=start, length=len(name), hint=_suggestion(name))
         self.depth += 1
         if self.depth > MAX_NESTING:
             raise self.error(f"functions are nested more than {MAX_NESTING} deep", at=start, length=len(name))
@@ -178,7 +180,7 @@ class _Reader:
 
     def arguments(self) -> tuple[Argument, ...]:
         if self.blanks() != "(":
-            raise self.error("a ( is missing here")
+            raise self.error("expected '('")
         opened = self.at
         self.at += 1
         if self.blanks() == ")":
@@ -190,8 +192,8 @@ class _Reader:
             arguments.append(self.argument())
         if self.blanks() != ")":
             if self.at >= len(self.text):
-                raise self.error("this ( is not closed", at=opened)
-            raise self.error("a , or a ) is missing here")
+                raise self.error("the '(' is not closed", at=opened)
+            raise self.error("expected ',' or ')'")
         self.at += 1
         return tuple(arguments)
 
@@ -218,7 +220,7 @@ def _check_number(reader: _Reader, function: Function, given: int, start: int) -
         return
     takes = f"at least {least}" if most is None else f"{least} or {most}" if least != most else str(least or "no")
     noun = "argument" if least <= 1 and least == (most or least) else "arguments"
-    message = f"{function.name} takes {takes} {noun}, {given} given"
+    message = f"{function.name} expects {takes} {noun}, got {given}"
     raise reader.error(message, at=start, length=reader.at - start)
 
 
@@ -227,7 +229,7 @@ def _suggestion(name: str) -> str:
 
     names = {known.lower(): known for known in FUNCTIONS}
     close = get_close_matches(name.lower(), names, 1, 0.7) or get_close_matches("states." + name.lower(), names, 1, 0.8)
-    return f"did you mean {names[close[0]]}?" if close else f"there are: {', '.join(FUNCTIONS)}"
+    return f"did you mean {names[close[0]]}?" if close else f"the functions are {', '.join(FUNCTIONS)}"
 
 
 def _reads(argument: Argument) -> frozenset[str]:

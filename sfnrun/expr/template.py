@@ -92,13 +92,13 @@ class _JsonPath:
 
 def _path_or_intrinsic(text: Json) -> Expression:
     if not isinstance(text, str):
-        hint = "it is the text of a path or of an intrinsic function"
-        raise ExpressionError(dumps(text), "the value under a key that ends in .$ is a string", hint=hint)
+        hint = "write a path or a call of an intrinsic function"
+        raise ExpressionError(dumps(text), "the value of a key that ends in .$ must be a string", hint=hint)
     if is_intrinsic(text):
         return compile_intrinsic(text)
     if not text.startswith("$"):
-        hint = "a path begins with $, a function with States.; for a constant leave the .$ of the key out"
-        raise ExpressionError(text, "neither a path nor a function", length=len(text), hint=hint)
+        hint = "begin a path with $ and a function with States.; for a constant, remove .$ from the key"
+        raise ExpressionError(text, "not a path or a function call", length=len(text), hint=hint)
     return compile_path(text)
 
 

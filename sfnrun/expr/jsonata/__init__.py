@@ -87,16 +87,16 @@ def unwrap(text: str) -> str | None:
     if opens and closes and len(bare) >= 4:
         raise ExpressionError(
             text,
-            "A JSONata expression has no blanks outside of {% and %}",
+            "Whitespace is not allowed outside {% and %}",
             offset=0 if text[0].isspace() else len(text.rstrip()),
             hint=f"write '{bare}'",
             code=_INVALID,
         )
     if opens:
         raise ExpressionError(
-            text, "JSONata expression is not closed", offset=len(text), hint="end it with %}", code=_INVALID
+            text, "JSONata expression is not closed", offset=len(text), hint="add %} at the end", code=_INVALID
         )
-    raise ExpressionError(text, "JSONata expression is not opened", offset=0, hint="begin it with {%", code=_INVALID)
+    raise ExpressionError(text, "JSONata expression is not opened", offset=0, hint="add {% at the start", code=_INVALID)
 
 
 @lru_cache(maxsize=4096)  # the rules compile an expression, and the machine compiles it again
@@ -160,7 +160,7 @@ def _refusals(text: str, found: Mentions, allowed: frozenset[str]) -> Iterator[E
             text,
             f'The symbol "{mention.name[1]}" cannot be used as a unary operator',
             offset=mention.start + 1,
-            hint=f"Step Functions has JSONata 2.0.6, which does not know {mention.name}; write $exists(a) ? a : b",
+            hint=f"Step Functions uses JSONata 2.0.6, which does not have {mention.name}; write $exists(a) ? a : b",
             code=_INVALID,
         )
     for mention in found.outside:
@@ -168,7 +168,7 @@ def _refusals(text: str, found: Mentions, allowed: frozenset[str]) -> Iterator[E
             text, mention, f"Reference to '{mention.name}' at the top level is not supported.", _advice(text, mention)
         )
     for mention in found.roots:
-        hint = "the input is $states.input, the context object $states.context"
+        hint = "use $states.input for the input, $states.context for the context object"
         yield _unsupported(text, mention, "Reference to '$$' is not supported.", hint)
     for mention in found.assigned_states:
         yield _unsupported(text, mention, "Assignment to '$states' is not supported.", "choose another name")
@@ -179,8 +179,8 @@ def _refusals(text: str, found: Mentions, allowed: frozenset[str]) -> Iterator[E
 
 
 _WHERE = {
-    "result": "it is in Output and Assign of Task, Parallel and Map states",
-    "errorOutput": "it is in Output and Assign of a Catcher",
+    "result": "use it in Output and Assign of Task, Parallel and Map states",
+    "errorOutput": "use it in Output and Assign of a Catcher",
 }
 
 
@@ -194,7 +194,7 @@ def _advice(text: str, mention: Mention) -> str:
     if text[mention.end :].lstrip().startswith("(") and mention.name in BUILTINS:
         return f"did you mean ${mention.name}?"
     if mention.name in ("$", "*", "**", "%"):
-        return "the state's input is $states.input"
+        return "use $states.input for the state's input"
     return f"write $states.input.{mention.name}, or ${mention.name} for a variable"
 
 

@@ -112,9 +112,9 @@ def refuse_regexes(text: str, found: Iterable[Mention]) -> None:
         flags = regex.name[regex.name.rindex("/") + 1 :]
         try:
             _library().Expression(f'$contains("", {regex.name})').evaluate()
-            reason = "it has a flag twice" if len(set(flags)) < len(flags) else ""
+            reason = "remove the duplicate flag" if len(set(flags)) < len(flags) else ""
         except _library().JlensError:
-            reason = "JSONata has the regular expressions of JavaScript"
+            reason = "use the regular expression syntax of JavaScript"
         if reason:
             raise ExpressionError(
                 text,

@@ -252,7 +252,7 @@ class _Scanner:
                 self.text,
                 "The expression is nested too deeply",
                 length=len(self.text),
-                hint="an evaluation on AWS nests 100 levels at most",
+                hint="AWS evaluates at most 100 levels",
                 code="INVALID_JSONATA_EXPRESSION",
             )
         self.brackets.append(_Bracket(inside, scope))

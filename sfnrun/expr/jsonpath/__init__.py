@@ -80,7 +80,7 @@ def compile_reference_path(text: str) -> ReferencePath:
     """The path of a text that names one node of the document, for ResultPath and the like. Raises ExpressionError."""
     path = compile_path(text)
     if path.keys is None or path.root != "$" or _OPERATORS.search(_QUOTED.sub("", text)):
-        hint = "names and indices only: $.a.b[0]" if path.root == "$" else "a Reference Path begins with $"
+        hint = "use names and indices only, such as $.a.b[0]" if path.root == "$" else "begin a Reference Path with $"
         raise ExpressionError(text, f"{text} is not a Reference Path", length=len(text), hint=hint)
     return ReferencePath(path.text, path.reads, path.definite, path.evaluate, path.root, path.keys)
 
@@ -89,12 +89,12 @@ def _read(text: str, rooted: bool) -> tuple[str, tuple[Step, ...]]:
     trimmed = text.strip(JAVA_BLANKS)
     offset = text.find(trimmed)
     if not trimmed:
-        raise ExpressionError(text, "an empty path", hint="$ is the whole document")
+        raise ExpressionError(text, "the path is empty", hint="write $ for the whole document")
     match = _ROOT.match(trimmed)
     if rooted and not trimmed.startswith("$"):
         is_call = trimmed.startswith("States.")
-        hint = "functions stand under keys that end in .$" if is_call else f"did you mean $.{trimmed}?"
-        raise ExpressionError(text, "a path begins with $", offset=offset, hint=hint)
+        hint = "call functions under keys that end in .$" if is_call else f"did you mean $.{trimmed}?"
+        raise ExpressionError(text, "a path must begin with $", offset=offset, hint=hint)
     root = match.group() if match else ""
     body = trimmed[len(root) :] if root else "." + trimmed
     try:

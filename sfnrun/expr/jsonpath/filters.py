@@ -47,7 +47,7 @@ Comparison = Callable[[Json, Json, Meter | None], bool]
 # In the order in which Jayway looks for them; the first that occurs anywhere in a part is its operator.
 _OPERATORS = ("==", ">=", "<=", "!=", "<", ">", "=~")
 _CUTS = re.compile(r"(?<=&&|\|\|)|(?=&&|\|\|)")
-_FILTER_HINT = "a filter is written [?(@.price > 10)]; its operators are == != < <= > >= =~ && ||"
+_FILTER_HINT = "write a filter as [?(@.price > 10)]; the operators are == != < <= > >= =~ && ||"
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -80,17 +80,17 @@ def _filter_end(bracket: str, start: int) -> int:
                 if square_open:
                     break
                 return position + 1
-    raise Flaw("the brackets or quotes of this filter are not balanced", start, len(bracket) - start, _FILTER_HINT)
+    raise Flaw("unbalanced brackets or quotes in the filter", start, len(bracket) - start, _FILTER_HINT)
 
 
 def _condition(text: str) -> str:
     inner = text[1:-1].strip()
     inner = inner[1:].strip() if inner.startswith("?") else ""
     if not (inner.startswith("(") and inner.endswith(")")) or len(inner) < 2:
-        raise Flaw("a filter starts with [?( and ends with )]", 0, len(text), _FILTER_HINT)
+        raise Flaw("a filter must start with [?( and end with )]", 0, len(text), _FILTER_HINT)
     condition = inner[1:-1].strip()
     if not condition:
-        raise Flaw("a filter without a condition", 0, len(text), _FILTER_HINT)
+        raise Flaw("the filter has no condition", 0, len(text), _FILTER_HINT)
     return condition
 
 
@@ -116,7 +116,7 @@ def _criterion(text: str, offset: int, parse_steps: ParseSteps) -> Criterion:
     offset += len(text) - len(stripped)
     stripped = stripped.rstrip(") ")
     if not stripped:
-        raise Flaw("a condition is missing here", offset, len(text), _FILTER_HINT)
+        raise Flaw("expected a condition", offset, len(text), _FILTER_HINT)
     sign = next((sign for sign in _OPERATORS if sign in stripped), "")
     if not sign:
         return _existence(stripped, offset, parse_steps)
@@ -124,7 +124,7 @@ def _criterion(text: str, offset: int, parse_steps: ParseSteps) -> Criterion:
     right_offset = offset + len(left) + len(sign) + len(right) - len(right.lstrip())
     left, right = left.strip(), right.strip()
     if right.startswith("!@"):
-        raise Flaw("`!` asks whether something is missing and stands alone", right_offset, 1, "write [?(!@.name)]")
+        raise Flaw("`!` tests for a missing value and takes no operator", right_offset, 1, "write [?(!@.name)]")
     # Before a comparison a `!` is read and forgotten.
     left = left[1:] if left.startswith("!@") else left
     return Criterion(_operand(left, offset, parse_steps), sign, _operand(right, right_offset, parse_steps))
@@ -143,7 +143,7 @@ def _operand(text: str, offset: int, parse_steps: ParseSteps) -> Operand:
         return _inner_path(text, offset, parse_steps)
     if text.startswith("'") and text.endswith("'"):
         if len(text) == 1:
-            raise Flaw("this quote is not closed", offset)
+            raise Flaw("the quote is not closed", offset)
         return text[1:-1]
     if text.startswith("/") and (text.endswith("/") or text[-2:] == "/i"):
         return _pattern(text, offset)
@@ -156,14 +156,14 @@ def _inner_path(text: str, offset: int, parse_steps: ParseSteps) -> InnerPath:
     except Flaw as flaw:
         raise Flaw(flaw.message, offset + 1 + flaw.offset, flaw.length, _FILTER_HINT) from None
     if not is_definite(steps):
-        raise Flaw(f"the path {text} in a filter may lead to several values", offset, len(text))
+        raise Flaw(f"the path {text} in a filter can give several values", offset, len(text))
     return InnerPath(steps, text[0] == "$")
 
 
 def _pattern(text: str, offset: int) -> Regex:
     end = text.rindex("/")
     if end == 0:
-        raise Flaw("this pattern is not closed", offset)
+        raise Flaw("the pattern is not closed", offset)
     # Java's \d, \w, \b and ignoring of case know ASCII only, unless told otherwise.
     flags = re.ASCII | (re.IGNORECASE if text.endswith("i") else 0)
     try:
@@ -171,7 +171,7 @@ def _pattern(text: str, offset: int) -> Regex:
             text[1:end].replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"), flags
         )
     except (re.error, OverflowError, RecursionError) as error:
-        raise Flaw(f"this pattern is not valid: {error}", offset, len(text)) from None
+        raise Flaw(f"invalid pattern: {error}", offset, len(text)) from None
 
 
 # --- evaluating ------------------------------------------------------------------------------------------------------

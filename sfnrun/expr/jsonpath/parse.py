@@ -29,9 +29,9 @@ _NUMBER = re.compile(r"-?\d+")
 def parse_steps(body: str) -> tuple[Step, ...]:
     """The steps of a path without its root: `.a[0]` for `$.a[0]`. Raises Flaw."""
     if body and body[0] not in ".[":
-        raise Flaw("after the root of a path comes a `.` or a `[`", 0)
+        raise Flaw("expected `.` or `[` after the root of the path", 0)
     if body.endswith(".."):
-        raise Flaw("a path cannot end with `..`", len(body) - 2, 2, "name what to look for: $..name, $..*")
+        raise Flaw("a path cannot end with `..`", len(body) - 2, 2, "add a name or a wildcard: $..name or $..*")
     steps: list[Step] = []
     position = 0
     while position < len(body):
@@ -39,7 +39,7 @@ def parse_steps(body: str) -> tuple[Step, ...]:
         if step is not None:
             steps.append(step)
     if len(steps) > MAX_STEPS:
-        raise Flaw(f"a path of more than {MAX_STEPS} steps", 0, len(body))
+        raise Flaw(f"the path has more than {MAX_STEPS} steps", 0, len(body))
     return tuple(steps)
 
 
@@ -47,7 +47,7 @@ Read = tuple[int, Step | None]
 
 
 def _read_blank(body: str, at: int) -> Read:
-    raise Flaw("a blank is not allowed in a path", at, 1, "write a name with blanks as ['a name']")
+    raise Flaw("unexpected space in a path", at, 1, "write names with spaces as ['a name']")
 
 
 def _read_root(body: str, at: int) -> Read:
@@ -115,7 +115,7 @@ def _analyze(bracket: str) -> Step:
     if bracket == "[*]":
         return Wildcard()
     if _BARE_FILTER.fullmatch(bracket):
-        raise Flaw("a filter without a condition", 0, len(bracket), "write it as [?(@.price > 10)]")
+        raise Flaw("the filter has no condition", 0, len(bracket), "write it as [?(@.price > 10)]")
     for position, character in enumerate(bracket):
         if character == "?":
             from sfnrun.expr.jsonpath.filters import parse_filter  # few paths have filters
@@ -127,15 +127,15 @@ def _analyze(bracket: str) -> Step:
             return _elements(bracket, position)
     if not bracket.endswith("]"):
         raise Flaw("a bracket is not closed", 0, len(bracket))
-    hint = "names stand in single quotes: ['name']" if '"' in bracket or bracket[1:-1].isidentifier() else ""
-    raise Flaw(f"{bracket} is neither a name, an index, a slice nor a filter", 0, len(bracket), hint)
+    hint = "put names in single quotes: ['name']" if '"' in bracket or bracket[1:-1].isidentifier() else ""
+    raise Flaw(f"{bracket} is not a name, an index, a slice or a filter", 0, len(bracket), hint)
 
 
 def _quoted(text: str, offset: int) -> tuple[str, ...]:
     """The names between the quotes of `'a','b']`, up to the first `]`."""
     inside, closed, _ = text.partition("]")
     if not closed:
-        raise Flaw("a bracket is not closed", offset, len(text), "brackets inside a name cannot be written")
+        raise Flaw("a bracket is not closed", offset, len(text), "names in a path cannot contain brackets")
     # Every second part stands between quotes; the last one may lack its closing quote and is then no name.
     parts = inside.split("'")
     return tuple(parts[1 : len(parts) - 1 : 2])
@@ -144,7 +144,7 @@ def _quoted(text: str, offset: int) -> tuple[str, ...]:
 def _integer(text: str, offset: int) -> int:
     number = int(text) if _NUMBER.fullmatch(text) and len(text) < 20 else None
     if number is None or not -(2**31) <= number < 2**31:
-        raise Flaw(f"{text!r} is not an index" if text else "an index is missing here", offset, max(1, len(text)))
+        raise Flaw(f"{text!r} is not an index" if text else "expected an index", offset, max(1, len(text)))
     return number
 
 
@@ -161,10 +161,10 @@ def _from_the_end(bracket: str, at: int) -> Elements:
     minus, close = bracket.find("-", at + 2), bracket.find(")", at + 2)
     close = bracket.find(")", minus)
     if minus < 0 or close < 0:
-        raise Flaw("an index from the end is written [(@.length-1)]", at, max(1, len(bracket) - at - 1))
+        raise Flaw("invalid index from the end", at, max(1, len(bracket) - at - 1), "write it as [(@.length-1)]")
     function = bracket[at + 2 : minus].translate(_BLANKS_AND_PARENTHESES)
     if function not in ("size", "length"):
-        raise Flaw(f"@.{function} is unknown", at, minus - at, "an index from the end is written [(@.length-1)]")
+        raise Flaw(f"unknown function @.{function}", at, minus - at, "write an index from the end as [(@.length-1)]")
     offset = _integer(bracket[minus:close].replace(" ", ""), minus)
     return Elements(f"[@.size(){offset}]", True, lambda length: (length + offset,))
 

@@ -22,11 +22,11 @@ def _refused(found: Found) -> str:
     if found.role != "template" or not found.is_intrinsic or found.error is None:
         return ""
     message, offset, length = found.error.message, found.error.offset, found.error.length
-    if message.endswith("does not exist"):
+    if message.startswith("unknown function"):
         name = found.text[offset : offset + length].lower()
         known = {function.lower() for function in FUNCTIONS}
         return "SFN-I07" if name in known or f"states.{name}" in known else "SFN-I01"
-    return "SFN-I03" if message.endswith(" given") else "SFN-I02"
+    return "SFN-I03" if ", got " in message else "SFN-I02"
 
 
 @rule("SFN-I01", on="path", types=("template!",))
