@@ -12,9 +12,11 @@ import jsonschema
 import pytest
 import yaml
 
+from sfnrun.asl.lint import draft7
 from sfnrun.asl.lint.outline import TYPES
 from sfnrun.asl.lint.shape import is_valid, operators, schema, violations
 from sfnrun.asl.load import read_source as load
+from sfnrun.asl.text.source import from_text
 from sfnrun.errors import DefinitionError
 
 FIXTURES = Path(__file__).parent / "rules"
@@ -98,3 +100,32 @@ def test_every_field_is_described() -> None:
 def test_the_operators() -> None:
     """5 each for strings, numbers and times, one for booleans, each with Path; StringMatches; 6 tests of type."""
     assert len(operators()) == 2 * (5 + 5 + 5 + 1) + 1 + 6
+
+
+def test_the_quick_validator_knows_every_keyword_of_the_schema() -> None:
+    def keywords(node: Any) -> Iterator[str]:
+        for name, child in node.items():
+            yield name
+            if name in ("properties", "definitions"):
+                for inner in child.values():
+                    yield from keywords(inner)
+            elif name in ("allOf", "anyOf", "oneOf"):
+                for inner in child:
+                    yield from keywords(inner)
+            elif name in ("if", "then", "else", "not", "items", "additionalProperties") and isinstance(child, dict):
+                yield from keywords(child)
+
+    annotations = {"$ref", "$schema", "definitions", "description", "else", "then", "title", "x-rules"}
+    assert set(keywords(schema())) - annotations == draft7.KEYWORDS.keys()
+
+
+def test_the_quick_validator_agrees_with_the_library() -> None:
+    for path in sorted((Path(__file__).parent / "rules").glob("*.yaml")):
+        fixture = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+        texts = [case["definition"] for case in fixture.get("flagged", ())] + fixture.get("clean", [])
+        for text in texts:
+            try:
+                value = from_text(text).value
+            except DefinitionError:
+                continue
+            assert draft7.is_valid(schema(), value) == is_valid(value), text

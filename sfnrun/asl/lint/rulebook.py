@@ -42,7 +42,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "map_distributed": ('"Map"',),
     "parallel": (),
     "paths": ('.$"', 'Path"', '"$', '"States.'),
-    "known_values": ('"Result"',),
+    "known_values": ('Path"', '.$"', '"Variable"'),
     "intrinsics": ("States.",),
     "context_object": ("$$",),
     "variables": ('"Assign"', "$"),
