@@ -1,6 +1,6 @@
 """Check the shape of a definition against schema.json: each violation with its rule, in AWS's words.
 
-The validator is jsonschema-rs, which checks a 200 KB definition in a millisecond. `draft7` decides about the first
+The validator is jsonschema-rs, which checks a 200 KB definition in a millisecond. `lint.schema` decides about the first
 small definitions, to save importing it. The tests compare both with `jsonschema`, an independent implementation.
 
 A violation that only follows from another one is left out: inside an unsupported field, a missing field that is there
@@ -14,13 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sfnrun.asl.lint import draft7
-from sfnrun.asl.lint.outline import TYPES, is_placeholder
+from sfnrun.asl.lint.outline import is_placeholder
 from sfnrun.asl.lint.rule import Finding, Pointer
+from sfnrun.asl.lint.schema import (
+    LANGUAGES,
+    fields_of_other_language,
+    fields_of_part,
+    fields_of_states,
+    is_surely_valid,
+    operators,
+    schema,
+)
 from sfnrun.asl.lint.typo import close_to, only_meant
 from sfnrun.asl.lint.unsupported import rule_of_other_language, rule_of_unsupported
 from sfnrun.errors import Fix
@@ -43,19 +50,9 @@ _TYPES = {
 # A machine without both fields is told so in one diagnostic, in this order (recorded on AWS).
 _SCOPE_FIELDS = ("States", "StartAt")
 _STATES_AT_ONCE = 100
-# Definitions that draft7 decides about before the library pays off, and their most states.
+# Definitions that lint.schema decides about before the library pays off, and their most states.
 _FIRST_DEFINITIONS = iter(range(10))
 _FEW_STATES = 30
-_LANGUAGES = {"JSONPath": "JSONata", "JSONata": "JSONPath"}
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the Amazon States Language, draft 7."""
-    from pkgutil import get_data
-
-    loaded: dict[str, Any] = msgspec.json.decode(get_data(__package__, "schema.json") or b"{}")
-    return loaded
 
 
 @cache
@@ -63,12 +60,6 @@ def _validator() -> Draft7Validator:
     from jsonschema_rs import Draft7Validator  # 15 ms, and most executions are of a small valid definition
 
     return Draft7Validator(schema())
-
-
-@cache
-def operators() -> frozenset[str]:
-    """The comparison operators of JSONPath Choice rules."""
-    return frozenset(_fields("NestedRule")) - {"Variable", "And", "Or", "Not", "Comment"}
 
 
 def is_valid(value: Json) -> bool:
@@ -114,12 +105,12 @@ class Violation(Struct, frozen=True):
     @property
     def known_fields(self) -> tuple[str, ...]:
         """The fields that this object may have."""
-        return _fields(self.definition)
+        return fields_of_part(self.definition)
 
     @property
     def is_of_other_language(self) -> bool:
         """Whether an unsupported field would be supported in the other query language."""
-        return self.field in _fields_of_other_language(self.definition)
+        return self.field in fields_of_other_language(self.definition)
 
     def found(self, hint: str = "", **changes: Any) -> Finding:
         """The Finding in AWS's words. `changes` are other fields of it."""
@@ -163,12 +154,6 @@ def _did_you_mean(name: str | None) -> str:
     return f"did you mean '{name}'?" if name else ""
 
 
-@cache
-def _fields(definition: str) -> tuple[str, ...]:
-    node = schema()["definitions"].get(definition, {}) if definition else schema()
-    return tuple(node.get("properties", ()))
-
-
 def _listed(names: Iterable[str]) -> str:
     return f"[{', '.join(names)}]"
 
@@ -185,7 +170,7 @@ def _unsupported(violation: Violation) -> str:
     language = violation.language
     return (
         f"The QueryLanguage is set to '{language}', but field '{violation.field}' "
-        f"is only supported for the '{_LANGUAGES[language]}' QueryLanguage"
+        f"is only supported for the '{LANGUAGES[language]}' QueryLanguage"
     )
 
 
@@ -213,7 +198,7 @@ _WORDS: dict[str, tuple[Callable[[Violation], str], bool]] = {
 
 def violations(value: Json) -> list[Violation]:
     """Return all violations of the schema, each once, without those that only follow from another one."""
-    if _is_small(value) and next(_FIRST_DEFINITIONS, None) is not None and draft7.is_valid(schema(), value):
+    if _is_small(value) and next(_FIRST_DEFINITIONS, None) is not None and is_surely_valid(value):
         return []
     if _validator().is_valid(value):
         return []
@@ -290,19 +275,7 @@ def _rule_of(unsupported: Violation) -> str:
     part, field = unsupported.part, unsupported.field
     if unsupported.is_of_other_language:
         return rule_of_other_language(unsupported.language, part, field, unsupported.value)
-    return rule_of_unsupported(part, field, unsupported.rule, _fields_of_states())
-
-
-@cache
-def _fields_of_other_language(definition: str) -> frozenset[str]:
-    """The fields of this part in the other query language; none where there is no difference."""
-    language = next((language for language in _LANGUAGES if definition.startswith(language)), "")
-    return frozenset(_fields(_LANGUAGES[language] + definition.removeprefix(language))) if language else frozenset()
-
-
-@cache
-def _fields_of_states() -> frozenset[str]:
-    return frozenset(name for language in _LANGUAGES for type_ in TYPES for name in _fields(language + type_))
+    return rule_of_unsupported(part, field, unsupported.rule, fields_of_states())
 
 
 def _fields_at_fault(
@@ -401,4 +374,4 @@ def _language_is_unknown(violation: Violation, document: Json) -> bool:
     for step in violation.pointer:
         nodes.append(nodes[-1][step])
     states = [node for node in nodes if isinstance(node, dict) and "QueryLanguage" in node]
-    return bool(states) and states[-1]["QueryLanguage"] not in tuple(_LANGUAGES)
+    return bool(states) and states[-1]["QueryLanguage"] not in tuple(LANGUAGES)
