@@ -1,7 +1,7 @@
-"""The rules of a Choice state in the JSONPath language: comparisons, tests of presence and type, And, Or and Not.
+"""Compile the rules of a JSONPath Choice state: comparisons, tests of presence and type, And, Or and Not.
 
-A comparison whose two sides are not of its type does not match; that is no error. A Variable that is not there is one,
-except under IsPresent. Source: https://states-language.net/#choice-state
+A comparison of values that are not of its type does not match, without an error. A missing Variable is an error, except
+for IsPresent. Source: https://states-language.net/#choice-state
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from sfnrun.payload import Json, dumps
 
 __all__ = ["OPERATORS", "Comparison", "Finding", "Junction", "Rule", "compile_rule"]
 
-# AWS says this of null, even to IsPresent (states-language#29, confirmed by AWS Support).
+# AWS fails on a null input, even for IsPresent (states-language#29, confirmed by AWS Support).
 NULL_INPUT = "Unable to apply Path transformation to null or empty input."
 
-# Keys and indices down to the deepest rule; each level costs a frame or two when it is evaluated.
+# Keys and indices down to the deepest rule; each level takes a stack frame or two when it is evaluated.
 MAX_NESTING = 200
 
 Matches = Callable[[Json, Scope], bool]
 Finding = tuple[str, bool | None, str]
-"""(text of a part of a rule, its outcome, what the Variable held); the outcome is None where the part failed."""
+"""(text of a part of a rule, its outcome, value of the Variable); the outcome is None if the part failed."""
 
 
 class Comparison(NamedTuple):
-    """`Variable operator operand`; the operand is the literal, or the text of the path that gives it."""
+    """`Variable operator operand`; the operand is a literal, or the text of its path."""
 
     variable: str
     operator: str
@@ -47,7 +47,7 @@ class Comparison(NamedTuple):
         return f"{self.variable} {self.operator} {dumps(self.operand)}"
 
     def describe(self, document: Json, scope: Scope) -> list[Finding]:
-        """What the comparison came to, for explaining a choice."""
+        """The outcome of the comparison, for explaining a choice."""
         try:
             held = dumps(self.value(document, scope))
         except PathError as error:
@@ -74,7 +74,7 @@ class Junction(NamedTuple):
         return f" {self.operator} ".join(f"({part.text})" for part in self.parts)
 
     def describe(self, document: Json, scope: Scope) -> list[Finding]:
-        """What each of its comparisons came to, also those that need not be looked at."""
+        """The outcome of each comparison, including those that `matches` skips."""
         return [finding for part in self.parts for finding in part.describe(document, scope)]
 
 
@@ -82,9 +82,9 @@ Rule = Comparison | Junction
 
 
 def compile_rule(rule: Mapping[str, Any], on_error: OnError) -> Rule:
-    """The condition of one entry of Choices; Next, Assign and the like in it are not looked at.
+    """Compile the condition of one entry of Choices; its other fields, such as Next, are ignored.
 
-    Mistakes go to `on_error` with their place in the rule, and the part that has them then matches nothing.
+    Errors go to `on_error` with their pointer in the rule; a part with an error never matches.
     """
     return _rule(rule, (), on_error)
 
@@ -203,7 +203,7 @@ def _is_timestamp(value: Json) -> bool:
 
 
 Build = Callable[[Path, Any], Matches]
-"""Makes the test of an operator from its Variable and its operand, a literal or a Path."""
+"""Builds the test of an operator from its Variable and its operand, which is a literal or a Path."""
 
 
 def _presence(variable: Path, wanted: Json) -> Matches:
@@ -231,7 +231,7 @@ def _kind(test: Callable[[Json], bool]) -> Build:
 
 
 def _compared(is_kind: Callable[[Json], bool], compare: Callable[[Any, Any], bool]) -> Build:
-    """Both sides must be of the kind; a literal that is not makes a comparison that never matches."""
+    """Both sides must be of the kind; a comparison with a literal of another kind never matches."""
 
     def build(variable: Path, operand: Any) -> Matches:
         value = _value(variable)
@@ -259,7 +259,7 @@ def _as_instants(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bo
 
 
 def _as_java_texts(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Java orders texts by their UTF-16 units."""
+    """Java orders strings by their UTF-16 units."""
 
     def compare_texts(left: str, right: str) -> bool:
         if left.isascii() and right.isascii():
@@ -284,7 +284,7 @@ _PATTERN_PART = re.compile(r"\\([*\\])|(\*)|([^*\\]+|\\)", re.DOTALL)
 
 
 def _pieces(pattern: str) -> list[str]:
-    """The texts around the stars of a pattern; a backslash before a star or a backslash makes it an ordinary one."""
+    """The strings around the stars of a pattern; a backslash escapes a star or a backslash."""
     pieces = [""]
     for part in _PATTERN_PART.finditer(pattern):
         if part[2]:
@@ -295,7 +295,7 @@ def _pieces(pattern: str) -> list[str]:
 
 
 def _fits(text: str, pieces: list[str]) -> bool:
-    """Whether the pieces stand in the text in this order, the first at its start and the last at its end."""
+    """Whether the text contains the pieces in this order, starts with the first and ends with the last."""
     first, last = pieces[0], pieces[-1]
     if len(pieces) == 1:
         return text == first

@@ -1,6 +1,6 @@
-"""The 18 intrinsic functions, as recordings of AWS show them and, where none exists, as the developer guide says.
+"""The 18 intrinsic functions, as recorded on AWS, and as the developer guide describes them where no recording exists.
 
-Each takes JSON values and the Scope, and raises Failure with what was wrong, which becomes States.IntrinsicFailure.
+Each takes the Scope and JSON values, and raises Failure, which becomes States.IntrinsicFailure.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html
 """
 
@@ -26,10 +26,10 @@ DIGESTS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha38
 
 
 class Failure(Exception):
-    """What was wrong with the arguments of a function."""
+    """A function cannot be evaluated with its arguments."""
 
 
-# --- what arguments must be ------------------------------------------------------------------------------------------
+# --- argument types ------------------------------------------------------------------------------------------
 
 
 def _array(value: Json) -> list[Json]:
@@ -57,7 +57,7 @@ def _short_string(value: Json) -> str:
 
 
 def _integer(value: Json) -> int:
-    """A number, rounded half up, as Java's Math.round does: 1.5 is 2 and -1.5 is -1."""
+    """A number rounded half up, like Java's Math.round: 1.5 is 2 and -1.5 is -1."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise Failure(f"a number is expected, not {_shown(value)}")
     down = math.floor(value)
@@ -95,7 +95,7 @@ def _array_range(scope: Scope, first: Json, last: Json, step: Json) -> Json:
     if by == 0:
         raise Failure("the step is not 0")
     numbers = range(start, end + (1 if by > 0 else -1), by)
-    # len() of a range cannot be larger than a machine word.
+    # len() fails for a range longer than a machine word.
     if (end - start) // by >= MAX_RANGE:
         raise Failure(f"a range has at most {MAX_RANGE} numbers, this one has {(end - start) // by + 1}")
     return list(numbers)
@@ -136,7 +136,7 @@ def _hash(scope: Scope, data: Json, algorithm: Json) -> Json:
     name = DIGESTS.get(_string(algorithm))
     if name is None:
         raise Failure(f"{_shown(algorithm)} is not one of {', '.join(DIGESTS)}")
-    import hashlib  # brings OpenSSL with it, which a start should not wait for
+    import hashlib  # it loads OpenSSL, which takes time at start-up
 
     return hashlib.new(name, _short_string(data).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
@@ -179,7 +179,7 @@ def _json_to_string(scope: Scope, value: Json) -> Json:
 
 
 def _math_random(scope: Scope, first: Json, last: Json, seed: Json = None) -> Json:
-    """From `first` up to, but without, `last`; the same seed gives the same number."""
+    """A number from `first` up to, not including, `last`; the same seed gives the same number."""
     start, end = _integer(first), _integer(last)
     if start >= end:
         raise Failure(f"the start {start} is not less than the end {end}")
@@ -189,7 +189,9 @@ def _math_random(scope: Scope, first: Json, last: Json, seed: Json = None) -> Js
 def _chance(scope: Scope, seed: Json) -> float:
     if seed is None:
         return scope.random.random()
-    from sfnrun.expr.jsonata.functions import java_random  # a seed is rare, the JSONata room is large
+    from sfnrun.expr.jsonata.functions import (
+        java_random,
+    )  # a seed is rare, and importing the JSONata package takes time
 
     return java_random(_integer(seed))
 
@@ -203,7 +205,7 @@ def _math_add(scope: Scope, left: Json, right: Json) -> Json:
 
 
 def _string_split(scope: Scope, text: Json, separators: Json) -> Json:
-    """Every character of `separators` separates and empty parts are dropped, as in java.util.StringTokenizer."""
+    """Split at every character of `separators` and drop empty parts, like java.util.StringTokenizer."""
     signs = _string(separators)
     parts = re.split(f"[{re.escape(signs)}]", _string(text)) if signs else [_string(text)]
     return [part for part in parts if part]
@@ -226,7 +228,7 @@ _HOLES = re.compile(r"\\([\\'{}])|(\{\})")
 
 
 def template_parts(template: str) -> list[str]:
-    """The texts around the `{}` of a template, in which a backslash takes their meaning from braces and quotes."""
+    """The strings around the `{}` of a template, in which a backslash escapes braces and quotes."""
     parts = [""]
     end = 0
     for found in _HOLES.finditer(template):
@@ -239,7 +241,7 @@ def template_parts(template: str) -> list[str]:
 
 
 def fill(parts: list[str], values: tuple[Json, ...]) -> str:
-    """The parts with the texts of the values between them. Raises Failure if there are more or fewer values."""
+    """Join the parts with the values as strings. Raises Failure if the number of values does not fit."""
     if len(parts) != len(values) + 1:
         raise Failure(f"the template has {len(parts) - 1} times {{}}, but there are {len(values)} values for it")
     filled = parts[0]
@@ -251,7 +253,7 @@ def fill(parts: list[str], values: tuple[Json, ...]) -> str:
 
 
 def _java_text(value: Json) -> str:
-    """Objects and arrays as Java prints its maps and lists: `{Arg1=1, Arg2=[]}`; everything else as JSON."""
+    """Objects and arrays as Java prints maps and lists: `{Arg1=1, Arg2=[]}`; everything else as JSON."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}={_java_text(member)}" for key, member in value.items()) + "}"
     if isinstance(value, list):
@@ -263,7 +265,7 @@ def _java_text(value: Json) -> str:
 
 
 class Function(NamedTuple):
-    """A function with the numbers of arguments that it takes; `most` None is any number."""
+    """A function and how many arguments it takes; `most` None is any number."""
 
     name: str
     least: int

@@ -1,7 +1,7 @@
-"""`States.Format('Hello, {}', $.name)`: calls of intrinsic functions, read and compiled when a definition is loaded.
+"""Compile calls of intrinsic functions, such as `States.Format('Hello, {}', $.name)`, when a definition is loaded.
 
-An argument is a path (`$.x`, `$$.x`, `$name`), a number, a text in single quotes, true, false, null or another call.
-In a text a backslash must stand before a quote, a brace or a backslash, which it then stands for, as on AWS.
+An argument is a path (`$.x`, `$$.x`, `$name`), a number, a string in single quotes, true, false, null or another call.
+In a string, as on AWS, a backslash escapes a quote, a brace or a backslash, and nothing else.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html
 """
 
@@ -27,7 +27,7 @@ MAX_NESTING = 10
 
 
 class Literal(NamedTuple):
-    """A constant argument; `source` is a text's inside with its escapes, which States.Format needs."""
+    """A constant argument; `source` is a string between its quotes with its escapes, which States.Format needs."""
 
     value: Json
     offset: int
@@ -48,7 +48,7 @@ Argument = Literal | Call | Path
 
 
 class Intrinsic(NamedTuple):
-    """A compiled call; `call` tells what it consists of."""
+    """A compiled call; `call` is its structure."""
 
     text: str
     reads: frozenset[str]
@@ -57,13 +57,13 @@ class Intrinsic(NamedTuple):
 
 
 def is_intrinsic(text: str) -> bool:
-    """Whether a text is meant as a call of an intrinsic function; it may still be a wrong one."""
+    """Whether a text is meant as a call of an intrinsic function, be it valid or not."""
     return text.lstrip().startswith("States.")
 
 
 @lru_cache(maxsize=1024)
 def compile_intrinsic(text: str) -> Intrinsic:
-    """The call that a text such as `States.MathAdd($.n, 1)` writes. Raises ExpressionError.
+    """Compile a call such as `States.MathAdd($.n, 1)`. Raises ExpressionError.
 
     `evaluate` raises PathError, whose `function` is the call, for a path that finds nothing, and StatesError
     States.IntrinsicFailure for arguments that the function does not take.
@@ -96,7 +96,7 @@ class _Reader:
         return ExpressionError(self.text, message, offset=self.at if at is None else at, length=length, hint=hint)
 
     def blanks(self) -> str:
-        """Skips blanks; the character that follows, or an empty text at the end."""
+        """Skip whitespace; return the next character, or "" at the end."""
         found = _BLANK.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return self.text[self.at : self.at + 1]
@@ -199,7 +199,7 @@ class _Reader:
 
 
 def _path_end(text: str, start: int) -> int:
-    """Where the path that begins at `start` ends: at a comma, blank or closing parenthesis that is not its own."""
+    """The end of the path that begins at `start`: a comma, whitespace or a parenthesis that is not part of it."""
     square = rounds = 0
     quoted = False
     for position in range(start, len(text)):
@@ -293,7 +293,7 @@ def _compile_call(call: Call) -> Evaluate:
 
 
 def _runner(call: Call) -> tuple[Callable[..., Json], tuple[Argument, ...]]:
-    """What to call with which arguments; the literal template of a Format is taken apart once."""
+    """The function and its arguments; the literal template of a States.Format is split once."""
     first = call.arguments[0] if call.arguments else None
     if call.name == "States.Format" and isinstance(first, Literal) and first.source is not None:
         parts = template_parts(first.source)

@@ -1,7 +1,7 @@
-"""What one evaluation may spend, counted in steps and bytes: the same on every machine and in every replay.
+"""Limit an evaluation by steps and bytes, which are the same on every machine and in every replay.
 
-AWS ends a JSONata expression after some seconds, or at some 7 MB. No such limit is known of its JSONPath, but nothing
-there runs for minutes. A clock would let a busy machine fail what an idle one evaluates, so work is counted instead.
+AWS limits a JSONata expression to about 7 MB and some seconds; its limits for JSONPath are not known. A clock would let
+a busy machine fail where an idle one succeeds, so steps are counted instead.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from sfnrun.payload import BEYOND, Json, dumps
 
 __all__ = ["MAX_BYTES", "Exceeded", "Meter", "current_meter", "size_of"]
 
-# One to two seconds of visits in a document, which are half a microsecond each.
+# One to two seconds; a visit of a value takes half a microsecond.
 MAX_STEPS = 1_000_000
-# The longest string that AWS's JSONata makes (measured there).
+# The longest string in JSONata on AWS (floci#2737).
 MAX_BYTES = 6_990_256
-# The largest payload of AWS. An execution without limits may have larger ones, and then more is allowed.
+# The largest payload on AWS. Executions with limits=False may have larger ones, for which the limits are raised.
 USUAL_DOCUMENT = 262_144
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Exceeded(Exception):
-    """An evaluation has spent what it may. `name` is the error that it fails with, the message says what was spent."""
+    """An evaluation has exceeded a limit. `name` is the error name for the execution."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
 
     def failure(self, subject: str) -> StatesError:
-        """The error of the expression that `subject` names."""
+        """The error for the execution; `subject` names the expression."""
         return StatesError(self.name, f"{subject} could not be evaluated: {self}")
 
 
 class Meter:
-    """Counts down the steps and the bytes that evaluations on `document` have left."""
+    """The steps and bytes that evaluations on `document` have left."""
 
     __slots__ = ("_document", "_sizes", "bytes", "steps")
 
@@ -49,7 +49,7 @@ class Meter:
         self._sizes: dict[int, int] = {}
 
     def spend(self, steps: int) -> None:
-        """Count steps, such as values to look at, before they are made."""
+        """Count steps, such as visits of values, before they happen."""
         self.steps -= steps
         if self.steps < 0:
             self._extend()
@@ -57,7 +57,7 @@ class Meter:
                 raise Exceeded("States.Runtime", "it takes too many steps")
 
     def spend_bytes(self, count: int) -> None:
-        """Count bytes that a result, or what is needed to find it, is about to take."""
+        """Count bytes before they are allocated."""
         self.bytes -= count
         if self.bytes < 0:
             self._extend()
@@ -65,7 +65,7 @@ class Meter:
                 raise Exceeded("States.DataLimitExceeded", f"its result is larger than {MAX_BYTES} bytes")
 
     def keep(self, value: Json) -> None:
-        """Count a value that becomes part of the result; it must live as long as the meter does."""
+        """Count a value that becomes part of the result. It must not be freed before the meter."""
         kind = value.__class__
         if kind is dict or kind is list:
             size = self._sizes.get(id(value))
@@ -79,7 +79,7 @@ class Meter:
             self.spend_bytes(size + 1)
 
     def _extend(self) -> None:
-        """Allow more, once, for a document that is larger than those of AWS: enough to read and to give all of it."""
+        """Raise the limits, once, for a large document: enough to visit and to return all of it."""
         size, self._document = size_of(self._document), None
         if size > USUAL_DOCUMENT:
             self.steps += size // 4

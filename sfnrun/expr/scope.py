@@ -1,8 +1,8 @@
-"""What an expression can see besides its document: the context object, the variables, chance and the clock.
+"""Evaluation scope of an expression: context object, variables, random numbers and time.
 
 A compiled expression is called as `evaluate(document, scope)`. The document is what `$` stands for: in JSONPath the
-value that the field works on, in JSONata the `$states` object (`{"input": …, "result": …, "errorOutput": …}`; its
-`context` member is `scope.context`, added only if the expression reads it).
+value that the field works on, in JSONata the `$states` object (`{"input": …, "result": …, "errorOutput": …}`). Its
+member `context` is `scope.context`; it is added only if the expression reads it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Evaluate", "Expression", "PlainScope", "Scope"]
 
 
 class Scope(Protocol):
-    """The surroundings of an expression. Nothing in it is mutated while expressions hold it."""
+    """What an expression reads besides its document. Its values are never mutated."""
 
     @property
     def context(self) -> Json:
@@ -35,14 +35,14 @@ class Scope(Protocol):
 
     @property
     def now(self) -> int:
-        """The time of the engine in milliseconds since 1970, for $now and $millis."""
+        """The engine's time in milliseconds since the Unix epoch, for $now and $millis."""
 
 
 Evaluate = Callable[[Json, Scope], Json]
 
 
 class Expression(Protocol):
-    """A compiled expression: its text as written and how to evaluate it."""
+    """A compiled expression: its text as written, and the function that evaluates it."""
 
     @property
     def text(self) -> str: ...

@@ -1,8 +1,7 @@
-"""Payload templates: JSON in which some values are expressions, compiled to closures that rebuild just those parts.
+"""Compile payload templates, JSON in which some values are expressions, to closures that rebuild only those parts.
 
-In the JSONPath language the value under a key that ends in `.$` is a path or a call of an intrinsic function; in
-JSONata every text of the form `{% … %}` is an expression. What has no expression in it is shared by all results and
-never copied.
+In the JSONPath language, the value of a key that ends in `.$` is a path or a call of an intrinsic function. In JSONata,
+every string of the form `{% … %}` is an expression. Parts without expressions are shared by all results.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ __all__ = ["Leaf", "OnError", "Pointer", "Template", "jsonata_inside", "jsonata_
 
 Pointer = tuple[str | int, ...]
 OnError = Callable[[Pointer, ExpressionError], None]
-"""Takes an error with the place of the expression in the template (keys and indices)."""
+"""Receives an error and the pointer (keys and indices) of its expression in the template."""
 
 Leaf = Callable[[str, str], Expression]
 """Compiles a `{% … %}` for a field path such as "Output/items[0]/id"; raises ExpressionError."""
 
 
 class Template(NamedTuple):
-    """A compiled payload template. `constant` tells that it has no expression, so `evaluate` gives the same value."""
+    """A compiled payload template. A `constant` one has no expressions: `evaluate` always returns the same value."""
 
     text: str
     reads: frozenset[str]
@@ -52,7 +51,7 @@ def jsonata_template(node: Json, field: str, on_error: OnError, compile_leaf: Le
 
 
 def jsonata_inside(text: str) -> str | None:
-    """What stands between `{%` and `%}`, trimmed; None if the text is a literal."""
+    """The trimmed text between `{%` and `%}`; None if the text is a literal."""
     if len(text) >= 4 and text.startswith("{%") and text.endswith("%}"):
         return text[2:-2].strip()
     return None
@@ -62,7 +61,7 @@ def jsonata_inside(text: str) -> str | None:
 
 
 class _JsonPath:
-    """Keys ending in `.$` name expressions and lose these two characters."""
+    """Keys that end in `.$` have expressions as values, and lose these two characters in the result."""
 
     def __init__(self, on_error: OnError) -> None:
         self.on_error = on_error
@@ -85,7 +84,7 @@ class _JsonPath:
         return key.removesuffix(".$")
 
     def order(self, keys: Iterable[str]) -> list[str]:
-        """Constants stand before what is evaluated, which AWS keeps in a HashMap (recorded without exception)."""
+        """Constants come first, then evaluated keys in the order of a HashMap (tests/expr/templates.yaml, recorded)."""
         evaluated = {key.removesuffix(".$"): key for key in keys if key.endswith(".$")}
         return [key for key in keys if not key.endswith(".$")] + [evaluated[key] for key in hash_map_order(evaluated)]
 
@@ -108,7 +107,7 @@ def _in_field(key: str, compiled: Expression, counted: bool) -> Evaluate:
 
     def evaluate_field(document: Json, scope: Scope) -> Json:
         try:
-            if document is None and of_document:  # not even `$` can be taken from null
+            if document is None and of_document:  # AWS reads nothing from null, not even `$`
                 raise PathError("The document is null", path=compiled.text)
             return evaluate(document, scope)
         except PathError as error:
@@ -132,7 +131,7 @@ def _kept(evaluate: Evaluate) -> Evaluate:
 
 
 class _Jsonata:
-    """Texts of the form `{% … %}` are expressions; keys are what they are."""
+    """Strings of the form `{% … %}` are expressions; keys stay as they are."""
 
     def __init__(self, field: str, on_error: OnError, compile_leaf: Leaf) -> None:
         self.field = field
@@ -173,7 +172,7 @@ def _never(document: Json, scope: Scope) -> Json:
 Language = _JsonPath | _Jsonata
 
 
-# So many expressions, each within its own limits, cost less than a second and 200 MB together.
+# This many expressions, each within its own limits, take less than 200 MB together.
 FEW_EXPRESSIONS = 20
 
 
@@ -184,7 +183,7 @@ def _template(node: Json, language: Language) -> Template:
     evaluate: Evaluate = (lambda document, scope: node) if whole is None else whole
     if language.counted:
         evaluate = _counting(evaluate)
-    # Each level costs a frame or two; where there are few containers they cannot be deep.
+    # Each level takes a frame or two of the stack; a template with few containers cannot be deep.
     if whole is not None and text.count("{") + text.count("[") > 100:
         evaluate = _with_room(evaluate)
     return Template(text, frozenset(language.reads), evaluate, whole is None)
@@ -212,7 +211,7 @@ def _counting(evaluate: Evaluate) -> Evaluate:
 
 
 def _with_room(evaluate: Evaluate) -> Evaluate:
-    """The same with frames left for a template of the deepest nesting that a definition can have."""
+    """The same, with stack frames for the deepest nesting that a definition can have."""
 
     def evaluate_deeply(document: Json, scope: Scope) -> Json:
         limit = sys.getrecursionlimit()
@@ -226,7 +225,7 @@ def _with_room(evaluate: Evaluate) -> Evaluate:
 
 
 class _Open(NamedTuple):
-    """A container whose parts are being compiled; `parts` are those that have expressions in them."""
+    """A container whose children are being compiled; `parts` are the children that contain expressions."""
 
     node: Json
     at: Pointer
@@ -235,7 +234,7 @@ class _Open(NamedTuple):
 
 
 def _compile(node: Json, language: Language) -> Evaluate | None:
-    """The node as a closure, or None if it is constant. Keeps its own stack, so that depth costs no Python frames."""
+    """The node as a closure, or None if it is constant. It uses no Python frames for nested containers."""
     found, opened = _enter(node, (), language)
     if opened is None:
         return found
@@ -277,7 +276,7 @@ def _build(container: _Open, language: Language) -> Evaluate | None:
 
 
 def _object(constants: dict[str, Json], container: _Open, language: Language) -> Evaluate:
-    """Constants give the order of the keys; expressions replace their values, in the order of the definition."""
+    """Build an object: `constants` sets the order of keys, and expressions run in the order of the definition."""
     parts = [(language.key(str(key)), evaluate) for key, evaluate in container.parts.items()]
     if [key for key, _ in parts] == list(constants):
         return lambda document, scope: {key: evaluate(document, scope) for key, evaluate in parts}

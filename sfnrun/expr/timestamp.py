@@ -1,4 +1,4 @@
-"""Times as the Amazon States Language writes them: RFC 3339, which Java calls ISO-8601 extended offset date-time."""
+"""Parse timestamps of the Amazon States Language: RFC 3339, Java's ISO-8601 extended offset date-time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 __all__ = ["instant_ms"]
 
-# Seconds may be missing, as java.time.format.DateTimeFormatter.ISO_OFFSET_DATE_TIME has it.
+# Seconds are optional in java.time.format.DateTimeFormatter.ISO_OFFSET_DATE_TIME.
 _SHAPE = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d(?::\d\d)?)", re.ASCII | re.IGNORECASE
 )
@@ -16,7 +16,7 @@ _SHAPE = re.compile(
 
 @lru_cache(maxsize=1024)
 def instant_ms(text: str) -> float | None:
-    """Milliseconds since 1970 of a timestamp with offset, fractions kept; None if the text is not one."""
+    """Milliseconds since the Unix epoch, with fractions; None if the text is not a timestamp with an offset."""
     found = _SHAPE.fullmatch(text)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""JSONata as Step Functions has it: what AWS refuses is refused when compiled, what fails fails in AWS's words.
+"""Compile JSONata as Step Functions does: reject what AWS rejects, and fail with the texts of AWS.
 
 AWS documents JSONata 2.0.6 without `$eval`, with six functions of its own, and with no context item: an expression sees
 `$states` and the workflow variables. A plain reference (`$states.input.a.b`, `$n`) is answered without the engine.
@@ -39,7 +39,7 @@ _UNSUPPORTED = "UNSUPPORTED_JSONATA_EXPRESSION"
 
 
 class Jsonata(msgspec.Struct, frozen=True):
-    """A compiled expression. `text` is what stands between `{%` and `%}`, trimmed, as AWS prints it.
+    """A compiled expression. `text` is the trimmed text between `{%` and `%}`, as AWS prints it.
 
     `evaluate(document, scope)` takes the `$states` object without its `context`, which is fetched from the scope if the
     expression reads it, and gives a JSON value or raises StatesError States.QueryEvaluationError.
@@ -59,7 +59,7 @@ class Jsonata(msgspec.Struct, frozen=True):
     places: Mapping[str, tuple[int, int]] = msgspec.field(default_factory=dict)
 
     def expect(self, value: Json, kind: str) -> Json:
-        """The value, if it is of this JSON type: array, object, string, number, boolean, null, or integer.
+        """Return the value if it has this JSON type: array, object, string, number, boolean, null, or integer.
 
         Raises StatesError States.QueryEvaluationError otherwise.
         """
@@ -74,9 +74,9 @@ class Jsonata(msgspec.Struct, frozen=True):
 
 
 def unwrap(text: str) -> str | None:
-    """What stands between `{%` and `%}`, blanks included; None for a text that is no expression but itself.
+    """The text between `{%` and `%}`, whitespace included; None for a literal string.
 
-    Raises ExpressionError where only one of the marks stands, or blanks stand outside of them.
+    Raises ExpressionError if one of the marks is missing, or for whitespace outside the marks.
     """
     if text.startswith("{%") and text.endswith("%}") and len(text) >= 4:
         return text[2:-2]
@@ -107,7 +107,7 @@ def compile_jsonata(
     allowed: frozenset[str] = frozenset({"input", "context"}),
     bounds: Bounds = AWS_BOUNDS,
 ) -> Jsonata:
-    """The expression `text`, with or without `{% %}`, that stands in `field` ("Output/result", as AWS names it).
+    """Compile the expression `text`, with or without `{% %}`, of a field such as "Output/result", as AWS names it.
 
     `allowed` are the members of `$states` that this field may read. Raises ExpressionError with AWS's code and the
     place in `text`.
@@ -143,11 +143,11 @@ def compile_jsonata(
     )
 
 
-# -- what AWS refuses
+# -- what AWS rejects
 
 
 def _refuse(text: str, found: Mentions, allowed: frozenset[str]) -> None:
-    """Raise the first refusal, if there is one."""
+    """Raise the first error in the order of the text."""
     refusals = sorted(_refusals(text, found, allowed), key=lambda refusal: refusal.offset)
     if refusals:
         raise refusals[0]
@@ -155,7 +155,7 @@ def _refuse(text: str, found: Mentions, allowed: frozenset[str]) -> None:
 
 def _refusals(text: str, found: Mentions, allowed: frozenset[str]) -> Iterator[ExpressionError]:
     for mention in found.later:
-        # The second character is where JSONata 2.0.6 stumbles.
+        # JSONata 2.0.6 reports the second character.
         yield ExpressionError(
             text,
             f'The symbol "{mention.name[1]}" cannot be used as a unary operator',
@@ -198,11 +198,11 @@ def _advice(text: str, mention: Mention) -> str:
     return f"write $states.input.{mention.name}, or ${mention.name} for a variable"
 
 
-# -- what it refers to
+# -- references
 
 
 def _members(mentions: list[Mention], read: frozenset[str] | None) -> frozenset[str]:
-    """The members of `$states` that are mentioned or read; the four that there are if it is read as a whole (None)."""
+    """The members of `$states` that are mentioned or read; all four if `$states` is read as a whole (None)."""
     names = {mention.name for mention in mentions if mention.name}
     return frozenset(names.union(_MEMBERS if read is None else read))
 
@@ -219,7 +219,7 @@ def _places(found: Mentions, lead: int) -> dict[str, tuple[int, int]]:
 
 
 class _Evaluation:
-    """Runs one expression: puts its document together, and says in AWS's words what went wrong."""
+    """Evaluates one expression: builds its document, and words its errors like AWS."""
 
     def __init__(
         self, text: str, field: str, found: Mentions, bounds: Bounds, *, reads_item: bool, reads_context: bool
@@ -233,7 +233,7 @@ class _Evaluation:
         called = {mention.start for mention in found.calls}
         read = {mention.name for mention in found.variables if mention.start not in called}
         self.variables = sorted(read - BUILTINS - {"states"})
-        # A workflow variable hides a function of its name, `count` being the likeliest.
+        # A workflow variable, such as `count`, hides the function of its name.
         self.may_hide = frozenset(self.mentions & BUILTINS)
         self.bound = sorted(self.mentions - BUILTINS - {"states"})
         self.reads_states = "states" in self.mentions
@@ -241,7 +241,7 @@ class _Evaluation:
         self.programs: dict[frozenset[str], Program] = {}
 
     def answered(self, answer: Callable[[Json, Scope], object]) -> Evaluate:
-        """Evaluation by `answer`, which the engine is asked after if it is not sure."""
+        """Evaluate with `answer`, and with the engine where `answer` is UNSURE."""
 
         def evaluate(document: Json, scope: Scope) -> Json:
             value = answer(document, scope)
@@ -254,7 +254,7 @@ class _Evaluation:
         return evaluate
 
     def run(self, document: Json, scope: Scope) -> Json:
-        """The value, by the engine."""
+        """Evaluate with the engine."""
         hidden = self.may_hide and self.may_hide.intersection(scope.variables)
         program = self.programs.get(hidden) or self.made(hidden)
         try:
@@ -279,7 +279,7 @@ class _Evaluation:
         return program
 
     def given(self, document: Json, scope: Scope, hidden: frozenset[str]) -> Json:
-        """The document that `made` assigns from."""
+        """The document from which the program assigns its variables."""
         if not self.reads_states:
             return _as_dict(scope.variables) if self.bound or hidden else None
         if self.reads_context:

@@ -1,4 +1,4 @@
-"""The one door to the JSONata library (`jlens`): programs that run, and errors in the words AWS uses.
+"""Evaluate JSONata with the library `jlens`, which no other module imports.
 
 A program gets its values through the engine's input document, which it reads member by member: a binding would be
 converted whole at each evaluation, 350 µs for a thousand items against 1 µs. So the text is wrapped: `$states` and the
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class Undefined:
-    """JSONata's "nothing"; `is_function` if it was a function, which is no JSON value either."""
+    """JSONata's undefined value; `is_function` for a function, which is not a JSON value either."""
 
     def __init__(self, *, is_function: bool = False) -> None:
         self.is_function = is_function
@@ -52,7 +52,7 @@ FUNCTION = Undefined(is_function=True)
 
 
 class EvaluationFailed(Exception):
-    """An error of JSONata, with its `code`. `error` is what the library, or one of our functions, raised."""
+    """An error of JSONata with its `code`; `error` is the exception of the library or of a host function."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -61,16 +61,16 @@ class EvaluationFailed(Exception):
 
     @property
     def ending(self) -> str:
-        """What AWS writes after "threw an error during evaluation": ". T1006: …", or ": …" where a bound ended it."""
+        """AWS's text after "threw an error during evaluation": ". T1006: …", or ": …" if a limit was exceeded."""
         if self.code == "U1001" and "size limit" in str(self):
             return _MEMORY
-        # Some functions of ours have two underscores before their name.
+        # Some host functions have a name with two underscores before it.
         message = str(self).replace('function "__', 'function "')
         return _BOUND_ENDINGS.get(self.code) or f". {self.code}: {message}"
 
 
 class Bounds(Struct, frozen=True):
-    """How far an evaluation may go. The defaults are AWS's, as measured there; the seconds are not known.
+    """Limits of an evaluation. The defaults were measured on AWS, except for the seconds, which are not known.
 
     `depth` counts nested evaluations (each term of 1+1+1 is one, a call of f in `1+$f($n-1)` is three), `items` those
     of one array, `characters` those of one string in bytes. The library notices Ctrl-C only when an evaluation ends, so
@@ -92,13 +92,13 @@ class Bounds(Struct, frozen=True):
         }
 
 
-# Texts of the bounds, as AWS gives them (the time limit's is that of the reference's own runner).
+# AWS's texts of the limits; the text of the time limit is that of the reference's own runner.
 _STACK = ": Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive."
 _TIME = ": Expression evaluation timeout: Check for infinite loop"
 _MEMORY = ": Expression evaluation memory limit exceeded: Check for excessive memory usage"
 _BOUND_ENDINGS = {"D1011": _STACK, "D1012": _TIME, "D2015": _MEMORY, "D2016": _MEMORY}
 
-# Functions whose answer depends on the clock, and on chance, of the engine.
+# Functions of the library that use its clock, and its random numbers.
 _CLOCK = frozenset(("now", "millis", "toMillis"))
 _CHANCE = frozenset(("shuffle",))
 
@@ -139,7 +139,7 @@ def _library() -> Any:
 
 
 class Reads(Struct, frozen=True):
-    """What the engine finds that an expression reads: more than its text shows, as in `$lookup($states, "input")`.
+    """What an expression reads as the engine sees it, which its text may not show: `$lookup($states, "input")`.
 
     `item` tells of the context item, also where a function uses it for a missing argument. `states` and `context` are
     the members of `$states` and of `$states.context`; None stands for `$states` as a whole.
@@ -169,10 +169,10 @@ def parse(text: str) -> jlens.Expression:
 
 
 def reads_of(parsed: jlens.Expression, mentions: frozenset[str]) -> Reads:
-    """What the engine finds that an expression, which mentions these names, reads."""
+    """What the engine reports that the parsed expression reads; `mentions` are the names in its text."""
     found: Mapping[str, Any] = parsed.reads(dict.fromkeys(mentions & _OURS, _ours))
     states = found["bindings"].get("states", {})
-    # {} stands for no more than whether there is a context item, as in every object constructor.
+    # Every object constructor reports {}: it only tests whether there is a context item.
     item = bool(found.get("input"))
     if states is True:
         return Reads(item, None)
@@ -180,7 +180,7 @@ def reads_of(parsed: jlens.Expression, mentions: frozenset[str]) -> Reads:
     return Reads(item, frozenset(states), frozenset(() if context is True else context))
 
 
-# Functions that the engine does not have; of those it is told, it knows that they read nothing but their arguments.
+# Functions that the engine does not have. It must know them: an unknown function may read the context item.
 _OURS = frozenset((*FUNCTIONS, "eval"))
 
 
@@ -188,23 +188,22 @@ def _ours() -> None: ...
 
 
 def _place(error: jlens.JlensError, text: str) -> tuple[int, int]:
-    """Where the error is; the end of the text where something is missing there."""
+    """The offsets of an error; the end of the text if something is missing there."""
     start = error.start if error.start is not None else error.position or 0
     end = error.end if error.end is not None else start + 1
     return min(start, len(text)), max(start, end)
 
 
-# The scope of the evaluation that runs, for the functions that it calls back. No evaluation waits for another in its
-# thread, and each thread has its own value of a context variable.
+# The scope of the running evaluation, for host functions. Evaluations do not nest, and each thread has its own value.
 _scope: ContextVar[Scope] = ContextVar("sfnrun.jsonata.scope")
 
 
-# What stands before the text in a group-by over nothing.
+# The text before an expression in a group-by over nothing.
 _GROUP = '[]{"r":'
 
 
 class Program:
-    """An expression made ready to run on documents of one shape.
+    """An expression compiled for documents of one shape.
 
     `text` may call the functions in `ours` under their names. `assignments` tell where in the document its variables
     are: `{"states": "$", "n": "v.n"}`. `mentions` are all names that the text mentions, so that only what it needs is
@@ -254,7 +253,7 @@ class Program:
 
     @cached_property
     def quick(self) -> Callable[..., Json | Undefined]:
-        """The same, half a microsecond faster, of an expression to which the difference does not matter."""
+        """The same, half a microsecond faster, for an expression that is `plain`."""
         quickly = self.ready(self.text, 0)
 
         def evaluate(document: Json, **options: Any) -> Json | Undefined:
@@ -264,7 +263,7 @@ class Program:
         return evaluate
 
     def undefined(self, document: Json, **options: Any) -> Undefined:
-        """Which of the values that are not JSON the expression gave. Functions with chance draw again."""
+        """Whether the value was undefined or a function. This evaluates the expression once more."""
         kind = self.ready(f'[]{{"r":$type({self.text})}}', 3)(document, **options)
         return FUNCTION if kind == {"r": "function"} else UNDEFINED
 
@@ -288,10 +287,10 @@ class Program:
             raise EvaluationFailed(error) from None
 
     def without_infinity(self, error: Exception) -> Program | None:
-        """The program with null for the part that gave a number beyond all numbers, if that is only given on.
+        """The program with null in place of the part that is not finite, if nothing computes with its value.
 
-        The engine fails there with D1001. The reference goes on with Infinity, and AWS evaluates it (floci#2737); in
-        JSON it is null, as JavaScript writes it.
+        The engine fails with D1001. The reference and AWS evaluate it to Infinity (floci#2737), which is null in the
+        JSON of JavaScript; the output of AWS is not recorded.
         """
         if not isinstance(error, _library().JlensError) or error.code != "D1001" or error.start is None:
             return None
@@ -307,7 +306,7 @@ class Program:
         return self.finite[start, end]
 
     def run_in(self, scope: Scope, document: Json) -> Json | Undefined:
-        """The same for an expression that calls functions of ours, or of the library's with a clock or with chance."""
+        """The same for an expression that calls host functions, or functions with a clock or random numbers."""
         options: dict[str, Any] = {}
         if self.clock:
             options["now"] = scope.now
@@ -333,7 +332,7 @@ def _with_scope(call: Callable[..., Json]) -> Callable[..., Json]:
 
 
 def evaluate_on(text: str, document: Json, variables: Mapping[str, Json], bounds: Bounds) -> Json | Undefined:
-    """The value of an expression of JSONata's own dialect, whose context item is `document` (UNDEFINED: none).
+    """Evaluate an expression of standard JSONata on a context item, `document` (UNDEFINED: none).
 
     Raises EvaluationFailed, also for what does not parse. Nothing in a state machine is evaluated so; it is for trying
     JSONata out, and for holding the engine against the suite of the reference.

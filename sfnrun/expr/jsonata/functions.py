@@ -1,4 +1,4 @@
-"""The functions that Step Functions adds to JSONata, and those it answers from the execution instead of the machine.
+"""The functions that Step Functions adds to JSONata, and others that must be answered by the execution.
 
 $partition $range $hash $random $uuid $parse. Arguments come as JSON values, None for a missing one (and for null);
 None as the answer is undefined. What each does with odd arguments was measured on AWS: numbers are cut towards zero, a
@@ -17,12 +17,12 @@ from sfnrun.payload import Json, loads
 
 __all__ = ["FUNCTIONS", "HostFunction", "Thrown", "java_random"]
 
-# What AWS's memory limit leaves room for: [1..873782] evaluates there, one item more does not.
+# The largest array within AWS's memory limit: [1..873782] evaluates on AWS, one more item fails.
 MAX_ITEMS = 873_782
 
 
 class Thrown(Exception):
-    """What a function throws: a JSONata error code and its message."""
+    """A JSONata error of a host function: its code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -84,7 +84,7 @@ def _hash(scope: Scope, text: Json = None, algorithm: Json = None) -> Json:
 
 
 def java_random(seed: int) -> float:
-    """The first `nextDouble()` of `new java.util.Random(seed)`, which is what `$random(seed)` gives on AWS."""
+    """The first `nextDouble()` of `new java.util.Random(seed)`, the result of `$random(seed)` on AWS."""
     state = (seed ^ 0x5DEECE66D) & (1 << 48) - 1
 
     def bits(count: int) -> int:
@@ -100,7 +100,7 @@ def _random(scope: Scope, seed: Json = None) -> Json:
 
 
 def _uuid(scope: Scope) -> Json:
-    # A version 4 UUID: 4 bits say the version, 2 the variant, the rest is chance.
+    # A version 4 UUID: 4 bits of version, 2 of variant, the rest random.
     value = scope.random.getrandbits(128) & ~(0xF000 << 64) & ~(0xC000 << 48) | 4 << 76 | 0x8000 << 48
     digits = f"{value:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
@@ -128,7 +128,7 @@ _strict_decode = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite
 
 
 def _parse(scope: Scope, text: Json = None) -> Json:
-    """The value as `{"v": value}`, since None would be undefined; the prelude of `$parse` takes it out."""
+    """Return `{"v": value}`, since None means undefined; the prelude of `$parse` extracts the value."""
     if not isinstance(text, str):
         _wrong_type("parse", 1)
     try:
@@ -138,12 +138,12 @@ def _parse(scope: Scope, text: Json = None) -> Json:
 
 
 def _clone(scope: Scope, value: Json = None) -> Json:
-    """The value itself, of which the engine makes a copy of its own: jlens lacks this function of 2.0.6."""
+    """Return the value, which the engine copies. jlens lacks this function of JSONata 2.0.6."""
     return value
 
 
 class HostFunction(NamedTuple):
-    """A function of ours: what it is called inside the engine, its signature there, and what it does."""
+    """A host function: its name and signature in the engine, and its implementation."""
 
     name: str
     signature: str

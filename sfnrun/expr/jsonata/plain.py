@@ -1,4 +1,4 @@
-"""References so plain that Python answers them as JSONata would, without the engine: `$states.input.a`, `$n`, `$x[0]`.
+"""Evaluate plain references, such as `$states.input.a`, `$n` and `$x[0]`, in Python instead of in the engine.
 
 They cost a fraction of a microsecond however large the document is, and keep integers that JSONata's doubles cannot
 hold. Wherever JSONata's sequences come in (a name looked up in an array), the answer is UNSURE and the engine is asked.
@@ -19,7 +19,7 @@ __all__ = ["UNSURE", "Unsure", "plain_reference", "whole_numbers"]
 
 
 class Unsure:
-    """Not for us to say."""
+    """The result where only the engine knows the value."""
 
 
 UNSURE = Unsure()
@@ -27,12 +27,12 @@ Answer = Callable[[Json, Scope], Json | Undefined | Unsure]
 
 _PLAIN = re.compile(r"\$([A-Za-z_]\w*)((?:\s*\.\s*(?:[A-Za-z_]\w*|`[^`]*`)|\[\s*-?\d{1,9}\s*\])*)", re.ASCII)
 _STEP = re.compile(r"\s*\.\s*(?:(?P<name>[A-Za-z_]\w*)|`(?P<quoted>[^`]*)`)|\[\s*(?P<index>-?\d+)\s*\]", re.ASCII)
-# Words that are something else than a name where a name could stand.
+# Words that are not names where a name is allowed.
 _NOT_NAMES = frozenset(("true", "false", "null", "and", "or", "in", "function"))
 
 
 def plain_reference(text: str) -> Answer | None:
-    """How to answer the expression `text`, if it is a plain reference."""
+    """The evaluation of the expression `text` if it is a plain reference, else None."""
     match = _PLAIN.fullmatch(text)
     if match is None:
         return None
@@ -84,7 +84,7 @@ _EXACT = (str, int, bool, Undefined, Unsure)
 
 
 def _item(value: Json, step: str | int) -> Json | Undefined | Unsure:
-    """What the filter `[step]` lets through of an array. A name looked up in one gives a sequence: not for us."""
+    """The item that the filter `[step]` selects. A name looked up in an array gives a sequence: UNSURE."""
     if value is UNDEFINED or type(value) is not list or type(step) is str:
         return UNDEFINED if value is UNDEFINED else UNSURE
     assert type(step) is int
@@ -98,19 +98,19 @@ _WHOLE_FLOAT = re.compile(r"\.0(?![0-9])")
 
 
 def whole_numbers(value: Json) -> Json:
-    """The value with 1.0 as 1, as the engine gives it and AWS writes it; the very same object where there is none."""
+    """The value with 1.0 as 1, as the engine and AWS write it; the same object if there are no such numbers."""
     if type(value) is float:
         return _number(repr(value))
     if type(value) is dict or type(value) is list:
         text = dumps(value)
-        # A whole float is written 1.0 or 1e22. Strings that look so cost a second pass and do no harm.
+        # A whole float is written 1.0 or 1e22. A string that looks like one only costs a second pass.
         if any(start in text for start in ("e1", "e2", "e3", "e+")) or (".0" in text and _WHOLE_FLOAT.search(text)):
             return loads(text, _decode)
     return value
 
 
 def _number(text: str) -> float | int:
-    """The number; a whole one below 1e21, where JavaScript's notation changes, as an integer."""
+    """The number; as an integer if it is whole and below 1e21, where JavaScript's notation changes."""
     number = float(text)
     return int(number) if number.is_integer() and abs(number) < 1e21 else number
 

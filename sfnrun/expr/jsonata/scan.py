@@ -1,4 +1,4 @@
-"""What a JSONata expression mentions, and where: one pass over its tokens, which keeps brackets but no tree.
+"""Find what a JSONata expression mentions, with offsets: one pass over its tokens that tracks brackets, without a tree.
 
 The engine knows what an expression reads (`jlens.Expression.reads`), but neither offsets nor the names of functions,
 nor what AWS refuses. An expression in Step Functions has no context item: `$`, `$$` and field names mean something
@@ -29,7 +29,7 @@ BUILTINS = frozenset((
     "now", "millis", "random", "partition", "range", "hash", "uuid", "parse",
 ))  # fmt: skip
 
-# AWS evaluates 100 levels; brackets are counted where they are not evaluated, too.
+# AWS evaluates 100 levels; this limit also applies to brackets that are never evaluated.
 MAX_BRACKETS = 250
 
 _OPENING = frozenset(("(", "[", "{"))
@@ -79,7 +79,7 @@ class Mentions(Struct):
 
 
 def scan(text: str) -> Mentions:
-    """What the expression `text` mentions; it must be one that the engine accepts.
+    """Scan the expression `text`, which the engine must accept.
 
     Raises ExpressionError where brackets are nested far deeper than AWS evaluates.
     """
@@ -87,9 +87,9 @@ def scan(text: str) -> Mentions:
 
 
 def is_output(text: str, start: int, end: int) -> bool:
-    """Whether the value of the part of `text` from `start` to `end` is only given on: nothing computes with it.
+    """Whether the value of the part of `text` from `start` to `end` reaches the output: nothing computes with it.
 
-    It may be the expression itself, an item, a member, a branch of a condition, or the like in one of these.
+    It is the whole expression, an item, a member or a branch of a condition, or one of these in another.
     """
     words = tokens(text)
     if any(token.value == ":=" for token in words):
@@ -267,7 +267,7 @@ class _Scanner:
             self.scopes[-1].missing += [mention for mention in scope.missing if mention.name not in scope.names]
 
     def open_function(self) -> None:
-        """From `function` to the `{` of its body: parameters, and a signature that says nothing here."""
+        """Read the head of a function up to the `{` of its body."""
         names: list[str] = []
         while not self.follows(")"):
             names += [self.tokens[self.at].value] if self.tokens[self.at].kind == "variable" else []
@@ -289,7 +289,7 @@ class _Scanner:
     # -- names
 
     def name(self, token: Token) -> None:
-        """A name that is read from the context item. The body of a function may read one that it is called with."""
+        """A name that is read from the context item; the body of a function may have one when it is called."""
         if not self.brackets[-1].has_context and not any(scope.is_function for scope in self.scopes):
             self.found.outside.append(_mention(token))
 

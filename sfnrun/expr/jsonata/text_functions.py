@@ -1,8 +1,8 @@
-"""$split by a regex and $replace, answered here: jlens takes quadratic time for them, and measures only their result.
+"""Implement $split by a regex and $replace: in jlens they take quadratic time, and only their result is measured.
 
 A call is rewritten before the engine sees it: `$split(text, /, /)` is then `$__split(text, {"regex": ", ", …})`. A
-regex is one that means the same to JavaScript and to `re`; calls with any other stay the engine's own. What the
-functions do is written after jsonata.js 2.0.6, src/functions.js, and compared with the engine in tests/fuzz.
+regex is one that means the same to JavaScript and to `re`; calls with any other stay in the engine. The
+functions follow jsonata.js 2.0.6, src/functions.js, and tests/fuzz compares them with the engine.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["TEXT_FUNCTIONS", "Rewritten", "rewritten"]
 
 
 class Rewritten(NamedTuple):
-    """An expression with calls of functions of ours, and the names of those."""
+    """An expression that calls host functions of this module, and their names."""
 
     text: str
     names: frozenset[str]
 
 
 def rewritten(text: str, found: Mentions, hidden: Collection[str]) -> Rewritten:
-    """The text with our functions where they can answer; workflow variables hide the names in `hidden`."""
+    """Replace calls by calls of host functions, except for the names in `hidden`, which workflow variables hide."""
     edits: dict[tuple[int, int], str] = {}
     names: set[str] = set()
     patterns = {call.start: regex for call, regex in found.patterns}
@@ -71,7 +71,7 @@ _REPEATED = ("*", "+", "?", "{")
 
 @lru_cache(maxsize=256)
 def compiled(source: str, flags: str) -> Regex | None:
-    """A regex of JavaScript; None if it may mean something else to `re`."""
+    """Compile a regex of JavaScript; None if `re` might match it differently."""
     pattern = _translated(source) if flags in ("", "i") and (not flags or source.isascii()) else None
     if pattern is None:
         return None
@@ -82,7 +82,7 @@ def compiled(source: str, flags: str) -> Regex | None:
 
 
 def _translated(source: str) -> str | None:
-    """The pattern in the syntax of `re`. Look-behind, backreferences and the like are left to the engine."""
+    """The pattern in the syntax of `re`; None for look-behind, backreferences and other differences."""
     parts: list[str] = []
     opened: list[bool] = []  # groups; whether each has a group with a number inside
     position = 0
@@ -96,7 +96,7 @@ def _translated(source: str) -> str | None:
             opened.append(False)
             parts.append("(" if "<" in found["open"] else found["open"])
         elif found["close"]:
-            # JavaScript empties the groups inside a group each time that it is repeated.
+            # JavaScript resets the groups inside a repeated group in each repetition.
             if not opened or (opened.pop() and source.startswith(_REPEATED, position)):
                 return None
             parts.append(")")
@@ -150,7 +150,7 @@ def _member(escape: str) -> str | None:
 
 
 def _character(escape: str) -> str | None:
-    """An escaped character; None for letters and digits that mean something else, or nothing certain."""
+    """An escaped character; None for letters and digits with another meaning."""
     if len(escape) > 1:
         return rf"\{escape}"
     return _CONTROLS.get(escape) if escape.isalnum() or escape == "_" else re.escape(escape)
@@ -158,12 +158,12 @@ def _character(escape: str) -> str | None:
 
 # --- the functions ---------------------------------------------------------------------------------------------------
 
-# Steps for one call; about the five seconds that an evaluation may take.
+# Steps of one call, about as many as fit into the 5 seconds of an evaluation.
 MAX_STEPS = 5_000_000
 
 
 class _Found(NamedTuple):
-    """One match of a pattern, whatever kind it is."""
+    """One match of a pattern."""
 
     start: int
     end: int
@@ -172,7 +172,7 @@ class _Found(NamedTuple):
 
 
 def _matches(pattern: Json, text: str, function: str) -> Iterator[_Found]:
-    """The matches of a regex of ours, or of a function that behaves as the engine's regexes do."""
+    """The matches of a regex, or of a matcher: a function that behaves like the engine's regexes."""
     if isinstance(pattern, dict):
         regex = compiled(pattern.get("regex", ""), pattern.get("flags", "")) if set(pattern) == _MARKS else None
         if regex is None:
@@ -190,7 +190,7 @@ _MARKS = {"regex", "flags"}
 
 
 def _of_regex(regex: Regex, text: str) -> Iterator[_Found]:
-    """The matches as the reference walks them: only the first may be empty, and only if it is the last as well."""
+    """The matches in the order of the reference: only the first may be empty, and only if it is also the last."""
     end = -1
     for found in regex.find_all(text, Meter(text, MAX_STEPS)):
         if found.start == found.end and end >= 0:
@@ -208,7 +208,7 @@ def _empty_match() -> Thrown:
 
 
 def _bounded(call: Callable[..., Json]) -> Callable[..., Json]:
-    """The function, with the engine's errors where it takes too long or gives too much."""
+    """Turn exceeded limits into the engine's errors."""
 
     def bounded(*arguments: Any) -> Json:
         try:
@@ -229,7 +229,7 @@ def _split(scope: Scope, text: Json, pattern: Json = None, limit: Json = None) -
     pieces: list[str] = []
     start = 0
     matches = _matches(pattern, text, "split")
-    # The match after the last is looked for too, and may fail.
+    # As in the reference, the match after the limit is searched too and may fail.
     while (found := next(matches, None)) is not None and (limit is None or len(pieces) < limit):
         pieces.append(text[start : found.start])
         start = found.end
@@ -270,7 +270,7 @@ def _replace_text(text: str, pattern: str, new: str, limit: Json) -> str:
 
 
 class _Made:
-    """Parts of a string, counted as they come."""
+    """The parts of a string whose length is limited."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -322,7 +322,7 @@ def _substituted(template: str, found: _Found) -> str:
 
 
 def _group_digits(template: str, position: int, groups: int) -> str:
-    """The digits at `position` that name a group: as many as the number of groups has, or one fewer if that is none."""
+    """The digits of a group at `position`: as many as the number of groups has, or one fewer for an unknown group."""
     most = len(str(groups)) if groups else 1
     number = re.compile(r"[0-9]*").match(template, position, position + most)
     digits = number.group() if number else ""

@@ -1,8 +1,8 @@
-"""JSONPath as AWS reads it, which is as Jayway JsonPath 2.0.0 does: text to closures, once, at load time.
+"""Compile JSONPath to closures at load time, with the semantics of AWS, which are those of Jayway JsonPath 2.0.0.
 
 A definite path (names and single indices) gives the value itself and fails if there is none. Any other path gives a
 list, empty if nothing is found. `$` is the document, `$$` the context object, `$name` a workflow variable.
-Source: AWS "Using JSONPath paths"; which version AWS runs was found out by comparing recordings with the library.
+Source: AWS "Using JSONPath paths". Recordings match the library in versions 1.2.0 and 2.0.0, and no later one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Path", "PathError", "ReferencePath", "compile_path", "compile_refere
 
 Keys = tuple[str | int, ...]
 
-# What a Reference Path may not have outside of quotes, even where Jayway takes it for a part of a name.
+# Not allowed in a Reference Path outside quotes, even where Jayway reads it as part of a name.
 _OPERATORS = re.compile(r"[@,:?*]|\(\)")
 _QUOTED = re.compile(r"'[^']*'")
 _ROOT = re.compile(r"\$\$|\$[^\W\d]\w*|\$|@")
@@ -53,10 +53,10 @@ class ReferencePath(Path):
     __slots__ = ()
 
     def put(self, document: Json, value: Json) -> Json:
-        """The document with `value` at the path; containers along the path are new, all others are shared.
+        """The document with `value` at the path; containers along the path are copied, all others are shared.
 
-        Objects that are missing on the way are made. Raises PathError where the path goes through something that is
-        neither an object nor missing, or to an element that an array does not have.
+        Missing objects along the path are created. Raises PathError if the path leads through a value that is not an
+        object, or to an index that an array does not have.
         """
         assert self.keys is not None
         return _put(self.text, document, value, self.keys)
@@ -64,7 +64,7 @@ class ReferencePath(Path):
 
 @lru_cache(maxsize=4096)  # what is checked is compiled again to be run, and definitions repeat their paths
 def compile_path(text: str, *, rooted: bool = True) -> Path:
-    """The path of a text such as `$.a.b[0]`, `$$.Execution.Id`, `$name.x`, `$.items[?(@.price > 10)]`.
+    """Compile a path such as `$.a.b[0]`, `$$.Execution.Id`, `$name.x` or `$.items[?(@.price > 10)]`.
 
     With `rooted` (AWS's rule) it must begin with `$`; without, `a.b` and `@.a` are read as `$.a.b`, `$.a` as Jayway
     does. Raises ExpressionError.
@@ -77,7 +77,7 @@ def compile_path(text: str, *, rooted: bool = True) -> Path:
 
 @lru_cache(maxsize=1024)
 def compile_reference_path(text: str) -> ReferencePath:
-    """The path of a text that names one node of the document, for ResultPath and the like. Raises ExpressionError."""
+    """Compile a path that names one node of the document, such as a ResultPath. Raises ExpressionError."""
     path = compile_path(text)
     if path.keys is None or path.root != "$" or _OPERATORS.search(_QUOTED.sub("", text)):
         hint = "use names and indices only, such as $.a.b[0]" if path.root == "$" else "begin a Reference Path with $"
@@ -175,7 +175,7 @@ def _walking(text: str, steps: Sequence[Step]) -> Evaluate:
 
 
 def _one_name(name: str, explain: Evaluate) -> Evaluate:
-    """A hot path: a name on anything but an object raises by itself, and the slow way then says what was wrong."""
+    """The fast path: a name on anything but an object raises, and `explain` then finds the error."""
 
     def evaluate(document: Json, scope: Scope) -> Json:
         try:
@@ -210,7 +210,7 @@ def _along(keys: Keys, explain: Evaluate) -> Evaluate:
 
 
 def _to_element(keys: Keys, explain: Evaluate) -> Evaluate:
-    """Python would index into a text, too; a name after that fails, so only an index at the end needs a second look."""
+    """Python indexes strings too. A name after that fails, so only an index at the end needs a check."""
     along = _along(keys, explain)
 
     def evaluate(document: Json, scope: Scope) -> Json:
@@ -239,7 +239,7 @@ def _put(text: str, document: Json, value: Json, keys: Keys) -> Json:
 
 
 class _Missing:
-    """Stands for a member that is not there yet."""
+    """Marks a member that does not exist yet."""
 
 
 _MISSING = _Missing()
@@ -250,7 +250,7 @@ def _next(container: Any, key: str | int) -> Any:
 
 
 def _copy(text: str, node: Any, way: Keys) -> Any:
-    """A shallow copy of the container that the last key of `way` goes into, or a new object where there is none."""
+    """A shallow copy of the container of the last key of `way`, or a new object if there is none."""
     key = way[-1]
     if isinstance(key, str) and node is _MISSING:
         return {}
@@ -259,6 +259,6 @@ def _copy(text: str, node: Any, way: Keys) -> Any:
     if isinstance(key, int) and isinstance(node, list) and key < len(node):
         return list(node)
     met = "null" if node is _MISSING else dumps(node)
-    # AWS's words, of a document that has no members at all and of a place inside of one (both reported).
+    # AWS's texts for a document without members and for a value inside a document (both from user reports).
     what = f'step "{key}"' if len(way) > 1 or isinstance(node, dict | list) else f"ReferencePath {text}"
     raise PathError(f"Unable to apply {what} to input {met}", path=text, not_found=False)

@@ -1,8 +1,8 @@
-"""`[?(@.price > 10 && @.name == 'x')]`: reading filters and comparing values as Jayway JsonPath 2.0.0 does.
+"""Parse and evaluate filters such as `[?(@.price > 10 && @.name == 'x')]`, as Jayway JsonPath 2.0.0 does.
 
-The condition is cut at `&&` and `||` wherever they stand, and the parentheses around its parts are dropped, so they do
-not group and `!( )` negates nothing. A literal is text, in single quotes or bare; what it means depends on the value it
-meets: `'10'` and `10` both equal the number 10. Values of kinds that do not compare do not match, not even under `!=`.
+The condition is split at every `&&` and `||`, and the parentheses around its parts are dropped: they do not group, and
+`!( )` does not negate. A literal is a string, in single quotes or bare, and is converted to the type of the other side:
+`'10'` and `10` both equal the number 10. Values of types that cannot be compared do not match, not even with `!=`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ Reader = Callable[[Json, Json], Json]
 ParseSteps = Callable[[str], tuple[Step, ...]]
 
 Test = Callable[[Json, Json, Meter | None], bool]
-"""A compiled filter: `(item, document, meter) -> whether it is kept`; the meter is there if the filter is_costly."""
+"""A compiled filter: `(item, document, meter) -> whether it is kept`; the meter is not None if `is_costly`."""
 
 Comparison = Callable[[Json, Json, Meter | None], bool]
 """`(right side, left side, meter) -> whether the operator holds`."""
 
-# In the order in which Jayway looks for them; the first that occurs anywhere in a part is its operator.
+# In the order in which Jayway searches them; the first that occurs anywhere in a part is its operator.
 _OPERATORS = ("==", ">=", "<=", "!=", "<", ">", "=~")
 _CUTS = re.compile(r"(?<=&&|\|\|)|(?=&&|\|\|)")
 _FILTER_HINT = "write a filter as [?(@.price > 10)]; the operators are == != < <= > >= =~ && ||"
@@ -54,7 +54,7 @@ _FILTER_HINT = "write a filter as [?(@.price > 10)]; the operators are == != < <
 
 
 def parse_filter(bracket: str, at: int, parse_steps: ParseSteps) -> Filter:
-    """The filter in `[?( … )]`, whose `?` stands at `at`. Raises Flaw."""
+    """Parse the filter in `[?( … )]` whose `?` is at `at`. Raises Flaw."""
     start = bracket.rindex("[", 0, at)
     filter_text = bracket[start : _filter_end(bracket, start)]
     condition = _condition(filter_text)
@@ -66,7 +66,7 @@ def parse_filter(bracket: str, at: int, parse_steps: ParseSteps) -> Filter:
 
 
 def _filter_end(bracket: str, start: int) -> int:
-    """After the `]` that closes the filter; quotes count here, parentheses must be balanced."""
+    """The offset after the `]` that closes the filter; brackets in quotes do not count."""
     round_open = square_open = 0
     quoted = False
     for position in range(start, len(bracket)):
@@ -125,7 +125,7 @@ def _criterion(text: str, offset: int, parse_steps: ParseSteps) -> Criterion:
     left, right = left.strip(), right.strip()
     if right.startswith("!@"):
         raise Flaw("`!` tests for a missing value and takes no operator", right_offset, 1, "write [?(!@.name)]")
-    # Before a comparison a `!` is read and forgotten.
+    # Jayway ignores a `!` before a comparison.
     left = left[1:] if left.startswith("!@") else left
     return Criterion(_operand(left, offset, parse_steps), sign, _operand(right, right_offset, parse_steps))
 
@@ -164,7 +164,7 @@ def _pattern(text: str, offset: int) -> Regex:
     end = text.rindex("/")
     if end == 0:
         raise Flaw("the pattern is not closed", offset)
-    # Java's \d, \w, \b and ignoring of case know ASCII only, unless told otherwise.
+    # Java's \d, \w, \b and its ignoring of case are limited to ASCII by default.
     flags = re.ASCII | (re.IGNORECASE if text.endswith("i") else 0)
     try:
         return compile_regex(
@@ -177,15 +177,15 @@ def _pattern(text: str, offset: int) -> Regex:
 # --- evaluating ------------------------------------------------------------------------------------------------------
 
 
-# Criteria that a filter may try on each of very many items before they are counted.
+# A filter with more criteria is metered.
 FEW_CRITERIA = 20
-# A criterion takes the time of so many steps, and of one more for so many characters of a literal.
+# Steps of one criterion; LONG_LITERAL characters of a literal add one.
 STEPS_OF_A_CRITERION = 3
 LONG_LITERAL = 1000
 
 
 def weight(part: Filter) -> int:
-    """How many steps the filter takes for an item, as the meter counts them."""
+    """The number of steps that the filter takes for one item."""
     criteria = [criterion for group in part.any_of for criterion in group]
     return sum(STEPS_OF_A_CRITERION + (_length(each.left) + _length(each.right)) // LONG_LITERAL for each in criteria)
 
@@ -195,7 +195,7 @@ def _length(operand: Operand) -> int:
 
 
 def is_costly(part: Filter) -> bool:
-    """Whether the steps that the filter takes have to be counted."""
+    """Whether the steps of the filter must be metered."""
     criteria = (criterion for group in part.any_of for criterion in group)
     return weight(part) > FEW_CRITERIA * STEPS_OF_A_CRITERION or any(
         criterion.operator == "=~" for criterion in criteria
@@ -203,7 +203,7 @@ def is_costly(part: Filter) -> bool:
 
 
 def compile_filter(part: Filter, read: Callable[[InnerPath, bool], Reader]) -> Test:
-    """The filter as a test; `read(path, require)` compiles an inner path, `require` all of several names."""
+    """Compile the filter; `read(path, require)` compiles an inner path, with `require` all of several names."""
     groups = [[_compile_criterion(criterion, read) for criterion in group] for group in part.any_of]
     if len(groups) == 1 and len(groups[0]) == 1:
         return groups[0][0]
@@ -259,7 +259,7 @@ def _compile_operand(operand: Operand, read: Callable[[InnerPath, bool], Reader]
 
 
 class _Incomparable(Exception):
-    """Two values of kinds that have no order."""
+    """Two values of types that cannot be compared."""
 
 
 def _compare(expected: Json, value: Json) -> int:
@@ -306,10 +306,10 @@ _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?")
 
 @lru_cache(maxsize=1024)
 def _decimal(text: str) -> Decimal:
-    """`new BigDecimal(text)`: Jayway does not catch what it throws, so a text that is no number is an error."""
+    """`new BigDecimal(text)`; Jayway does not catch its exception, so a string that is not a number is an error."""
     if not _DECIMAL.fullmatch(text):
         raise PathError(f"{text!r} cannot be compared with a number", not_found=False)
-    from decimal import Decimal  # few paths compare numbers
+    from decimal import Decimal  # only needed to compare numbers
 
     return Decimal(text)
 

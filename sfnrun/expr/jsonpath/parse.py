@@ -1,9 +1,9 @@
-"""Text to steps, as Jayway JsonPath 2.0.0 reads it: a scanner of its own mind, whose oddities people's paths rely on.
+"""Parse a path to steps as Jayway JsonPath 2.0.0 does, with the oddities of its scanner, which existing paths rely on.
 
-A dotted name goes on to the next `.`, `[` or blank, so `$.x-y` and `$.length()` are names. Between brackets the first
-telling character decides (`?` a filter, `'` names, a digit or `-`, `:`, `@` indices) and what stands before it is
+A dotted name extends to the next `.`, `[` or space, so `$.x-y` and `$.length()` are names. Between brackets the first
+distinctive character decides (`?` a filter, `'` names, a digit or `-`, `:`, `@` indices) and the text before it is
 skipped. Brackets are matched without regard to quotes, and nothing is unescaped. All this was checked against the
-library itself; AWS runs this version, and later ones differ (see the README, Expressions).
+library; AWS runs this version, and later ones differ (see the README, Expressions).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sfnrun.expr.jsonpath.steps import Absolute, Elements, Flaw, Names, Scan, St
 
 __all__ = ["JAVA_BLANKS", "parse_steps"]
 
-# String.trim() of Java: every character up to the space.
+# The characters that String.trim() of Java removes.
 JAVA_BLANKS = "".join(map(chr, range(33)))
 
-# A step inside another costs a Python frame when a path with several results is evaluated.
+# Each step takes a stack frame when a path with several results is evaluated.
 MAX_STEPS = 200
 
 _NAME_END = re.compile(r"[.\[ ]|$(?!\n)")
@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"-?\d+")
 
 
 def parse_steps(body: str) -> tuple[Step, ...]:
-    """The steps of a path without its root: `.a[0]` for `$.a[0]`. Raises Flaw."""
+    """Parse a path without its root, `.a[0]` for `$.a[0]`. Raises Flaw."""
     if body and body[0] not in ".[":
         raise Flaw("expected `.` or `[` after the root of the path", 0)
     if body.endswith(".."):
@@ -93,7 +93,7 @@ def _read_bracket(body: str, at: int) -> Read:
 
 
 def _bracket_end(body: str, at: int) -> int:
-    """After the `]` that closes the bracket, not looking at quotes; the end of the text if there is none."""
+    """The offset after the `]` that closes the bracket, quotes ignored; the end of the text if there is none."""
     depth = 0
     for position in range(at, len(body)):
         depth += (body[position] == "[") - (body[position] == "]")
@@ -132,11 +132,11 @@ def _analyze(bracket: str) -> Step:
 
 
 def _quoted(text: str, offset: int) -> tuple[str, ...]:
-    """The names between the quotes of `'a','b']`, up to the first `]`."""
+    """The quoted names of `'a','b']`, up to the first `]`."""
     inside, closed, _ = text.partition("]")
     if not closed:
         raise Flaw("a bracket is not closed", offset, len(text), "names in a path cannot contain brackets")
-    # Every second part stands between quotes; the last one may lack its closing quote and is then no name.
+    # Every second part is a name; the last part is ignored if its closing quote is missing.
     parts = inside.split("'")
     return tuple(parts[1 : len(parts) - 1 : 2])
 
@@ -157,7 +157,7 @@ def _elements(bracket: str, at: int) -> Elements:
 
 
 def _from_the_end(bracket: str, at: int) -> Elements:
-    """`[(@.length-1)]`: blanks are dropped, and so are parentheses before the minus."""
+    """Parse `[(@.length-1)]`; spaces, and parentheses before the minus, are ignored."""
     minus, close = bracket.find("-", at + 2), bracket.find(")", at + 2)
     close = bracket.find(")", minus)
     if minus < 0 or close < 0:
@@ -173,7 +173,7 @@ _BLANKS_AND_PARENTHESES = {ord(character): None for character in " ()"}
 
 
 class _Indices:
-    """Reads `0`, `0,2`, `1:3`, `-2:`, `:4`, and as much as Jayway understands of anything like it."""
+    """Parses `0`, `0,2`, `1:3`, `-2:` and `:4`, and variants of them that Jayway accepts."""
 
     def __init__(self, bracket: str, at: int) -> None:
         self.bracket = bracket
@@ -199,7 +199,7 @@ class _Indices:
                 self.kinds.add("sequence")
             elif self.current != " ":
                 self.buffer += self.current
-            # After a slice this skips one character whatever it is: the third part of [0:5:2] is read and ignored.
+            # After a slice this skips any character: the third part of [0:5:2] is read and ignored.
             self.at += 1
         if self.buffer:
             self._number()
@@ -246,5 +246,5 @@ def _to(stop: int) -> Callable[[int], Iterable[int]]:
 
 
 def _between(start: int, stop: int) -> Callable[[int], Iterable[int]]:
-    """The one slice whose negative parts do not count from the end."""
+    """The only slice whose negative bounds do not count from the end."""
     return lambda length: range(start, min(length, stop)) if length else ()

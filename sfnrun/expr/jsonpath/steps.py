@@ -1,7 +1,7 @@
-"""What a JSONPath consists of once it is read: steps and filters, as data.
+"""The structure of a parsed JSONPath: steps and filters.
 
-Each step knows the `fragment` by which Jayway names it in messages, and whether it is `definite`: whether it leads to
-at most one value. They are NamedTuples, which start seven times as fast as frozen dataclasses do.
+Each step has the `fragment` that Jayway prints in messages, and is `definite` if it leads to at most one value. Steps
+are NamedTuples, which are defined seven times as fast as frozen dataclasses.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = [
 
 
 class PathError(Exception):
-    """A path that finds nothing, or that cannot be applied to what it meets.
+    """A path finds nothing, or cannot be applied to a value.
 
-    `path` is the expression as written, `message` Jayway's text ("No results for path: $['x']"), `field` the key of a
-    payload template that it stands in ("value.$"), `function` the call of an intrinsic function that it is an argument
-    of. `not_found` is false where a step does not fit the value at all (an index on a string): `[*]` skips elements for
-    the former, never for the latter.
+    `path` is the expression as written, `message` Jayway's text ("No results for path: $['x']"), `field` its key in a
+    payload template ("value.$"), `function` the call of an intrinsic function that it is an argument of. `not_found` is
+    false if a step does not fit the type of the value, such as an index on a string: `[*]` skips elements that lack a
+    value, but fails on those of a wrong type.
     """
 
     def __init__(self, message: str, *, path: str = "", field: str | None = None, not_found: bool = True) -> None:
@@ -51,7 +51,7 @@ class PathError(Exception):
 
 
 class Flaw(Exception):
-    """A place in the text of a path that cannot be read; the offset counts from the start of the part being read."""
+    """A syntax error in a path; the offset counts from the start of the part that is being parsed."""
 
     def __init__(self, message: str, offset: int, length: int = 1, hint: str = "") -> None:
         super().__init__(message)
@@ -61,12 +61,12 @@ class Flaw(Exception):
         self.hint = hint
 
     def moved(self, by: int) -> Flaw:
-        """The same flaw, seen from a text that begins `by` characters earlier."""
+        """The same error in a text that begins `by` characters earlier."""
         return Flaw(self.message, self.offset + by, self.length, self.hint)
 
 
 class Names(NamedTuple):
-    """`.a` or `['a','b']`: one member, or an object of those named that there are. Definite either way."""
+    """`.a` or `['a','b']`: one member, or an object of the named members that exist. Both are definite."""
 
     names: tuple[str, ...]
 
@@ -83,7 +83,7 @@ class Elements(NamedTuple):
     """`[0]`, `[0,2]`, `[1:3]`, `[(@.length-1)]`: elements of an array by their index.
 
     `indices(length)` gives them for an array of that length; one that does not exist is an error. `single` is the index
-    if there is just one, counted from the start; `repeats` tells that an index may come twice.
+    if there is only one, counted from the start; `repeats` is true if an index is listed twice.
     """
 
     fragment: str
@@ -101,14 +101,14 @@ class Wildcard:
 
 
 class Scan:
-    """`..`: everywhere below, in document order."""
+    """`..`: all descendants, in document order."""
 
     fragment = ".."
     definite = False
 
 
 class Absolute:
-    """A `$` in the middle of a path, which Jayway reads as a step that stays where it is."""
+    """A `$` in the middle of a path, which Jayway reads as a step to the same value."""
 
     fragment = "$"
     definite = True
@@ -133,7 +133,7 @@ class Criterion(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """`[?(a && b || c)]`: `any_of` its groups, of which all criteria must hold; both in the order of evaluation."""
+    """`[?(a && b || c)]`: all criteria of at least one group hold; both are in the order of evaluation."""
 
     any_of: tuple[tuple[Criterion, ...], ...]
 
@@ -150,7 +150,7 @@ Step = Names | Elements | Wildcard | Scan | Absolute | Filter
 
 
 def is_definite(steps: Iterable[Step]) -> bool:
-    """Whether a path of these steps leads to at most one value, which is then the result itself and not a list."""
+    """Whether a path of these steps leads to at most one value, which is then its result instead of a list."""
     return all(step.definite for step in steps)
 
 

@@ -1,4 +1,4 @@
-"""Steps to closures: each step visits what it leads to and hands every value on to the next one.
+"""Compile steps to closures: each step visits the values that it leads to and passes them to the next step.
 
 The order of visits, what is skipped and what is an error are those of Jayway JsonPath 2.0.0, and so are the messages.
 """
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 __all__ = ["compile_steps", "is_metered"]
 
 Trail = tuple[Any, str | int] | None
-"""The way to a value, as (trail to its container, key); None is the root. It becomes text only in an error."""
+"""The path to a value as (trail to its container, key); None is the root. It becomes text only in an error."""
 
 
 class _Found(NamedTuple):
-    """The values found so far; `document` is what `$` means in a filter, `meter` is there if steps are counted."""
+    """The values found so far; `document` is `$` in a filter, `meter` counts the steps of a metered path."""
 
     document: Json
     values: list[Json]
     meter: Meter | None
 
 
-# Steps of a scan that are counted together.
+# Steps of a scan that are counted at once.
 STEPS_AT_ONCE = 1000
 
-# An error that is raised, worded and caught takes the time of so many steps.
+# Raising and catching a PathError takes the time of this many steps.
 STEPS_OF_AN_ERROR = 10
 
 Visit = Callable[[Json, Trail, _Found], None]
@@ -73,9 +73,9 @@ def compile_steps(steps: Sequence[Step], require: bool = False) -> Reader:
 
 
 def is_metered(steps: Sequence[Step]) -> bool:
-    """Whether the steps of a path are counted: where it may come to a value many times, and in costly filters.
+    """Whether the steps of a path are counted: if it can visit a value more than once, or has a costly filter.
 
-    Any other path looks at each value once, and needs no more time or memory than its document did.
+    Any other path visits each value at most once.
     """
     return any(
         isinstance(step, Scan)
@@ -116,7 +116,7 @@ def _several(visit: Visit, metered: bool) -> Reader:
 
 
 class _Place(NamedTuple):
-    """Where a step stands in its path.
+    """The position of a step in its path.
 
     `text` is the path from it on, `strict` whether a missing prefix is an error, `following` the step after it and
     `beyond` the visit of the one after that.
@@ -148,7 +148,7 @@ def _written(trail: Trail) -> str:
     return "$" + "".join(f"['{key}']" if isinstance(key, str) else f"[{key}]" for key in reversed(keys))
 
 
-# --- one compiler a step ---------------------------------------------------------------------------------------------
+# --- one compiler per step -------------------------------------------------------------------------------------------
 
 
 def _names(step: Names, then: Visit, place: _Place) -> Visit:
@@ -259,7 +259,7 @@ def _absolute(step: Absolute, then: Visit, place: _Place) -> Visit:
 
 
 def _scan(step: Scan, then: Visit, place: _Place) -> Visit:
-    """Visits every object and array below that the following step suits, each before what it contains."""
+    """Visit every object and array below that the next step can be applied to, in document order."""
     suits = _scan_test(place.following)
     beyond = place.beyond
 
@@ -271,7 +271,7 @@ def _scan(step: Scan, then: Visit, place: _Place) -> Visit:
             if isinstance(node, dict) or beyond is None:
                 then(node, here, found)
             else:
-                # Jayway forgets which elements were asked for: $..[0].name goes through all of them.
+                # Jayway ignores the index here: $..[0].name visits all elements.
                 found.meter.spend(len(node))
                 for index, element in enumerate(node):
                     beyond(element, (here, index), found)
@@ -283,7 +283,7 @@ _CONTAINERS = (dict, list)
 
 
 def _below(value: Json, trail: Trail, meter: Meter) -> Iterator[tuple[Json, Trail]]:
-    """The value and all objects and arrays in it, in document order; without recursion, however deep."""
+    """All objects and arrays of the value, itself included, in document order and without recursion."""
     pending: list[tuple[Json, Trail]] = [(value, trail)] if isinstance(value, _CONTAINERS) else []
     steps = 0
     while pending:
