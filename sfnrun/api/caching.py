@@ -104,7 +104,8 @@ def _jsonata(text: str) -> Select:
 
 
 def _path(text: str) -> Select:
-    from sfnrun.expr.jsonpath import PathError, compile_path
+    from sfnrun.expr.jsonpath import compile_path
+    from sfnrun.expr.scope import PathError
 
     path = compile_path(text)
 

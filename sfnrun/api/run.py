@@ -21,7 +21,7 @@ from sfnrun.api.world import Answering, unheard
 from sfnrun.asl.load import Definition, WorkflowType, load
 from sfnrun.config import Project, Settings
 from sfnrun.effects import Pause, Resumed
-from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution
+from sfnrun.engine.execution import LIMITS, NO_LIMITS, Execution, start_line
 from sfnrun.errors import ApiError, HistoryError, UsageError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import EventList, ListenerJournal, combined
@@ -29,7 +29,6 @@ from sfnrun.history.mailbox import MailFile
 from sfnrun.history.store import already_exists
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Listener
-from sfnrun.replayer.rerun import start_line
 from sfnrun.world.world import Clock
 
 if TYPE_CHECKING:

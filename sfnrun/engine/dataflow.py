@@ -10,14 +10,16 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-input-outp
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from sfnrun.asl.model import Catcher, ChoiceRule
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
-from sfnrun.expr.jsonpath import PathError, ReferencePath
-from sfnrun.expr.scope import Expression
+from sfnrun.expr.scope import Expression, PathError
 from sfnrun.payload import Json, Payload
+
+if TYPE_CHECKING:
+    from sfnrun.expr.jsonpath import ReferencePath
 
 __all__ = ["FLOWS", "Flow"]
 
@@ -84,12 +86,12 @@ def _placed(visit: Visit, path: Expression | None, discards: bool, result: Paylo
         return visit.input
     if path is None:
         return result
-    assert isinstance(path, ReferencePath)
-    assert path.keys is not None
-    if len(path.keys) == 1 and isinstance(path.keys[0], str) and isinstance(visit.input.value, dict):
-        return visit.input.with_member(path.keys[0], result.value)
+    target = cast("ReferencePath", path)
+    assert target.keys is not None
+    if len(target.keys) == 1 and isinstance(target.keys[0], str) and isinstance(visit.input.value, dict):
+        return visit.input.with_member(target.keys[0], result.value)
     try:
-        return Payload(path.put(visit.input.value, result.value))
+        return Payload(target.put(visit.input.value, result.value))
     except PathError as error:
         # The service's name for what the specification calls ResultPathMatchFailure, and no prefix (both reported).
         name, aliases = "States.ReferencePathConflict", ("States.ResultPathMatchFailure",)

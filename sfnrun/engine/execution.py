@@ -8,9 +8,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from sfnrun.asl.model import Machine
 from sfnrun.payload import Json, Payload
 
-__all__ = ["LIMITS", "NO_LIMITS", "Execution", "Limits", "timestamp"]
+__all__ = ["LIMITS", "NO_LIMITS", "Execution", "Limits", "start_line", "timestamp"]
 
 DAY_MS = 86_400_000
 
@@ -80,3 +81,31 @@ class Execution(Struct, frozen=True):
 def timestamp(ms: int) -> str:
     """A time of the engine as AWS writes it: `2026-11-22T08:30:00.000Z`."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping: bool) -> dict[str, Json]:
+    """Return the start line of a history: everything that a replay needs besides the answers."""
+    from sfnrun.version import __version__
+
+    return {
+        "version": __version__,
+        "name": execution.name,
+        "arn": execution.arn,
+        "type": execution.workflow_type,
+        "state_machine_name": execution.state_machine_name,
+        "state_machine_arn": execution.state_machine_arn,
+        "role_arn": execution.role_arn,
+        "region": execution.region,
+        "account": execution.account,
+        "seed": execution.seed,
+        "start_time": execution.start_time,
+        "limits": limits,
+        "synchronous": execution.synchronous,
+        "activities": None if execution.activities is None else sorted(execution.activities),
+        "stepping": stepping,
+        "input": execution.input.text,
+        "sha256": machine.sha256,
+        "file": machine.file,
+        "definition": machine.text,
+        "substitutions": dict(machine.substitutions),
+    }

@@ -12,7 +12,7 @@ from typing import Any
 from sfnrun.asl.model import Field
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
-from sfnrun.expr.jsonpath import PathError
+from sfnrun.expr.scope import PathError
 from sfnrun.expr.timestamp import instant_ms
 from sfnrun.payload import Json, Payload, dumps, type_name
 

@@ -9,8 +9,7 @@ from typing import Any
 from sfnrun.asl.model import State
 from sfnrun.engine.loop import Fiber
 from sfnrun.errors import StatesError
-from sfnrun.expr.jsonpath import PathError
-from sfnrun.expr.scope import Expression
+from sfnrun.expr.scope import Expression, PathError
 from sfnrun.payload import Json, Payload
 from sfnrun.record import Note, timestamp
 

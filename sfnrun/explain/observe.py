@@ -25,8 +25,7 @@ from sfnrun.asl.model import (
 )
 from sfnrun.engine import visit as engine
 from sfnrun.errors import StatesError
-from sfnrun.expr.jsonpath import PathError
-from sfnrun.expr.scope import Expression, Scope
+from sfnrun.expr.scope import Expression, PathError, Scope
 from sfnrun.history.timeline import Timeline
 from sfnrun.history.visit import Visit
 from sfnrun.payload import Json, Payload

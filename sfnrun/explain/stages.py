@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sfnrun.asl.model import Fail, Field, Map, Pass, State
 from sfnrun.explain.explanation import Stage
 from sfnrun.explain.observe import Evaluated, Observed
-from sfnrun.expr.jsonpath import PathError, ReferencePath
+from sfnrun.expr.jsonpath import ReferencePath
+from sfnrun.expr.scope import PathError
 from sfnrun.history.visit import Visit
 from sfnrun.payload import Payload
 

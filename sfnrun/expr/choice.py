@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sfnrun.errors import ExpressionError, StatesError
-from sfnrun.expr.jsonpath import Path, PathError, compile_path
-from sfnrun.expr.scope import Evaluate, Scope
+from sfnrun.expr.jsonpath import Path, compile_path
+from sfnrun.expr.scope import Evaluate, PathError, Scope
 from sfnrun.expr.template import OnError, Pointer
 from sfnrun.expr.timestamp import instant_ms
 from sfnrun.payload import Json, dumps

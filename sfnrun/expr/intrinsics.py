@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from sfnrun.errors import ExpressionError, StatesError
 from sfnrun.expr.intrinsic_functions import FUNCTIONS, TOO_LARGE, Failure, Function, fill, template_parts
-from sfnrun.expr.jsonpath import Path, PathError, compile_path
+from sfnrun.expr.jsonpath import Path, compile_path
 from sfnrun.expr.meter import MAX_BYTES, Meter, current_meter
-from sfnrun.expr.scope import Evaluate, Scope
+from sfnrun.expr.scope import Evaluate, PathError, Scope
 from sfnrun.payload import Json
 
 __all__ = ["Argument", "Call", "Intrinsic", "Literal", "compile_intrinsic", "is_intrinsic"]

@@ -15,7 +15,25 @@ from msgspec import Struct, field
 
 from sfnrun.payload import Json
 
-__all__ = ["Evaluate", "Expression", "PlainScope", "Scope"]
+__all__ = ["Evaluate", "Expression", "PathError", "PlainScope", "Scope"]
+
+
+class PathError(Exception):
+    """A path finds nothing, or cannot be applied to a value.
+
+    `path` is the expression as written, `message` Jayway's text ("No results for path: $['x']"), `field` its key in a
+    payload template ("value.$"), `function` the call of an intrinsic function that it is an argument of. `not_found` is
+    false if a step does not fit the type of the value, such as an index on a string: `[*]` skips elements that lack a
+    value, but fails on those of a wrong type.
+    """
+
+    def __init__(self, message: str, *, path: str = "", field: str | None = None, not_found: bool = True) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+        self.field = field
+        self.function: str | None = None
+        self.not_found = not_found
 
 
 class Scope(Protocol):

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.intrinsic_functions import hash_map_order
 from sfnrun.expr.intrinsics import compile_intrinsic, is_intrinsic
-from sfnrun.expr.jsonpath import Path, PathError, compile_path
+from sfnrun.expr.jsonpath import Path, compile_path
 from sfnrun.expr.meter import Exceeded, Meter, current_meter
-from sfnrun.expr.scope import Evaluate, Expression, Scope
+from sfnrun.expr.scope import Evaluate, Expression, PathError, Scope
 from sfnrun.payload import MAX_DEPTH, Json, dumps
 
 __all__ = ["Leaf", "OnError", "Pointer", "Template", "jsonata_inside", "jsonata_template", "jsonpath_template"]

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from sfnrun.asl.load import Definition, as_source, load
 from sfnrun.asl.model import Machine
 from sfnrun.effects import Answered
-from sfnrun.engine.execution import LIMITS, Execution
+from sfnrun.engine.execution import LIMITS, Execution, start_line
 from sfnrun.engine.run import Outcome, Redrive, interpret
 from sfnrun.errors import DivergenceError, HistoryError
 from sfnrun.history.aws.events import keep_difference
@@ -31,7 +31,6 @@ from sfnrun.replayer.aws_driver import AwsReplayDriver, GivenAnswer
 from sfnrun.replayer.aws_events import AwsEventIndex
 from sfnrun.replayer.nondeterminism import nondeterministic_states
 from sfnrun.replayer.recorded import Exhausted
-from sfnrun.replayer.rerun import start_line
 
 __all__ = ["ImportedExecution", "import_aws"]
 

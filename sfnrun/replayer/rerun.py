@@ -42,37 +42,8 @@ __all__ = [
     "replay_recording",
     "replay_with_new_tasks",
     "rerun",
-    "start_line",
     "states_of",
 ]
-
-
-def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping: bool) -> dict[str, Json]:
-    """The start line of a history: everything that a replay needs besides the answers."""
-    from sfnrun.version import __version__
-
-    return {
-        "version": __version__,
-        "name": execution.name,
-        "arn": execution.arn,
-        "type": execution.workflow_type,
-        "state_machine_name": execution.state_machine_name,
-        "state_machine_arn": execution.state_machine_arn,
-        "role_arn": execution.role_arn,
-        "region": execution.region,
-        "account": execution.account,
-        "seed": execution.seed,
-        "start_time": execution.start_time,
-        "limits": limits,
-        "synchronous": execution.synchronous,
-        "activities": None if execution.activities is None else sorted(execution.activities),
-        "stepping": stepping,
-        "input": execution.input.text,
-        "sha256": machine.sha256,
-        "file": machine.file,
-        "definition": machine.text,
-        "substitutions": dict(machine.substitutions),
-    }
 
 
 def execution_of(recording: Recording) -> Execution:

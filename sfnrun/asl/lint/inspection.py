@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
 from sfnrun.asl.lint.machines import machines_in
-from sfnrun.asl.lint.suppress import suppressed
 from sfnrun.asl.text.source import FileMachine, Reader, Source, format_of
 from sfnrun.errors import DefinitionError, Problem
 from sfnrun.payload import Json
@@ -72,7 +71,7 @@ def _inspections(path: str, text: str, found: list[FileMachine], options: CheckO
             by_file.setdefault(problem.path, []).append(problem)
     for file in dict.fromkeys((*by_file, *machines)):
         is_yaml = file in texts and format_of(file, texts[file]) == "yaml"
-        kept = suppressed(by_file.get(file, ()), {file: texts[file]} if is_yaml else {})
+        kept = _suppressed(by_file.get(file, ()), {file: texts[file]} if is_yaml else {})
         yield _inspection(file, kept, machines.get(file, ()))
 
 
@@ -97,7 +96,13 @@ def problems_of(
     """Return what the rules find in one state machine, without what its comments ignore."""
     found = _checked(source, workflow_type, select, ignore)
     is_file = source.format == "yaml" and not source.within
-    return suppressed(found, {source.name: source.text} if is_file else {}) if found else []
+    return _suppressed(found, {source.name: source.text} if is_file else {}) if found else []
+
+
+def _suppressed(problems: Iterable[Problem], texts: Mapping[str, str]) -> list[Problem]:
+    from sfnrun.asl.lint.suppress import suppressed  # only files with problems or comments need it
+
+    return suppressed(problems, texts)
 
 
 def _checked(

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.jsonpath.parse import JAVA_BLANKS, parse_steps
-from sfnrun.expr.jsonpath.steps import Elements, Flaw, Names, PathError, Step, is_definite
+from sfnrun.expr.jsonpath.steps import Elements, Flaw, Names, Step, is_definite
 from sfnrun.expr.jsonpath.walk import compile_steps, is_metered
 from sfnrun.expr.meter import Exceeded
-from sfnrun.expr.scope import Evaluate, Scope
+from sfnrun.expr.scope import Evaluate, PathError, Scope
 from sfnrun.payload import Json, dumps
 
-__all__ = ["Path", "PathError", "ReferencePath", "compile_path", "compile_reference_path"]
+__all__ = ["Path", "ReferencePath", "compile_path", "compile_reference_path"]
 
 Keys = tuple[str | int, ...]
 

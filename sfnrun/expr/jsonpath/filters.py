@@ -13,19 +13,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sfnrun.expr.jsonpath.steps import (
-    Criterion,
-    Filter,
-    Flaw,
-    InnerPath,
-    Operand,
-    PathError,
-    Step,
-    is_definite,
-    java_text,
-)
+from sfnrun.expr.jsonpath.steps import Criterion, Filter, Flaw, InnerPath, Operand, Step, is_definite, java_text
 from sfnrun.expr.meter import Meter
 from sfnrun.expr.regex import Regex, compile_regex
+from sfnrun.expr.scope import PathError
 from sfnrun.payload import Json
 
 if TYPE_CHECKING:

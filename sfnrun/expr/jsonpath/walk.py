@@ -14,7 +14,6 @@ from sfnrun.expr.jsonpath.steps import (
     Filter,
     InnerPath,
     Names,
-    PathError,
     Scan,
     Step,
     Wildcard,
@@ -22,6 +21,7 @@ from sfnrun.expr.jsonpath.steps import (
     java_text,
 )
 from sfnrun.expr.meter import Meter, current_meter
+from sfnrun.expr.scope import PathError
 from sfnrun.payload import Json
 
 if TYPE_CHECKING:
