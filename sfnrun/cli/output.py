@@ -1,29 +1,40 @@
-"""stdout carries the result and nothing else, so that `sfnrun … | jq` works; a reader who left is no error."""
+"""Print the answer of a command to stdout: for a terminal, for a pipe, or to the file of `--output`."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from sfnrun.errors import UsageError
+from sfnrun.payload import Json, dumps
 from sfnrun.view import Trace, open_trace
 
-__all__ = ["check_output", "spared_stdout", "trace_on_stdout", "write_result", "write_text"]
+__all__ = [
+    "check_output",
+    "handlers_on_stderr",
+    "is_terminal",
+    "print_document",
+    "print_json",
+    "print_line",
+    "print_rows",
+    "print_value",
+    "trace_on_stdout",
+]
 
 
 @contextmanager
-def spared_stdout() -> Iterator[None]:
+def handlers_on_stderr() -> Iterator[None]:
     """While handlers run, what they and their child processes write to the file descriptor of stdout goes to stderr."""
     try:
         kept = os.dup(1)
-    except OSError:  # the shell has closed it: there is nothing to spare
+    except OSError:  # the shell has closed stdout
         yield
         return
     try:
-        with suppress(OSError):  # stderr is closed, so there is nowhere else
+        with suppress(OSError):  # stderr is closed
             os.dup2(2, 1)
         yield
     finally:
@@ -31,47 +42,91 @@ def spared_stdout() -> Iterator[None]:
         os.close(kept)
 
 
+def is_terminal() -> bool:
+    """Whether stdout is a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 @contextmanager
 def trace_on_stdout() -> Iterator[Trace]:
-    """A trace that is what was asked for: in colours at a terminal, else as `write_text` writes."""
-    if sys.stdout is not None and sys.stdout.isatty():
+    """A trace as the answer: in colors at a terminal, through the pager if it is long, else plain lines."""
+    if is_terminal() and os.environ.get("TERM") != "dumb":
         yield open_trace(sys.stdout, moving=False)[0]
         return
     from sfnrun.view.plain import PlainTrace
 
     text = io.StringIO()
     yield PlainTrace(text, encoding="utf-8")
-    write_text(text.getvalue().rstrip("\n"))
+    print_line(text.getvalue().rstrip("\n"))
 
 
 def check_output(path: str | None) -> None:
-    """Whether there is a place for `--output`, before an execution takes its time. Raises UsageError."""
-    if path is not None and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
-        raise UsageError(f"the output cannot be written to {path}", "name a file, in a folder that is there")
+    """Check that `--output` can be written, before an execution takes its time. Raises UsageError."""
+    if path is not None and path != "-" and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
+        raise UsageError(f"cannot write the output to {path}", "--output must be a file in an existing directory")
 
 
-def write_result(text: str, path: str | None) -> None:
-    """The output of an execution, to stdout or, with `--output`, to a file. Raises UsageError if it cannot be."""
-    if path is None:
-        write_text(text)
+def print_value(text: str, path: str | None = None) -> None:
+    """A JSON text: unchanged in a pipe or file, pretty and in colors on a terminal."""
+    if path in (None, "-") and is_terminal():
+        from sfnrun.payload import loads
+        from sfnrun.view.palette import has_color
+        from sfnrun.view.pretty_json import pretty
+
+        print_line("\n".join(pretty(loads(text), is_colored=has_color(sys.stdout))))
+    else:
+        print_document(text, path)
+
+
+def print_json(value: Json, path: str | None = None) -> None:
+    """A value as JSON: on one line in a pipe or file, pretty on a terminal."""
+    print_value(dumps(value), path)
+
+
+def print_document(text: str, path: str | None = None) -> None:
+    """A text to stdout or, with `--output`, to a file, which is complete or not there. Raises UsageError."""
+    if path is None or path == "-":
+        print_line(text)
         return
+    beside = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
+        with open(beside, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text + "\n")
+        os.replace(beside, path)
     except OSError as error:
-        hint = "the history has it: sfnrun trace show last --format json"
+        with suppress(OSError):
+            os.unlink(beside)
+        hint = "the output is in the history: `sfnrun trace show last --json`"
         raise UsageError(f"cannot write the output to {path}: {error.strerror}", hint) from None
 
 
-def write_text(text: str) -> None:
-    """A line, or lines, on stdout as UTF-8."""
+def print_rows(titles: Iterable[str], rows: Sequence[Sequence[str]], *, figures: Iterable[str] = ()) -> None:
+    """A table with a header, cut to the width of the terminal; in a pipe tab-separated, in full and without header."""
+    from sfnrun.view.table import Column, tab_separated, table
+
+    if not is_terminal():
+        for line in tab_separated(rows):
+            print_line(line)
+        return
+    import shutil
+
+    from sfnrun.view.palette import has_color
+
+    right = set(figures)
+    columns = [Column(title, title in right) for title in titles]
+    width = shutil.get_terminal_size().columns
+    print_line("\n".join(table(columns, rows, width, is_colored=has_color(sys.stdout))))
+
+
+def print_line(text: str) -> None:
+    """A line, or lines, on stdout as UTF-8. Raises UsageError if it cannot be written, unless the reader has left."""
     if sys.stdout is None:
         return
     try:
         sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass") + b"\n")
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at its end and would complain; now it writes into nothing.
+        # The interpreter flushes stdout at exit and would report the error; this way it writes to devnull.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         raise UsageError(f"cannot write to stdout: {error}") from None

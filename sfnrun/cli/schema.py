@@ -1,37 +1,33 @@
-"""`sfnrun schema`: the JSON Schemas of what people write, for their editors."""
+"""`sfnrun schema`: JSON Schemas for editors."""
+
+from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from sfnrun.cli.application import command
+
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
-EXAMPLE = "Example: [bold]sfnrun schema > .vscode/asl.schema.json[/bold]"
-
-
-class Kind(StrEnum):
-    """What people write: definitions, and sfnrun.yaml."""
+class Name(StrEnum):
+    """What a schema is of."""
 
     DEFINITION = "definition"
     CONFIG = "config"
 
 
-@app.command(epilog=EXAMPLE)
 def schema(
-    kind: Annotated[
-        Kind, typer.Argument(metavar="definition|config", help="Of state machine definitions, or of sfnrun.yaml.")
-    ] = Kind.DEFINITION,
+    name: Annotated[Name, typer.Argument(metavar="[NAME]", help="Schema to print: definition or config.")] = (
+        Name.DEFINITION
+    ),
 ) -> None:
-    """Print the JSON Schema of definitions, for the JSON and YAML language servers of editors."""
-    import msgspec
+    """Print the JSON Schema of definitions or of sfnrun.yaml, for editors."""
+    from sfnrun.cli.output import print_json
 
-    from sfnrun.cli.output import write_text
-
-    text = msgspec.json.encode(_without_own_words(_SCHEMAS[kind]()))
-    write_text(msgspec.json.format(text, indent=2).decode())
+    print_json(_without_own_words(_SCHEMAS[name]()))
 
 
 def _definition() -> dict[str, Any]:
@@ -49,9 +45,9 @@ def _config() -> dict[str, Any]:
     return settings_schema()
 
 
-_SCHEMAS = {Kind.DEFINITION: _definition, Kind.CONFIG: _config}
+_SCHEMAS = {Name.DEFINITION: _definition, Name.CONFIG: _config}
 
-# Keywords that only our own checks read; strict validators refuse what they do not know.
+# Keywords that only sfnrun's own checks read; strict validators reject unknown ones.
 _OWN_WORDS = ("x-rules", "errorMessage")
 
 
@@ -59,3 +55,6 @@ def _without_own_words(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_own_words(value) for key, value in node.items() if key not in _OWN_WORDS}
     return [_without_own_words(item) for item in node] if isinstance(node, list) else node
+
+
+app = command(schema, "sfnrun schema > asl.schema.json", "sfnrun schema config > sfnrun.schema.json")

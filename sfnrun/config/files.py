@@ -5,23 +5,23 @@ All problems of all files are reported at once. What a file says stays plain JSO
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import Struct
 
 from sfnrun.asl.load import read_text
 from sfnrun.asl.text.positions import SyntaxProblem
 from sfnrun.asl.text.source import Pointer, Source, problem_of
-from sfnrun.config.reader import RULE, Reader, as_path, member_type, merge, plain_type, type_of
+from sfnrun.config.reader import RULE, Reader, as_path, merge, type_of, value_of
+from sfnrun.config.scalars import Invalid
 from sfnrun.config.settings import Settings
 from sfnrun.errors import ConfigError, DefinitionError, Problem, Severity
 from sfnrun.payload import Json
 
-__all__ = ["SettingsFile", "leaves", "read_settings"]
+__all__ = ["Loaded", "SettingsFile", "read_settings"]
 
 
 class SettingsFile(Struct, frozen=True):
@@ -48,10 +48,19 @@ class SettingsFile(Struct, frozen=True):
         return span.line if span else None
 
 
-def read_settings(
-    paths: Iterable[Path], variables: Mapping[str, str] = os.environ
-) -> tuple[Settings, tuple[SettingsFile, ...]]:
-    """The settings of files, later ones over earlier ones. Raises ConfigError with the problems of all of them."""
+class Loaded(NamedTuple):
+    """Settings that were read: the files they come from, and what these say together, as plain JSON."""
+
+    settings: Settings
+    files: tuple[SettingsFile, ...]
+    plain: Mapping[str, Json]
+
+
+def read_settings(paths: Iterable[Path], given: Mapping[str, str], variables: Mapping[str, str]) -> Loaded:
+    """The settings of files, later ones over earlier ones, with the texts of some keys on top.
+
+    `variables` are the values of `${env:NAME}`. Raises ConfigError with the problems of all files.
+    """
     problems: list[Problem] = []
     files = []
     for path in paths:
@@ -59,22 +68,19 @@ def read_settings(
             files.append(_read(path, variables))
         except ConfigError as error:
             problems += error.problems
+    over: dict[str, Json] = {}
+    for key, text in given.items():
+        try:
+            over[key] = value_of(key, text, Path.cwd())
+        except Invalid as error:
+            problems.append(Problem(RULE, error.message, code="", hint=error.hint, path=f"SFNRUN_{key.upper()}"))
     if problems:
         raise ConfigError(problems)
     value: dict[str, Any] = {}
     for file in files:
         value = merge(value, file.value, type_of(Settings))
-    return msgspec.convert(value, Settings, dec_hook=as_path), tuple(files)
-
-
-def leaves(value: Json, type: inspect.Type, at: Pointer = ()) -> Iterator[tuple[Pointer, Json]]:
-    """The settings in plain settings, one for each key that is not a map of further settings."""
-    type = plain_type(type, value)
-    if isinstance(value, dict) and value and isinstance(type, inspect.StructType | inspect.DictType):
-        for name, member in value.items():
-            yield from leaves(member, member_type(type, name), (*at, name))
-    else:
-        yield at, value
+    value |= over
+    return Loaded(msgspec.convert(value, Settings, dec_hook=as_path), tuple(files), value)
 
 
 def _read(path: Path, variables: Mapping[str, str]) -> SettingsFile:

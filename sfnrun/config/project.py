@@ -23,10 +23,14 @@ from sfnrun.payload import Json
 
 if TYPE_CHECKING:
     from sfnrun.config.files import SettingsFile
+    from sfnrun.config.values import Value
 
 __all__ = ["Project", "find_root", "load_project", "settings_file_in"]
 
 NAMES = ("sfnrun.yaml", "sfnrun.yml")
+VARIABLES = {"clock": "SFNRUN_CLOCK", "seed": "SFNRUN_SEED", "store": "SFNRUN_STORE"}
+"""Environment variables that override settings, by the key of the setting."""
+
 _TEMPLATES = {
     *("template.yaml", "template.yml", "template.json"),
     *("serverless.yml", "serverless.yaml", "serverless.json"),
@@ -41,13 +45,16 @@ NOWHERE = Path(os.devnull)
 class Project(Struct, frozen=True, kw_only=True, dict=True):
     """A project: the directory it begins at, the settings in force there, and the files they come from.
 
-    `machine` is the state machine whose own settings take precedence, "" for none.
+    `machine` is the state machine whose own settings take precedence, "" for none. `plain` is what the files say
+    together, as JSON, and `variables` are the keys that environment variables override.
     """
 
     root: Path = Path()
     settings: Settings = Settings()
     files: tuple[SettingsFile, ...] = ()
     machine: str = ""
+    plain: Mapping[str, Json] = {}
+    variables: tuple[str, ...] = ()
 
     def for_machine(self, name: str) -> Project:
         """The same project with the settings of one state machine on top."""
@@ -128,6 +135,13 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
         environment = {key: value for entry in reversed(entries) for key, value in entry.environment.items()}
         return FunctionSettings(**{**merged, "environment": environment})
 
+    @property
+    def values(self) -> list[Value]:
+        """Every setting in force, with its origin."""
+        from sfnrun.config.values import values_of
+
+        return values_of(self)
+
     @cached_property
     def templates(self) -> tuple[Path, ...]:
         """The templates of the project."""
@@ -158,23 +172,38 @@ def _given(entry: FunctionSettings) -> dict[str, Any]:
     return {name: value for name, value in asdict(entry).items() if value is not None}
 
 
-def load_project(start: str | Path = ".", *, config: str | Path | Iterable[str | Path] | None = None) -> Project:
-    """The project that a directory belongs to; `config` names the files of settings that count instead of sfnrun.yaml.
+def load_project(
+    start: str | Path = ".",
+    *,
+    config: str | Path | Iterable[str | Path] | None = None,
+    variables: Mapping[str, str] = os.environ,
+) -> Project:
+    """The project that a directory belongs to.
 
-    Raises ConfigError with all problems of all files.
+    Args:
+        start: The directory.
+        config: Files of settings to read instead of sfnrun.yaml, later ones over earlier ones; by default those of the
+            variable SFNRUN_CONFIG.
+        variables: Environment variables: those of `VARIABLES` override settings, others are values of `${env:NAME}`.
+
+    Raises:
+        ConfigError: with all problems of all files.
     """
     root = find_root(Path(start))
+    if config is None and variables.get("SFNRUN_CONFIG"):
+        config = variables["SFNRUN_CONFIG"].split(os.pathsep)
     if config is None:
         found = settings_file_in(root)
         paths = [] if found is None else [found]
     else:
         paths = [Path(config)] if isinstance(config, str | Path) else [Path(each) for each in config]
-    if not paths:
+    given = {key: variables[name] for key, name in VARIABLES.items() if variables.get(name)}
+    if not paths and not given:
         return Project(root=root)
     from sfnrun.config.files import read_settings
 
-    settings, files = read_settings(paths)
-    return Project(root=root, settings=settings, files=files)
+    loaded = read_settings(paths, given, variables)
+    return Project(root=root, settings=loaded.settings, files=loaded.files, plain=loaded.plain, variables=tuple(given))
 
 
 def find_root(start: Path) -> Path:

@@ -13,7 +13,7 @@ from msgspec import inspect
 from sfnrun.asl.text.source import Pointer, Source
 from sfnrun.config.names import key as function_key
 from sfnrun.config.scalars import Invalid, Scalar, shown
-from sfnrun.config.settings import ANSWERS, SHORT_FORMS, FunctionSettings, TaskRule
+from sfnrun.config.settings import ANSWERS, SHORT_FORMS, FunctionSettings, Settings, TaskRule
 from sfnrun.errors import Problem
 from sfnrun.payload import Json
 
@@ -46,9 +46,11 @@ _WORDS: dict[type, tuple[type, str]] = {
 }
 
 
-def type_of(cls: type) -> inspect.Type:
-    """What msgspec knows of a type."""
-    return inspect.type_info(cls)
+def type_of(cls: type) -> inspect.StructType:
+    """What msgspec knows of a record."""
+    known = inspect.type_info(cls)
+    assert isinstance(known, inspect.StructType)
+    return known
 
 
 def member_type(type: inspect.StructType | inspect.DictType, name: str) -> inspect.Type:
@@ -97,6 +99,13 @@ def merge(below: Json, above: Json, type: inspect.Type) -> Json:
         else:
             result[name] = merge(result.get(name), value, inner)
     return result
+
+
+def value_of(key: str, text: str, folder: Path) -> Json:
+    """The value of a key of Settings that is given as text. Raises Invalid."""
+    type = plain_type(member_type(type_of(Settings), key), text)
+    scalar = scalar_of(type)
+    return _native(text, type, lax=True) if scalar is None else scalar.read(text, folder)
 
 
 class Reader:

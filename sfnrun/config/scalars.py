@@ -48,10 +48,11 @@ class Invalid(ValueError):
 
 
 class Scalar(Struct, frozen=True):
-    """How a value is read: `read` makes it of what is written, relative to a directory. Raises Invalid."""
+    """How a value is written: `read` makes it of a text, relative to a directory, and `show` a text of it."""
 
     read: Callable[[object, Path], object]
     schema: dict[str, Any]
+    show: Callable[[Any], object] = lambda value: value
 
     @property
     def meta(self) -> Meta:
@@ -99,10 +100,25 @@ def size_in_bytes(written: object) -> int:
     return round(float(found[1]) * _BYTES[found[2]])
 
 
+def _duration_text(ms: float) -> str:
+    """The duration in the largest unit that divides it: `90s`, `2h`."""
+    unit = next((name for name, size in reversed(_MS.items()) if ms and ms % size == 0), "ms")
+    return f"{ms / _MS[unit]:g}{unit}"
+
+
+def _size_text(length: int) -> str:
+    unit = next((name for name, size in reversed(_BYTES.items()) if length and length % size == 0), "B")
+    return f"{length // _BYTES[unit]}{unit}"
+
+
 _TIME = {"type": ["number", "string"], "minimum": 0, "pattern": rf"^(?:{_NUMBER}|(?:{_PART})+)$"}
-_DURATION = Scalar(lambda written, folder: milliseconds(written), _TIME)
-_SECONDS = Scalar(lambda written, folder: milliseconds(written) / 1000, _TIME)
-_BYTE_SIZE = Scalar(lambda written, folder: size_in_bytes(written), {"type": "string", "pattern": f"^{_SIZE}$"})
+_DURATION = Scalar(lambda written, folder: milliseconds(written), _TIME, _duration_text)
+_SECONDS = Scalar(
+    lambda written, folder: milliseconds(written) / 1000, _TIME, lambda seconds: _duration_text(seconds * 1000)
+)
+_BYTE_SIZE = Scalar(
+    lambda written, folder: size_in_bytes(written), {"type": "string", "pattern": f"^{_SIZE}$"}, _size_text
+)
 
 Duration = Annotated[int, _DURATION.meta]
 """Milliseconds."""

@@ -1,0 +1,38 @@
+"""The JSON that `--json` prints: snake_case members, null for what is absent, AWS's own objects unchanged inside."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sfnrun.errors import Problem
+from sfnrun.payload import Json
+
+__all__ = ["moment_json", "problem_json", "took_ms"]
+
+
+def problem_json(problem: Problem) -> dict[str, Json]:
+    """A Problem: lines and columns count from 1, the end is exclusive; null where there is no place in a file."""
+    span = problem.span
+    return {
+        "rule": problem.rule,
+        "code": problem.code or None,
+        "severity": problem.severity,
+        "message": problem.message,
+        "hint": problem.hint or None,
+        "location": problem.location,
+        "path": problem.path or None,
+        "line": span.line if span else None,
+        "column": span.column if span else None,
+        "end_line": span.end_line if span else None,
+        "end_column": span.end_column if span else None,
+    }
+
+
+def moment_json(moment: datetime | None) -> str | None:
+    """A moment in ISO 8601, UTC, with milliseconds."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def took_ms(took: timedelta | None) -> int | None:
+    """A duration in milliseconds."""
+    return None if took is None else round(took / timedelta(milliseconds=1))
