@@ -26,10 +26,11 @@ COMMANDS = {
 }
 
 EXIT_CODES = (
-    "Exit codes: 0 success, or the answer is yes; 1 the execution failed, there are problems or differences, or AWS's "
-    "rules refuse; 2 it could not be asked: invalid usage, unreadable file, invalid settings or definition; 3 a replay "
-    "diverged; 130 interrupted; 143 terminated."
+    "Exit codes: 0 success; 1 the execution failed, there are problems or differences, or AWS's rules refuse; "
+    "2 invalid usage, an unreadable file, or invalid settings or definitions; 3 a replay diverged; 130 interrupted; "
+    "143 terminated."
 )
+INTERRUPTED = 130
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -137,7 +138,7 @@ def run() -> int:
         return exit_code(app(prog_name="sfnrun", standalone_mode=False))
     except SystemExit as stop:
         return exit_code(stop.code)
-    except typer.Abort:
-        return 130
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
     except Exception as error:
         return report(error)

@@ -174,9 +174,9 @@ def _lines(file: str) -> Iterable[str]:
 
 
 def _write(line: str) -> None:
-    from sfnrun.cli.output import write_text
+    from sfnrun.cli.output import print_line
 
-    write_text(line)
+    print_line(line)
 
 
 def _write_json(value: Any) -> None:

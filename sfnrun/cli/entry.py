@@ -31,10 +31,7 @@ def main() -> None:
     from sfnrun.cli.application import run
 
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    try:
-        code = run()
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+    code = run()
     _signal.signal(_signal.SIGINT, _quit)
     # At exit the interpreter looks for cycles among everything that it is about to drop: a tenth of a short run.
     gc.freeze()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-import typer
+from typer._click.exceptions import ClickException, UsageError
 
 from sfnrun.errors import ApiError, ConfigError, DefinitionError, DivergenceError, SfnrunError
 
@@ -13,9 +13,6 @@ __all__ = ["TERMINATED", "exit_code", "report"]
 
 TERMINATED = 143
 ISSUES = "https://github.com/sfnrun/sfnrun/issues"
-
-# What is wrong with the command line itself: the base class that Typer does not export.
-_CommandLineError = typer.BadParameter.__mro__[2]
 
 
 def exit_code(code: object) -> int:
@@ -27,7 +24,7 @@ def report(error: Exception) -> int:
     """Print an error and return its exit code; with `--json`, as one line of JSON."""
     if isinstance(error, SfnrunError):
         code, message, hint = error.exit_code, error.message, error.hint
-    elif isinstance(error, _CommandLineError):
+    elif isinstance(error, ClickException):
         code, message, hint = _of_command_line(error)
     else:
         return _internal(error)
@@ -43,14 +40,13 @@ def report(error: Exception) -> int:
     return code
 
 
-def _of_command_line(error: Exception) -> tuple[int, str, str]:
-    """Typer's words in ours."""
-    context = error.ctx
-    if error.__class__.__name__ == "NoArgsIsHelpError":
-        return 0, "", ""
-    message = error.format_message().rstrip(".")
+def _of_command_line(error: ClickException) -> tuple[int, str, str]:
+    """Exit code, message and hint of a command line that makes no sense."""
+    message, _, meant = error.format_message().rstrip(".").partition(". Did you mean ")
+    context = error.ctx if isinstance(error, UsageError) else None
     command = context.command_path if context else "sfnrun"
-    return 2, message[:1].lower() + message[1:], f"run `{command} --help` for its options"
+    hint = f"did you mean {meant}" if meant else f"run `{command} --help` for its options"
+    return 2, message[:1].lower() + message[1:], hint
 
 
 def _wants_json() -> bool:
@@ -66,7 +62,12 @@ def _as_json(error: Exception, message: str, hint: str) -> str:
 
     problems = error.problems if isinstance(error, DefinitionError | ConfigError) else ()
     code = error.code if isinstance(error, ApiError) else None
-    told = {"code": code, "message": message, "hint": hint or None, "problems": [*map(problem_json, problems)]}
+    told = {
+        "code": code,
+        "message": message,
+        "hint": hint or None,
+        "problems": [{**problem_json(problem), "path": problem.path} for problem in problems],
+    }
     return dumps({"error": told})
 
 

@@ -128,7 +128,7 @@ def execute(
     import sfnrun
     from sfnrun.asl.load import machine_in
     from sfnrun.cli.arguments import read_input, substitutions
-    from sfnrun.cli.output import check_output, spared_stdout, write_result
+    from sfnrun.cli.output import check_output, handlers_on_stderr, print_document
     from sfnrun.cli.watching import Watch
     from sfnrun.config import load_project
 
@@ -150,7 +150,7 @@ def execute(
     payload = read_input(input_)
     stepper = _stepper(watch) if step else None
     run = sfnrun.run
-    with spared_stdout(), watch:
+    with handlers_on_stderr(), watch:
         result = run(
             machine,
             payload,
@@ -175,7 +175,7 @@ def execute(
         )
     watch.close(result, source)
     if result.output_text is not None:
-        write_result(result.output_text, output)
+        print_document(result.output_text, output)
     raise typer.Exit(_EXIT_CODES.get(result.status, 1))
 
 

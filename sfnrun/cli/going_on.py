@@ -59,7 +59,7 @@ def go_on(
     **options: Any,
 ) -> int:
     """Go on with an execution and show it; return the exit code of its end."""
-    from sfnrun.cli.output import check_output, spared_stdout, write_result
+    from sfnrun.cli.output import check_output, handlers_on_stderr, print_document
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.history.recording import read
 
@@ -67,7 +67,7 @@ def go_on(
     recording = read(path)
     real = recording.start.get("clock") != "virtual"
     watch = Watch(quiet=quiet, json=json, verbose=verbose, moving=not debug, real=real)
-    with spared_stdout(), watch:
+    with handlers_on_stderr(), watch:
         result = how(
             path,
             listener=watch.listener,
@@ -79,5 +79,5 @@ def go_on(
         )
     watch.close(result, recorded_source(recording))
     if result.output_text is not None:
-        write_result(result.output_text, output)
+        print_document(result.output_text, output)
     return EXIT_CODES.get(result.status, 1)

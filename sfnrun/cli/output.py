@@ -88,14 +88,19 @@ def print_document(text: str, path: str | None = None) -> None:
     if path is None or path == "-":
         print_line(text)
         return
-    beside = f"{path}.{os.getpid()}.tmp"
+    target = os.path.realpath(path)
+    # A device or a pipe is written to, not replaced.
+    is_file = os.path.isfile(target) or not os.path.exists(target)
+    beside = f"{target}.{os.getpid()}.tmp" if is_file else target
     try:
         with open(beside, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text + "\n")
-        os.replace(beside, path)
+        if is_file:
+            os.replace(beside, target)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(beside)
+        if is_file:
+            with suppress(OSError):
+                os.unlink(beside)
         hint = "the output is in the history: `sfnrun trace show last --json`"
         raise UsageError(f"cannot write the output to {path}: {error.strerror}", hint) from None
 

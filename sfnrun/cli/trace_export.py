@@ -49,10 +49,10 @@ def export(
 ) -> None:
     """Write an execution as AWS has it, as a picture, a table, a timeline or a test report."""
     from sfnrun.cli.arguments import execution_file
-    from sfnrun.cli.output import write_result
+    from sfnrun.cli.output import print_document
     from sfnrun.history.recording import read
 
-    write_result(_FORMATS[format](read(execution_file(name, folder_of(history)))), output)
+    print_document(_FORMATS[format](read(execution_file(name, folder_of(history)))), output)
 
 
 def _aws(recording: "Recording") -> str:

@@ -45,7 +45,7 @@ def import_(
     """Make a history of AWS one of ours: to show, to replay against a changed definition, to ask why."""
     from sfnrun.api.imported import import_execution
     from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
-    from sfnrun.cli.output import write_text
+    from sfnrun.cli.output import print_line
 
     path = import_execution(
         [document for file in files for document in _documents(file)],
@@ -57,7 +57,7 @@ def import_(
         name=name,
     )
     print(f"imported as {path.stem}: sfnrun trace show {path.stem}", file=sys.stderr)
-    write_text(str(path))
+    print_line(str(path))
 
 
 def _documents(file: str) -> list[Json]:

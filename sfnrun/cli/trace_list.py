@@ -40,7 +40,7 @@ def list_(
     history: Folder = None,
 ) -> None:
     """List recorded executions, the newest first."""
-    from sfnrun.cli.output import write_text
+    from sfnrun.cli.output import print_line
     from sfnrun.history.listing import summaries
     from sfnrun.view.listing import listing
 
@@ -60,7 +60,7 @@ def list_(
         and (text is None or _has(folder / f"{one.name}.jsonl", text))
     ]
     if chosen:
-        write_text("\n".join(listing(chosen)))
+        print_line("\n".join(listing(chosen)))
     else:
         print(f"none of {len(found):,} executions in {folder} is like that", file=sys.stderr)
 

@@ -116,7 +116,7 @@ def _watch(
     verbose: bool,
 ) -> None:
     import sfnrun
-    from sfnrun.cli.output import spared_stdout, write_text
+    from sfnrun.cli.output import handlers_on_stderr, print_line
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.view.pace import Paced
 
@@ -126,20 +126,20 @@ def _watch(
         listener = Paced(listener, pace)
     replay = sfnrun.replay
     try:
-        with spared_stdout(), watch:
+        with handlers_on_stderr(), watch:
             result = replay(recording, definition=definition, listener=listener, on_missing=_value(on_missing))
     except DivergenceError as divergence:
         _tell(watch, divergence, recording, definition)
         raise typer.Exit(divergence.exit_code) from None
     watch.close(result, recorded_source(recording) if definition is None else None)
     if result.output_text is not None:
-        write_text(result.output_text)
+        print_line(result.output_text)
 
 
 def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | None", *, quiet: bool) -> int:
     """Replay all of them, say which went another way, and return the exit code."""
     import sfnrun
-    from sfnrun.cli.faults import told
+    from sfnrun.cli.errors import report as told
     from sfnrun.cli.watching import Watch
     from sfnrun.history.recording import read
     from sfnrun.view.line import Line

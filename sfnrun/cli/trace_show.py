@@ -70,21 +70,21 @@ def _as_text(recording: "Recording", verbose: bool) -> None:
 def _as_json(recording: "Recording", verbose: bool) -> None:
     import io
 
-    from sfnrun.cli.output import write_text
+    from sfnrun.cli.output import print_line
     from sfnrun.view.jsonlines import JsonLines
 
     text = io.StringIO()
     recording.replay_to(JsonLines(text))
-    write_text(text.getvalue().rstrip("\n"))
+    print_line(text.getvalue().rstrip("\n"))
 
 
 def _as_aws(recording: "Recording", verbose: bool) -> None:
     import json
 
-    from sfnrun.cli.output import write_text
+    from sfnrun.cli.output import print_line
     from sfnrun.history.aws.events import aws_document
 
-    write_text(json.dumps(aws_document(recording), indent=4, ensure_ascii=False))
+    print_line(json.dumps(aws_document(recording), indent=4, ensure_ascii=False))
 
 
 _SHOWN = {ShowFormat.TEXT: _as_text, ShowFormat.JSON: _as_json, ShowFormat.AWS: _as_aws}

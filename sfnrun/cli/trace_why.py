@@ -71,11 +71,11 @@ def _failed_state(recording: "Recording") -> str:
 
 def tell(explanation: "Explanation", lines_of: "Callable[[Explanation], Iterator[Line]]", *, json: bool) -> None:
     """Print an explanation, as one JSON object or as lines."""
-    from sfnrun.cli.output import trace_on_stdout, write_text
+    from sfnrun.cli.output import print_line, trace_on_stdout
     from sfnrun.view.explanation import explanation_as_json
 
     if json:
-        write_text(explanation_as_json(explanation))
+        print_line(explanation_as_json(explanation))
         return
     with trace_on_stdout() as trace:
         for line in lines_of(explanation):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from sfnrun.cli.faults import TERMINATED
+from sfnrun.cli.errors import TERMINATED
 from sfnrun.payload import Json
 from sfnrun.record import Listener
 from sfnrun.view import Trace, open_trace

@@ -15,7 +15,7 @@ from sfnrun.config.definitions import RawTask, definitions_in, tasks_in
 from sfnrun.config.names import function_name, key, same_function, short_resource, tasks_named
 from sfnrun.config.project import Project
 from sfnrun.config.reader import RULE, STARTS_OWN_KEY
-from sfnrun.errors import ConfigError, Problem, UsageError, did_you_mean
+from sfnrun.errors import ConfigError, Problem, Severity, UsageError, did_you_mean
 
 __all__ = ["MachineNames", "check_names", "check_task_names", "name_problems"]
 
@@ -49,9 +49,9 @@ def check_task_names(names: Iterable[str], machine: MachineNames, what: str) -> 
 
 
 def name_problems(
-    project: Project, machine: MachineNames, functions: Callable[[], Iterable[str]] = tuple
+    project: Project, machine: MachineNames, functions: Callable[[], Iterable[str]] = tuple, *, notes: bool = False
 ) -> Iterator[Problem]:
-    """The names that match nothing, each with its location."""
+    """The names that match nothing, each with its location; with `notes` also patterns that match no Task."""
     others = _Others(project, machine)
     for name in project.own.tasks:
         if _is_name(name) and not _means_task(name, machine.tasks):
@@ -60,6 +60,9 @@ def name_problems(
         if _is_name(name) and not _means_task(name, machine.tasks) and not _means_task(name, others.tasks):
             yield _unknown_task(project, ("tasks", name), name, machine)
     yield from _twice(project, machine)
+    for name in project.settings.tasks if notes else ():
+        if "*" in name and not _means_task(name, machine.tasks):
+            yield _problem(project, ("tasks", name), f"'{name}' matches no Task", "", severity="info")
     known = [function for _, function, _ in machine.tasks if function]
     for name in project.settings.functions:
         if not _is_name(name) or _means_function(name, known):
@@ -136,8 +139,8 @@ def _task_meant(name: str, tasks: Iterable[RawTask]) -> str:
     return did_you_mean(name, names)
 
 
-def _problem(project: Project, at: Pointer, message: str, hint: str) -> Problem:
+def _problem(project: Project, at: Pointer, message: str, hint: str, severity: Severity = "error") -> Problem:
     for file in reversed(project.files):
         if file.line_of(at) is not None:
-            return file.problem(message, at, hint=hint)
-    return Problem(RULE, message, code="", hint=hint)
+            return file.problem(message, at, hint=hint, severity=severity)
+    return Problem(RULE, message, severity, code="", hint=hint)

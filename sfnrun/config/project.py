@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "find_root", "load_project", "settings_file_in"]
 
-NAMES = ("sfnrun.yaml", "sfnrun.yml")
+SETTINGS_FILES = ("sfnrun.yaml", "sfnrun.yml")
 VARIABLES = {"clock": "SFNRUN_CLOCK", "seed": "SFNRUN_SEED", "store": "SFNRUN_STORE"}
 """Environment variables that override settings, by the key of the setting."""
 
@@ -219,7 +219,7 @@ def find_root(start: Path) -> Path:
 
 def settings_file_in(folder: Path) -> Path | None:
     """The sfnrun.yaml in a directory. Raises ConfigError if there are two."""
-    found = [path for name in NAMES if (path := folder / name).is_file()]
+    found = [path for name in SETTINGS_FILES if (path := folder / name).is_file()]
     if len(found) > 1:
         message = f"'{found[1].name}' and '{found[0].name}' exclude each other"
         raise ConfigError([Problem("SFN-CONFIG", message, code="", hint="remove one of them", path=str(found[1]))])
@@ -242,7 +242,7 @@ def _upwards(start: Path) -> Iterator[tuple[Path, set[str]]]:
 
 
 def _has_settings(folder: Path, names: set[str]) -> bool:
-    return any(name in names for name in NAMES)
+    return any(name in names for name in SETTINGS_FILES)
 
 
 def _has_template(folder: Path, names: set[str]) -> bool:

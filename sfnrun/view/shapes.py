@@ -15,12 +15,11 @@ def problem_json(problem: Problem) -> dict[str, Json]:
     span = problem.span
     return {
         "rule": problem.rule,
-        "code": problem.code or None,
+        "code": problem.code,
         "severity": problem.severity,
         "message": problem.message,
-        "hint": problem.hint or None,
+        "hint": problem.hint,
         "location": problem.location,
-        "path": problem.path or None,
         "line": span.line if span else None,
         "column": span.column if span else None,
         "end_line": span.end_line if span else None,

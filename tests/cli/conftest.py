@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sfnrun.cli import main
+from sfnrun.cli.application import run as run_cli
 
 
 class Done(NamedTuple):
@@ -36,10 +36,9 @@ def sfn(capfdbinary, monkeypatch):
         if stdin is not None:
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         capfdbinary.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main()
+        code = run_cli()
         out, err = capfdbinary.readouterr()
-        return Done(int(stop.value.code or 0), out.decode(), err.decode())
+        return Done(code, out.decode(), err.decode())
 
     return run
 

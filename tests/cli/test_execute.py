@@ -135,7 +135,7 @@ def test_the_output_can_go_to_a_file(sfn, hello, folder):
             2,
             [
                 "error: cannot write the output to /dev/full: No space left on device",
-                "  help: the history has it: sfnrun trace show last --format json",
+                "  help: the output is in the history: `sfnrun trace show last --json`",
             ],
         )
 
@@ -221,9 +221,8 @@ def test_a_bad_definition_is_told(sfn, folder, name, text, message):
 
 
 BAD_USAGE = [
-    ((), "Usage"),
     (("execute",), "DEFINITION"),
-    (("execut", "x"), "Did you mean 'execute'"),
+    (("execut", "x"), "did you mean 'execute'?"),
     (("execute", "x", "--clock", "sundial"), "sundial"),
     (("execute", "x", "--seed", "one"), "one"),
     (("execute", "x", "--nope"), "--nope"),
@@ -248,7 +247,7 @@ def test_our_own_failure_apologises(sfn, hello, monkeypatch):
     monkeypatch.setattr(sfnrun, "run", fail, raising=False)
     done = sfn("execute", hello)
     assert done.code == 2
-    assert done.err.splitlines()[0] == "sfnrun failed on its own account, which is a bug: ZeroDivisionError: ours"
+    assert done.err.splitlines()[0] == "error: internal error in sfnrun: ZeroDivisionError: ours"
     assert "Traceback" not in done.err
     monkeypatch.setenv("SFNRUN_DEBUG", "1")
     assert "Traceback" in sfn("execute", hello).err
@@ -258,7 +257,7 @@ def test_ctrl_c_before_anything_has_begun(sfn, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sfnrun.cli._run", interrupted)
+    monkeypatch.setattr("sfnrun.cli.application.app", lambda **options: interrupted())
     assert sfn("execute", "any.json") == (130, "", "")
 
 

@@ -56,7 +56,7 @@ def test_what_is_left_is_told(sfn, folder):
 
 def test_fixes_are_offered(sfn, folder):
     (folder / "m.asl.json").write_text(TYPO)
-    assert sfn("validate", "m.asl.json").err == "1 file checked: 1 error, 1 may be fixed with --fix\n"
+    assert sfn("validate", "m.asl.json").err == "1 file checked: 1 error, 1 fixable with --fix\n"
 
 
 def test_line_ends_and_the_byte_order_mark_stay(sfn, folder):
@@ -88,4 +88,4 @@ def test_stdin_is_not_written(sfn):
 
 def test_a_diff_is_text(sfn, folder):
     (folder / "m.asl.json").write_text(TYPO)
-    assert sfn("validate", "m.asl.json", "--diff", "--format", "json").code == 2
+    assert sfn("validate", "m.asl.json", "--diff", "--format", "junit").code == 2

@@ -173,13 +173,13 @@ def test_the_shell_completes_commands_and_names(recorded, folder):
             "COMP_WORDS": words,
             "COMP_CWORD": str(len(words.split(" ")) - 1),
         }
-        script = "import sys; sys.argv[0] = 'sfnrun'; from sfnrun.cli import main; main()"
+        script = "import sys; sys.argv[0] = 'sfnrun'; from sfnrun.cli.entry import main; main()"
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=folder, env=environment, text=True, capture_output=True, check=False
         )
         return done.stdout
 
-    commands = ["validate", "execute", "resume", "redrive", "stop", "trace", "cache", "schema"]
+    commands = ["validate", "execute", "resume", "redrive", "stop", "trace", "cache", "config", "schema"]
     assert completed("sfnrun ").split() == commands
     assert completed("sfnrun trace show g").split() == ["good"]
     assert "--clock" in completed("sfnrun execute x --cl")

@@ -157,7 +157,7 @@ def walk(folder: Path, typed: str, *arguments: str) -> tuple[int, str]:
     """Run `trace replay --step` on a terminal of its own."""
     person, terminal = pty.openpty()
     # The first terminal that the leader of a session opens is its own.
-    code = "import os; os.open(os.ttyname(0), os.O_RDWR); from sfnrun.cli import main; main()"
+    code = "import os; os.open(os.ttyname(0), os.O_RDWR); from sfnrun.cli.entry import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "trace", "replay", "refund", "--step", *arguments],
         cwd=folder, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, start_new_session=True, encoding="utf-8",
@@ -184,7 +184,7 @@ def test_walking_ends_where_the_replay_diverged(sfn, refund, folder):
 
 def test_without_a_terminal_nobody_walks(sfn, refund, folder):
     done = subprocess.run(
-        [sys.executable, "-c", "from sfnrun.cli import main; main()", "trace", "replay", refund, "--step"],
+        [sys.executable, "-c", "from sfnrun.cli.entry import main; main()", "trace", "replay", refund, "--step"],
         cwd=folder, capture_output=True, text=True, start_new_session=True, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     assert done.returncode == 2

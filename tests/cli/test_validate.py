@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sfnrun.asl.lint.rule_docs import page
 from sfnrun.asl.lint.rulebook import all_rules
-from sfnrun.cli.polling import changes
-from sfnrun.cli.rulebook import page
+from sfnrun.cli.validate import changes
 
 ROOT = Path(__file__).resolve().parents[2]
 BROKEN = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}'
@@ -120,13 +120,13 @@ def test_globs_are_for_shells_that_leave_them_to_us(sfn, write):
     ("arguments", "says"),
     [
         (["*.asl.yaml"], "no file matches *.asl.yaml"),
-        (["empty"], "there are no definitions in empty"),
-        ([], "there are no definitions in ."),
+        (["empty"], "no definitions found in empty"),
+        ([], "no definitions found in ."),
         (["--config", "gone.yaml", "m.asl.json"], "gone.yaml"),
         (["m.asl.json", "--select", "SFN-G99"], "unknown rule SFN-G99"),
         (["m.asl.json", "--ignore", "nonsense"], "unknown rule nonsense"),
         (["--explain", "G99"], "unknown rule G99"),
-        (["--watch", "-"], "stdin cannot be watched"),
+        (["--watch", "-"], "cannot watch stdin"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -186,8 +186,8 @@ def test_rules_are_selected_and_ignored(sfn, write):
     assert rules("--ignore", "G02") == []
     write(sfnrun_yaml="ignore: [SFN-G99]")
     done = sfn("validate", "m.asl.json")
-    assert done.code == 2
-    assert "sfnrun.yaml: error SFN-CONFIG: ignore: unknown rule SFN-G99" in done.err
+    assert done.code == 1
+    assert "sfnrun.yaml:1:1: error SFN-CONFIG: unknown rule SFN-G99" in done.out
 
 
 def test_settings_are_those_beside_each_file(sfn, write):
@@ -271,7 +271,7 @@ def test_watching_checks_again_until_it_is_interrupted(sfn, write, monkeypatch):
             raise KeyboardInterrupt
         write(m_asl_json=text)
 
-    monkeypatch.setattr("sfnrun.cli.polling.time.sleep", pause)
+    monkeypatch.setattr("sfnrun.cli.validate.time.sleep", pause)
     done = sfn("validate", "m.asl.json", "--watch")
     assert done.code == 130
     assert re.findall(r"^(?:m.asl.json changed|1 file checked[^\n]*)", done.err, re.MULTILINE) == [

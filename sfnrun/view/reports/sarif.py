@@ -1,7 +1,6 @@
 """Problems as SARIF 2.1.0, which code scanning of GitHub, GitLab and Azure reads.
 
-A projection of what SARIF can say, no library: one run, the rules that were broken with their documentation, and one
-result for each problem. https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+One run, with the rules that were broken and their documentation, and one result for each problem. https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import msgspec
 
 from sfnrun.errors import Problem, Span
 from sfnrun.version import __version__
-from sfnrun.view.reports.checked import Checked, Described
+from sfnrun.view.reports.checked import Checked
 
 __all__ = ["report"]
 
@@ -46,16 +45,17 @@ def report(files: Sequence[Checked]) -> str:
     return msgspec.json.format(msgspec.json.encode(log), indent=2).decode()
 
 
-def _rule(id: str, described: Described | None) -> dict[str, Any]:
+def _rule(id: str, described: tuple[str, str, str] | None) -> dict[str, Any]:
     if described is None:
         return {"id": id}
-    plain = described.text.replace("`", "")
+    title, text, severity = described
+    plain = text.replace("`", "")
     return {
         "id": id,
-        "shortDescription": {"text": described.title.replace("`", "")},
+        "shortDescription": {"text": title.replace("`", "")},
         "fullDescription": {"text": plain},
-        "help": {"text": plain, "markdown": described.text},
-        "defaultConfiguration": {"level": _LEVELS[described.severity]},
+        "help": {"text": plain, "markdown": text},
+        "defaultConfiguration": {"level": _LEVELS[severity]},
     }
 
 

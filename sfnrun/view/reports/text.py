@@ -1,46 +1,34 @@
-"""Problems for people: `file:line:col: error RULE CODE: message`, the line with a caret, and what to do."""
+"""Problems as text: `file:line:col: error RULE CODE: message`, the line with a caret, and the hint."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
 from sfnrun.errors import Problem, caret
 from sfnrun.view.measures import clean
+from sfnrun.view.palette import has_color, paint
 from sfnrun.view.reports.checked import Checked
 
-__all__ = ["MOST", "has_colours", "lines", "report"]
+__all__ = ["MOST", "lines", "report"]
 
-# Nobody reads more of one file; programs get all of them from the other formats.
+# Limit per file; the other formats are complete.
 MOST = 200
-
-_BOLD, _FAINT, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "info": "\x1b[1;36m"}
 
 
 def report(files: Sequence[Checked]) -> str:
-    """Every problem of every file, with colours if stdout is a terminal and NO_COLOR is not set."""
-    colours = has_colours()
-    return "\n".join(line for file in files for line in lines(file, colours=colours))
+    """Every problem of every file, in colors if stdout shows them."""
+    is_colored = has_color(sys.stdout)
+    return "\n".join(line for file in files for line in lines(file, is_colored=is_colored))
 
 
-def has_colours() -> bool:
-    """Whether stdout shows colours: https://no-color.org, and FORCE_COLOR for those who know better."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def lines(file: Checked, *, colours: bool = False) -> Iterator[str]:
-    """The lines of one file; of very many problems the first ones, and how many more there are."""
+def lines(file: Checked, *, is_colored: bool = False) -> Iterator[str]:
+    """The lines of one file; of very many problems the first ones, and the number of the others."""
     for problem in file.problems[:MOST]:
-        yield from _coloured(problem) if colours else _plain(problem)
+        yield from _colored(problem) if is_colored else _plain(problem)
     more = len(file.problems) - MOST
     if more > 0:
-        yield f"{file.path}: and {more:,} more; --format json gives all of them"
+        yield f"{file.path}: {more:,} more problems; --json lists all of them"
 
 
 def _plain(problem: Problem) -> Iterator[str]:
@@ -51,18 +39,18 @@ def _plain(problem: Problem) -> Iterator[str]:
         yield f"  help: {clean(problem.hint)}"
 
 
-def _coloured(problem: Problem) -> Iterator[str]:
-    colour = _COLOURS[problem.severity]
-    what = f"{colour}{problem.severity} {problem.rule}{_RESET}{_FAINT}{_code(problem)}{_RESET}"
-    yield f"{_BOLD}{_where(problem)}{_RESET}: {what}: {_BOLD}{clean(problem.message)}{_RESET}"
+def _colored(problem: Problem) -> Iterator[str]:
+    severity = problem.severity
+    what = f"{paint(f'{severity} {problem.rule}', severity)}{paint(_code(problem), 'faint')}"
+    yield f"{paint(_where(problem), 'name')}: {what}: {paint(clean(problem.message), 'name')}"
     if problem.span and problem.source_line:
         shown, under = caret(problem.source_line, problem.span).split("\n")
         gutter, bar, carets = under.partition("|")
         number, _, text = shown.partition("|")
-        yield f"{_FAINT}{number}|{_RESET}{text}"
-        yield f"{_FAINT}{gutter}{bar}{_RESET}{colour}{carets}{_RESET}"
+        yield f"{paint(f'{number}|', 'faint')}{text}"
+        yield f"{paint(gutter + bar, 'faint')}{paint(carets, severity)}"
     if problem.hint:
-        yield f"  {_COLOURS['info']}help{_RESET}: {clean(problem.hint)}"
+        yield f"  {paint('help', 'info')}: {clean(problem.hint)}"
 
 
 def _where(problem: Problem) -> str:
