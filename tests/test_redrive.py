@@ -337,3 +337,21 @@ def test_another_definition_may_have_what_the_settings_ignore(tmp_path: Path) ->
     path = failed(tmp_path, machine(A=task(End=True), X=unreachable), World("A"), config=settings)
     changed = machine(A=task("g", End=True), X=unreachable)
     assert sfnrun.redrive(path, definition=changed, tasks=World()).output == "A"
+
+
+@pytest.mark.parametrize(("before", "now"), [([1, 2], [1, 2, 3]), ([1, 2, 3], [1, 2])])
+def test_a_map_with_another_number_of_items_begins_again(tmp_path: Path, before: list[int], now: list[int]) -> None:
+    def each(path: str) -> dict[str, Any]:
+        return machine(M={"Type": "Map", "ItemsPath": path, "ItemProcessor": {"T": task(End=True)}, "End": True})
+
+    answer = World(answer=lambda request: request.payload)
+    broken = World(answer=lambda request: fail() if request.payload == 2 else request.payload)
+    path = failed(tmp_path, each("$.before"), broken, input={"before": before, "now": now})
+    result = sfnrun.redrive(path, tasks=answer, definition=each("$.now"))
+    assert result.output == now
+    assert types(result).count("MapStateStarted") == 1
+    assert sfnrun.replay(path).events == result.events
+
+
+def fail() -> None:
+    raise TaskFailed("Broken")

@@ -313,3 +313,25 @@ def test_quitting(tmp_path: Path) -> None:
     assert (result.status, len(asked)) == ("ABORTED", 4)
     assert result.history is not None
     assert summary(sfnrun.replay(result.history)) == summary(result)
+
+
+def test_a_retry_after_another_delay(tmp_path: Path) -> None:
+    def retrying(seconds: int) -> dict[str, Any]:
+        retry = [{"ErrorEquals": ["E"], "IntervalSeconds": seconds, "MaxAttempts": 1}]
+        return machine(T=task("f", Retry=retry, End=True))
+
+    def broken(request: Request) -> Any:
+        raise TaskFailed("E")
+
+    path = sfnrun.run(retrying(2), tasks=broken, history=tmp_path, name="n", seed=1).history
+    assert path is not None
+    with pytest.raises(DivergenceError, match="delay of a retry"):
+        sfnrun.replay(path, definition=retrying(3))
+
+
+def test_a_detail_that_is_gone(tmp_path: Path) -> None:
+    before, now = machine(T=task("f", TimeoutSeconds=9, End=True)), machine(T=task("f", End=True))
+    path = sfnrun.run(before, tasks=lambda request: 1, history=tmp_path, name="n", seed=1).history
+    assert path is not None
+    with pytest.raises(DivergenceError, match="timeoutInSeconds of LambdaFunctionScheduled"):
+        sfnrun.replay(path, definition=now)

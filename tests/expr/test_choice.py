@@ -77,10 +77,14 @@ def test_a_pattern_full_of_stars_takes_no_time() -> None:
     assert rule.matches("a" * 20_000, PlainScope()) is False
 
 
-def test_rules_nested_too_deeply_are_refused() -> None:
-    rule: dict[str, Any] = {"Variable": "$", "IsNull": True}
-    for _ in range(300):
-        rule = {"Not": rule}
-    told: list[str] = []
-    compile_rule(rule, lambda at, error: told.append(error.message))
-    assert told == ["rules are nested too deeply"]
+def test_rules_nest_two_hundred_deep_and_no_deeper() -> None:
+    def nested(depth: int) -> tuple[bool, list[str]]:
+        rule: dict[str, Any] = {"Variable": "$.x", "IsPresent": True}
+        for _ in range(depth):
+            rule = {"Not": rule}
+        told: list[str] = []
+        compiled = compile_rule(rule, lambda at, error: told.append(error.message))
+        return compiled.matches({"x": 1}, PlainScope()) if not told else False, told
+
+    assert nested(200) == (True, [])
+    assert nested(201) == (False, ["rules are nested too deeply"])

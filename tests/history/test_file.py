@@ -242,3 +242,40 @@ def test_a_recording_with_an_end_is_complete(end: str, tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     path.write_text(GOOD + f'{{"event":"{end}","at":0,"previous":1}}\n', encoding="utf-8")
     assert read(path).complete
+
+
+# --- what a crash or a full disk leaves ---
+
+
+def test_the_torn_line_of_a_crash_is_gone_before_anything_is_written(file: HistoryFile) -> None:
+    """Otherwise a second crash, in the middle of a shorter line, would leave a piece of the first."""
+    file.event(Event(1, 0, 1000, "PassStateEntered", "", {"name": "A"}))
+    file.close()
+    whole = file.path.read_bytes()
+    file.path.write_bytes(whole + b'{"event":"PassStateExited","at":')
+    again, recording = HistoryFile.reopen(file.path)
+    assert file.path.read_bytes() == whole
+    assert len(list(recording.lines)) == 1
+    again.event(Event(2, 1, 1000, "PassStateExited", "", {"name": "A"}))
+    again.close()
+    assert [line["event"] for line in lines_of(file.path)[1:]] == ["PassStateEntered", "PassStateExited"]
+
+
+def test_a_write_that_takes_only_a_part_is_continued(file: HistoryFile) -> None:
+    class Halting:
+        """A file on a disk that fills up: a write takes at most seven bytes."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def write(self, data: Any) -> int:
+            return self.file.write(bytes(data[:7]))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+    file._file = Halting(file._file)
+    file.event(Event(5, 4, 1250, "PassStateEntered", "", {"name": "A", "input": Payload(LARGE)}))
+    assert written(file) == (
+        {"event": "PassStateEntered", "at": 250, "previous": 4, "name": "A", "input": f'"{LARGE}"'},
+    )
