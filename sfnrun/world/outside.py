@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from sfnrun.effects import Failed, Heartbeat, Mail, Stopped, Succeeded
+from sfnrun.effects import Answer, Failed, Heartbeat, Mail, Stopped, Succeeded
 from sfnrun.errors import UsageError
 from sfnrun.world.hosted import STOP, Host, Hosted, OpenToken
 
@@ -59,7 +59,7 @@ class Correspondence:
         at, text, message = mail
         token = self._host.tokens.open.get(text)
         if isinstance(message, Stopped):
-            self.stop(hosted, message)
+            self.stop(hosted, message, at)
         elif isinstance(message, Heartbeat):
             if token is not None:
                 self.beat(token, at)
@@ -69,18 +69,22 @@ class Correspondence:
             self._host.tokens.withdraw(token)
             self.answer(token, message, at)
 
-    def stop(self, hosted: Hosted, stopped: Stopped) -> None:
+    def stop(self, hosted: Hosted, stopped: Stopped, sent_at: int | None = None) -> None:
         """End an execution as StopExecution does."""
-        self._host.give(hosted, self._host.now, STOP, stopped)
+        self._give(hosted, STOP, stopped, sent_at)
 
     def answer(self, token: OpenToken, answer: Succeeded | Failed, sent_at: int | None = None) -> None:
         """Answer the Task of a token that was taken out of the table."""
-        if not token.ready:
+        if token.ready:
+            self._give(token.hosted, token.call.key, answer, sent_at)
+        else:
             token.early = answer
-        elif sent_at is None or self._host.is_virtual:
-            self._host.give(token.hosted, self._host.now, token.call.key, answer)
-        else:  # it counts when it was sent: before or after a timeout that is due by now
-            self._host.agenda.push(sent_at, token.hosted, token.call.key, answer)
+
+    def _give(self, hosted: Hosted, key: str, answer: Answer, sent_at: int | None) -> None:
+        if sent_at is None or self._host.is_virtual:
+            self._host.give(hosted, self._host.now, key, answer)
+        else:  # mail counts when it was sent: before or after a timeout that is due by now
+            self._host.agenda.push(sent_at, hosted, key, answer)
 
     def beat(self, token: OpenToken, sent_at: int | None = None) -> None:
         """Start the time of the next heartbeat again."""

@@ -1,7 +1,7 @@
 """The run loop of a World: does what is to be done now, lets time pass, and waits for other threads.
 
 A turn takes, in this order: the inbox; answers that were given; one Pause; a slice of each execution that can go on;
-time limits of handlers that are over; entries of the agenda that are due; calls that have begun. Only a turn that did
+time limits of handlers that are over; mail; entries of the agenda that are due; calls that have begun. Only a turn that did
 nothing may be followed by a wait: else an answer would lie in the inbox, and nobody would look.
 """
 
@@ -187,12 +187,12 @@ class RunLoop:
             worked = True
         if calls.enforce_limits():
             return True
+        if self.mail.is_expected and time.monotonic() >= self.mail.poll_at and self.mail.poll():
+            worked = True
         if calls.front is None and not given and self._happen_due(to):
             worked = True
         if calls.ask_batch():
             worked = True
-        if self.mail.is_expected and time.monotonic() >= self.mail.poll_at:
-            self.mail.poll()
         return worked
 
     def _happen_due(self, to: int | None) -> bool:
@@ -200,6 +200,8 @@ class RunLoop:
         agenda, given, runnable, inbox, calls = self.agenda, self._given, self._runnable, self._inbox, self.calls
         is_virtual, until = self.is_virtual, self._until(to)
         for count in range(ENTRIES_PER_TURN):
+            if is_virtual and self.holds:  # perhaps since the last entry
+                until = self._now
             entry = agenda.take(until, daemons=to is not None or self._passes_daemons)
             if entry is None:
                 return count > 0

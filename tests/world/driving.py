@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
+from queue import Empty
 from typing import Any, NamedTuple
 
+import pytest
 from cases import definition_of
 
 import sfnrun
@@ -16,6 +19,7 @@ from sfnrun.engine.run import Outcome
 from sfnrun.history.journal import EventList
 from sfnrun.payload import Payload
 from sfnrun.record import Event
+from sfnrun.world import calls, outside, run_loop
 from sfnrun.world.hosted import Hosted
 from sfnrun.world.world import Clock, World
 
@@ -116,3 +120,50 @@ class AnsweredBy:
 def task(name: str = "f", **fields: Any) -> dict[str, Any]:
     """A Task that calls a function."""
     return {"Type": "Task", "Resource": LAMBDA + name, **fields}
+
+
+class FakeTime:
+    """The clocks of a computer on which nothing takes time but waiting: a wait passes at once, and is as long as it is.
+
+    `install` puts a World of the real clock on it. Its handlers run on the World's own thread (`threads=False`).
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def time(self) -> float:
+        return START / 1000 + self.seconds
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (run_loop, outside, calls):
+            monkeypatch.setattr(module, "time", self)
+        monkeypatch.setattr(run_loop, "SimpleQueue", lambda: _FakeInbox(self))
+
+
+class _FakeInbox(deque[Any]):
+    """An inbox in which nothing arrives while one waits for it."""
+
+    def __init__(self, clock: FakeTime) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def put(self, item: Any) -> None:
+        self.append(item)
+
+    def qsize(self) -> int:
+        return len(self)
+
+    def empty(self) -> bool:
+        return not self
+
+    def get_nowait(self) -> Any:
+        return self.popleft()
+
+    def get(self, timeout: float) -> Any:
+        if self:
+            return self.popleft()
+        self._clock.seconds += timeout
+        raise Empty
