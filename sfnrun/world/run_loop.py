@@ -1,8 +1,8 @@
 """The run loop of a World: does what is to be done now, lets time pass, and waits for other threads.
 
 A turn takes, in this order: the inbox; answers that were given; one Pause; a slice of each execution that can go on;
-time limits of handlers that are over; mail; entries of the agenda that are due; calls that have begun. Only a turn that did
-nothing may be followed by a wait: else an answer would lie in the inbox, and nobody would look.
+time limits of handlers that are over; mail; entries of the agenda that are due; calls that have begun. Only a turn that
+did nothing may be followed by a wait: else an answer would lie in the inbox, and nobody would look.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class RunLoop:
         self.dirty: dict[Hosted, None] = {}
         """Executions with something that may not be on disk."""
         self._on_end = on_end
+        self._has_ended = False
         self._passes_daemons = not self.is_virtual
         self._now = 0
         # The wall clock may be set while we run; the monotonic one tells how much time has passed.
@@ -134,6 +135,7 @@ class RunLoop:
         hosted.outcome = hosted.run.outcome if hosted.error is None else None
         self.executions.pop(hosted, None)
         self.mail.end(hosted)
+        self._has_ended = True
 
     def _end(self, hosted: Hosted) -> None:
         """Make an execution's end known, once all of it is on disk."""
@@ -168,7 +170,7 @@ class RunLoop:
 
     def _turn(self, to: int | None) -> bool:
         """Do what there is to do; return whether anything was done, for only then there may be nothing more to do."""
-        worked = False
+        worked = self._has_ended = False
         inbox, given, runnable, calls = self._inbox, self._given, self._runnable, self.calls
         for _ in range(inbox.qsize()):
             item = inbox.get_nowait()
@@ -189,9 +191,11 @@ class RunLoop:
             return True
         if self.mail.is_expected and time.monotonic() >= self.mail.poll_at and self.mail.poll():
             worked = True
-        if calls.front is None and not given and self._happen_due(to):
+        if self._has_ended:
+            return True  # perhaps it is what is waited for, and then no time passes
+        if calls.front is None and not given and inbox.empty() and self._happen_due(to):
             worked = True
-        if calls.ask_batch():
+        if not given and calls.ask_batch():  # that a task was started is recorded before its handler is called
             worked = True
         return worked
 
@@ -226,7 +230,7 @@ class RunLoop:
                 agenda.push(owner.heartbeat_by(key), owner, key, what)
             else:
                 owner.deliver(at, key, what)
-            if given or runnable or self._pauses or calls.front is not None or not inbox.empty():
+            if given or runnable or self._pauses or self._has_ended or calls.front is not None or not inbox.empty():
                 break
         return True
 

@@ -125,13 +125,16 @@ def task(name: str = "f", **fields: Any) -> dict[str, Any]:
 class FakeTime:
     """The clocks of a computer on which nothing takes time but waiting: a wait passes at once, and is as long as it is.
 
-    `install` puts a World of the real clock on it. Its handlers run on the World's own thread (`threads=False`).
+    `install` puts a World of the real clock on it. Its handlers run on the World's own thread (`threads=False`). With a
+    `tick`, time passes whenever somebody looks at the clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tick: float = 0.0) -> None:
         self.seconds = 1_000.0
+        self.tick = tick
 
     def monotonic(self) -> float:
+        self.seconds += self.tick
         return self.seconds
 
     def time(self) -> float:
