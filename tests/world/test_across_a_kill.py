@@ -21,8 +21,8 @@ from sfnrun.engine.execution import LIMITS
 from sfnrun.engine.run import Outcome, Run
 from sfnrun.engine.task import task_token
 from sfnrun.errors import WaitingError
-from sfnrun.history.file import read
 from sfnrun.history.mailbox import MailFile
+from sfnrun.history.recording import read
 from sfnrun.payload import Payload
 from sfnrun.record import Event, Note
 from sfnrun.world.world import World
@@ -62,7 +62,7 @@ def left_waiting(definition: dict[str, Any], folder: Path, clock: str) -> Path:
 
 
 def token_of(path: Path, key: str = ":1") -> str:
-    from sfnrun.api.recorded import execution_of as recorded_execution
+    from sfnrun.replayer.rerun import execution_of as recorded_execution
 
     return task_token(recorded_execution(read(path)), key)
 

@@ -52,9 +52,9 @@ def test_cached_replies_are_given_without_a_call(clock: Any) -> None:
 
 @CLOCKS
 def test_a_cached_failure_is_given(clock: Any) -> None:
-    handlers = Knowing({1: Reply(failure=TaskFailed("Kept", "why"))})
+    handlers = Knowing({1: Reply(failure=TaskFailed("EventList", "why"))})
     outcome, _ = drive(Alone(clock, handlers), {"T": task()}, 1)
-    assert (outcome.error, outcome.cause, handlers.asked) == ("Kept", "why", [])
+    assert (outcome.error, outcome.cause, handlers.asked) == ("EventList", "why", [])
 
 
 @CLOCKS

@@ -20,8 +20,9 @@ from driving import CALLBACK, FOREVER, START, AnsweredBy, FakeTime, execution_of
 from sfnrun import PENDING, Reply, Request
 from sfnrun.effects import Handler, OpenCall, Stopped, Submitted, Succeeded
 from sfnrun.errors import HistoryError, UsageError, WaitingError
-from sfnrun.history.file import HistoryFile, read
-from sfnrun.history.journal import Nowhere
+from sfnrun.history.file import HistoryFile
+from sfnrun.history.journal import NullJournal
+from sfnrun.history.recording import read
 from sfnrun.payload import Payload
 from sfnrun.world.calls import Gate
 from sfnrun.world.hosted import Hosted
@@ -120,7 +121,7 @@ def test_what_is_due_together_comes_in_the_order_of_asking_over_all_executions()
     machine = machine_of({"T": {**task(), "Next": "U"}, "U": task()})
     answerer = AnsweredBy({"T": Handler(handle), "U": Handler(handle)})
     for name in ("b", "c", "a"):
-        world.start(machine, execution_of(name), Nowhere(), answerer)
+        world.start(machine, execution_of(name), NullJournal(), answerer)
     world.run()
     assert order == ["b", "c", "a", "b", "c", "a"]
 
@@ -140,7 +141,7 @@ def test_a_gate_lets_no_more_than_its_limit_through(parallel: bool) -> None:
 
     machine = machine_of({"M": {"Type": "Map", "ItemProcessor": {"T": task()}}})
     answerer = AnsweredBy({"T": gate.around(Handler(handle))})
-    hosted = [world.start(machine, execution_of(f"e{n}", [1, 2, 3]), Nowhere(), answerer) for n in range(7)]
+    hosted = [world.start(machine, execution_of(f"e{n}", [1, 2, 3]), NullJournal(), answerer) for n in range(7)]
     world.run()
     assert all(one.outcome is not None and one.outcome.status == "SUCCEEDED" for one in hosted)
     assert len(spans) == 21
@@ -165,7 +166,9 @@ def test_a_gate_under_the_real_clock() -> None:
 
     machine = machine_of({"M": {"Type": "Map", "ItemProcessor": {"T": task()}}})
     answerer = AnsweredBy({"T": gate.around(Handler(handle))})
-    hosted = [world.start(machine, execution_of(f"e{n}", [1, 2, 3], world.now), Nowhere(), answerer) for n in range(4)]
+    hosted = [
+        world.start(machine, execution_of(f"e{n}", [1, 2, 3], world.now), NullJournal(), answerer) for n in range(4)
+    ]
     with closing(world):
         assert [world.wait(one, FOREVER).status for one in hosted] == ["SUCCEEDED"] * 4
     assert (most, gate.free) == (3, 3)
@@ -184,7 +187,7 @@ def test_a_place_is_free_again_when_its_execution_is_stopped(clock: Any, monkeyp
     machine = machine_of({"T": task()})
     answerer = AnsweredBy({"T": gate.around(Handler(handle))})
     start = world.now or START
-    hosted = [world.start(machine, execution_of(name, start_time=start), Nowhere(), answerer) for name in "abc"]
+    hosted = [world.start(machine, execution_of(name, start_time=start), NullJournal(), answerer) for name in "abc"]
     world.call_at(start + 1000, lambda: world.stop(hosted[1], Stopped()))
     world.run()
     middle = "ABORTED" if clock == "virtual" else "SUCCEEDED"  # where a handler takes no time, it is over by then
@@ -208,7 +211,7 @@ def test_waits_in_front_of_a_gate_are_those_of_a_queue_with_three_servers() -> N
     answerer = AnsweredBy({"T": gate.around(Handler(handle))})
     for number, at in enumerate(arrivals):
         execution = execution_of(f"e{number}", start_time=at)
-        world.call_at(at, partial(world.start, machine, execution, Nowhere(), answerer))  # type: ignore[arg-type]
+        world.call_at(at, partial(world.start, machine, execution, NullJournal(), answerer))  # type: ignore[arg-type]
     world.run()
     free, expected = [0, 0, 0], []
     for at, service in zip(arrivals, services, strict=True):
@@ -242,7 +245,7 @@ def test_a_daemon_keeps_nothing_going() -> None:
     world.call_at(START + 10_000, tick, daemon=True)
     world.run()
     assert ticks == []
-    world.wait(world.start(WAIT, execution_of(), Nowhere(), AnsweredBy({})))
+    world.wait(world.start(WAIT, execution_of(), NullJournal(), AnsweredBy({})))
     assert ticks == [10_000, 20_000, 30_000, 40_000, 50_000]
     world.run(to=START + 75_000)
     assert ticks[5:] == [60_000, 70_000]
@@ -252,7 +255,7 @@ def test_a_daemon_keeps_nothing_going() -> None:
 def test_a_year_does_not_pass_for_a_token_but_for_whoever_lets_it() -> None:
     """The quota of AWS ends the execution when time passes all the same."""
     world = World("virtual")
-    hosted = world.start(TOKEN, execution_of(), Nowhere(), AnsweredBy({"A": Handler(pending)}))
+    hosted = world.start(TOKEN, execution_of(), NullJournal(), AnsweredBy({"A": Handler(pending)}))
     with pytest.raises(WaitingError, match="e:A waits for a result"):
         world.wait(hosted)
     world.run()
@@ -291,7 +294,7 @@ def test_executions_inside_executions_use_no_stack(tmp_path: Path) -> None:
         call.answer(Submitted(Payload({"executionArn": name})))
 
     answerer = AnsweredBy({"N": Handler(pending, begin=nest)})
-    parent = world.start(NESTED, execution_of("top", {"depth": 400}), Nowhere(), answerer)
+    parent = world.start(NESTED, execution_of("top", {"depth": 400}), NullJournal(), answerer)
     outcome = world.wait(parent)
     assert outcome.output is not None
     assert outcome.output.value == 400
@@ -309,12 +312,12 @@ def test_stopping_a_parent_stops_its_child() -> None:
     children: list[Hosted] = []
 
     def nest(call: OpenCall) -> None:
-        child = world.start(WAIT, execution_of("child", start_time=world.now), Nowhere(), AnsweredBy({}))
+        child = world.start(WAIT, execution_of("child", start_time=world.now), NullJournal(), AnsweredBy({}))
         children.append(child)
         call.on_cancel(lambda: world.stop(child, Stopped("Parent", "stopped")))
 
     answerer = AnsweredBy({"N": Handler(pending, begin=nest)})
-    parent = world.start(NESTED, execution_of("top", {"depth": 1}), Nowhere(), answerer)
+    parent = world.start(NESTED, execution_of("top", {"depth": 1}), NullJournal(), answerer)
     world.call_at(START + 1000, lambda: world.stop(parent, Stopped()))
     world.run()
     assert parent.outcome is not None
@@ -329,7 +332,7 @@ def test_stopping_a_parent_stops_its_child() -> None:
 # --- errors ---
 
 
-class Broken(Nowhere):
+class Broken(NullJournal):
     """A journal on a disk that is full from some event on."""
 
     def __init__(self, events: int) -> None:
@@ -358,8 +361,8 @@ def test_an_error_of_ours_ends_one_execution(clock: Any, time_limit: float | Non
     start = world.now or START
     machine = machine_of({"T": {**task(), "Next": "W"}, "W": {"Type": "Wait", "Seconds": 0}})
     answerer = AnsweredBy({"T": Handler(bug, time_limit)})
-    seats: list[Any] = [("bug", Nowhere(), None), ("disk", Broken(3), None), ("good", Nowhere(), None)]
-    seats.append(("end", Nowhere(), misbehave))
+    seats: list[Any] = [("bug", NullJournal(), None), ("disk", Broken(3), None), ("good", NullJournal(), None)]
+    seats.append(("end", NullJournal(), misbehave))
     with closing(world):
         hosted = {
             name: world.start(machine, execution_of(name, start_time=start), journal, answerer, on_end=on_end)
@@ -382,7 +385,7 @@ def test_a_step_that_raises_ends_its_execution() -> None:
     def step(pause: Any) -> Any:
         raise UsageError("no such state")
 
-    hosted = world.start(WAIT, execution_of(), Nowhere(), AnsweredBy({}), step=step, stepping=True)
+    hosted = world.start(WAIT, execution_of(), NullJournal(), AnsweredBy({}), step=step, stepping=True)
     with pytest.raises(UsageError, match="no such state"):
         world.wait(hosted)
 
@@ -394,9 +397,9 @@ def test_ended_executions_are_let_go_of() -> None:
     """Each leaves a deadline a year ahead: a World that runs for long drops them, and what hangs on them."""
     world = World("virtual")
     machine = machine_of({"W": {"Type": "Wait", "Seconds": 1}})
-    left: list[weakref.ref[Nowhere]] = []
+    left: list[weakref.ref[NullJournal]] = []
     for number in range(3000):
-        journal = Nowhere()
+        journal = NullJournal()
         hosted = world.start(
             machine, execution_of(f"e{number}", start_time=world.now or START), journal, AnsweredBy({})
         )

@@ -14,7 +14,7 @@ from driving import CALLBACK, FOREVER, START, AnsweredBy, execution_of, late, ma
 from sfnrun import PENDING, Reply, Request, TaskFailed
 from sfnrun.effects import Handler, Stopped, Succeeded
 from sfnrun.history.file import HistoryFile
-from sfnrun.history.journal import Kept, Nowhere
+from sfnrun.history.journal import EventList, NullJournal
 from sfnrun.payload import Payload
 from sfnrun.record import Note
 from sfnrun.world.calls import Gate
@@ -107,7 +107,7 @@ def test_calls_that_are_due_together_overlap() -> None:
     answerer = AnsweredBy({"T": Handler(lambda request: meet.wait(FOREVER) >= 0)})
     machine = machine_of({"M": {"Type": "Map", "ItemProcessor": {"T": task()}}})
     with closing(world):
-        hosted = [world.start(machine, execution_of(name, [1, 2]), Nowhere(), answerer) for name in "abc"]
+        hosted = [world.start(machine, execution_of(name, [1, 2]), NullJournal(), answerer) for name in "abc"]
         assert [world.wait(one, FOREVER).status for one in hosted] == ["SUCCEEDED"] * 3
 
 
@@ -123,7 +123,7 @@ def test_the_clock_waits_for_a_handler_and_not_for_those_that_are_later() -> Non
 
     machine = machine_of({"T": task()})
     with closing(world):
-        world.start(machine, execution_of("slow"), Nowhere(), AnsweredBy({"T": Handler(handle)}))
+        world.start(machine, execution_of("slow"), NullJournal(), AnsweredBy({"T": Handler(handle)}))
         world.call_at(START, lambda: order.append("now"))
         world.call_at(START + 1, lambda: order.append("later"))
         world.run()
@@ -151,7 +151,7 @@ def test_time_limits_hold_for_each_handler() -> None:
     handlers = {"A": Handler(first), "B": Handler(second, 0.05, expire)}
     machine = machine_of({"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}})
     with closing(world):
-        outcome = world.wait(world.start(machine, execution_of(), Nowhere(), AnsweredBy(handlers)), FOREVER)
+        outcome = world.wait(world.start(machine, execution_of(), NullJournal(), AnsweredBy(handlers)), FOREVER)
     released.set()
     assert (outcome.error, outcome.cause, outcome.at) == ("Late", "B", START)
 
@@ -165,7 +165,7 @@ def test_overtime_is_given_to_each_handler() -> None:
 
     handler = late(lambda request: released.wait(FOREVER), 0.01, overtime=overtime)
     with closing(world):
-        hosted = world.start(machine_of({"T": task()}), execution_of(), Nowhere(), AnsweredBy({"T": handler}))
+        hosted = world.start(machine_of({"T": task()}), execution_of(), NullJournal(), AnsweredBy({"T": handler}))
         outcome = world.wait(hosted, FOREVER)
     released.set()
     assert (outcome.error, asked) == ("Late", ["T"] * 3)
@@ -188,7 +188,7 @@ def test_lines_are_shown_where_the_call_lands() -> None:
     assert kept.lines == ["line of 0", "line of 1"]
 
 
-class Lines(Kept):
+class Lines(EventList):
     """Keeps what handlers print."""
 
     def __init__(self) -> None:
@@ -210,7 +210,7 @@ def test_a_stop_is_heard_while_the_clock_waits_for_a_handler(parallel: bool) -> 
 
     answerer = AnsweredBy({"T": Handler(handle, FOREVER)})
     with closing(world):
-        hosted.append(world.start(machine_of({"T": task()}), execution_of(), Nowhere(), answerer))
+        hosted.append(world.start(machine_of({"T": task()}), execution_of(), NullJournal(), answerer))
         outcome = world.wait(hosted[0], FOREVER)
     released.set()
     assert (outcome.status, outcome.error) == ("ABORTED", "Why")
@@ -226,7 +226,7 @@ def test_a_bug_in_a_handler_ends_its_execution_alone() -> None:
 
     machine, answerer = machine_of({"T": task()}), AnsweredBy({"T": Handler(bug)})
     with closing(world):
-        hosted = {name: world.start(machine, execution_of(name), Nowhere(), answerer) for name in ("bug", "good")}
+        hosted = {name: world.start(machine, execution_of(name), NullJournal(), answerer) for name in ("bug", "good")}
         world.run()
         assert world.wait(hosted["good"]).status == "SUCCEEDED"
         with pytest.raises(ZeroDivisionError, match="ours"):
@@ -235,7 +235,7 @@ def test_a_bug_in_a_handler_ends_its_execution_alone() -> None:
 
 def test_a_token_is_answered_while_the_clock_waits_for_its_handler() -> None:
     """A worker that is quicker than the handler that gave it the token."""
-    world, kept = World("virtual", parallel=True), Kept()
+    world, kept = World("virtual", parallel=True), EventList()
     answered = threading.Event()
 
     def submit(request: Request) -> Any:

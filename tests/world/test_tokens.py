@@ -15,7 +15,7 @@ from sfnrun.effects import Failed, Handler, Stopped, Succeeded
 from sfnrun.engine.run import Outcome
 from sfnrun.engine.task import key_of_token, names_in_token, task_token
 from sfnrun.errors import ApiError
-from sfnrun.history.journal import Kept
+from sfnrun.history.journal import EventList
 from sfnrun.payload import Payload
 from sfnrun.record import Event
 from sfnrun.world.hosted import Hosted
@@ -32,7 +32,7 @@ class Scene:
         self.case = case
         self.execution = execution_of(given=case.get("input"), start_time=world.now or START)
         self.refused: list[str | None] = []
-        self.kept = Kept()
+        self.kept = EventList()
         self.hosted: Hosted | None = None
 
     def run(self) -> Outcome:
@@ -143,7 +143,9 @@ def test_open_tokens_are_listed_with_their_places() -> None:
     states = {"Odd.name": {"Type": "Map", "ItemProcessor": {"T": task}}}
     look: Callable[[], None] = lambda: listed.extend(world.tokens)  # noqa: E731
     world.call_at(START + 1000, look)
-    hosted = world.start(machine_of(states), execution_of(given=[1, 2]), Kept(), AnsweredBy({"T": Handler(pending)}))
+    hosted = world.start(
+        machine_of(states), execution_of(given=[1, 2]), EventList(), AnsweredBy({"T": Handler(pending)})
+    )
     assert world.wait(hosted).status == "FAILED"
     assert [(token.run, token.place) for token in listed] == [("e", '"Odd.name"[0].T'), ("e", '"Odd.name"[1].T')]
     token = listed[0]
@@ -162,7 +164,7 @@ def test_tokens_of_ended_executions_are_told_from_foreign_ones(monkeypatch: pyte
     task = {"T": {"Type": "Task", "Resource": CALLBACK, "Parameters": {}}}
     answerer = AnsweredBy({"T": Handler(lambda request: 1)})
     for name in ("a", "b", "c"):
-        world.wait(world.start(machine_of(task), execution_of(name), Kept(), answerer))
+        world.wait(world.start(machine_of(task), execution_of(name), EventList(), answerer))
     codes = []
     for name in ("a", "b", "c"):
         with pytest.raises(ApiError) as caught:

@@ -15,7 +15,7 @@ from sfnrun.effects import Handler, Resumed, Stopped, Succeeded
 from sfnrun.engine.execution import LIMITS
 from sfnrun.engine.run import Outcome, interpret
 from sfnrun.errors import ApiError, UsageError
-from sfnrun.history.journal import Kept, Nowhere
+from sfnrun.history.journal import EventList, NullJournal
 from sfnrun.payload import Payload
 from sfnrun.replayer.recorded import ReplayDriver
 from sfnrun.world.run_loop import SLICE
@@ -33,7 +33,7 @@ def test_a_long_execution_makes_no_other_late(monkeypatch: pytest.MonkeyPatch) -
     """Under the real clock an execution goes on in slices, and the timers of others come in between."""
     FakeTime().install(monkeypatch)
     world = World("real", threads=False)
-    heavy = Kept()
+    heavy = EventList()
     machine = machine_of({"M": {"Type": "Map", "MaxConcurrency": 1000, "ItemProcessor": {"A": {"Type": "Pass"}}}})
     big = world.start(machine, execution_of("big", list(range(5000)), world.now), heavy, AnsweredBy({}))
     seen: list[int] = []
@@ -73,7 +73,7 @@ def test_an_answer_waits_for_an_execution_in_the_middle_of_its_slices(monkeypatc
     assert [event[:5] for event in map(astuple, again.events)] == [event[:5] for event in map(astuple, diary.events)]
 
 
-class Diary(Kept):
+class Diary(EventList):
     """Keeps answers too."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ def test_threads_that_wait_for_their_own_executions() -> None:
     outcomes: list[Outcome] = []
 
     def run(name: str) -> None:
-        hosted = world.start(machine, execution_of(name, start_time=world.now), Nowhere(), answerer)
+        hosted = world.start(machine, execution_of(name, start_time=world.now), NullJournal(), answerer)
         outcomes.append(world.wait(hosted, FOREVER))
 
     threads = [threading.Thread(target=run, args=(f"e{n}",)) for n in range(8)]
@@ -110,7 +110,7 @@ def test_threads_that_wait_for_their_own_executions() -> None:
 
 def test_waiting_ends_when_the_time_is_over() -> None:
     world = World("real")
-    hosted = world.start(WAIT, execution_of(start_time=world.now), Nowhere(), AnsweredBy({}))
+    hosted = world.start(WAIT, execution_of(start_time=world.now), NullJournal(), AnsweredBy({}))
     with pytest.raises(TimeoutError, match=r"has not ended in 0\.01 seconds"):
         world.wait(hosted, 0.01)
     world.stop(hosted, Stopped())
@@ -124,7 +124,7 @@ def test_a_handler_cannot_wait_for_its_own_world(time_limit: float | None) -> No
     refused: list[str] = []
 
     def wait(request: Request) -> int:
-        other = world.start(WAIT, execution_of("other"), Nowhere(), AnsweredBy({}))
+        other = world.start(WAIT, execution_of("other"), NullJournal(), AnsweredBy({}))
         for call in (lambda: world.wait(other), world.run):
             with pytest.raises(UsageError) as caught:
                 call()
@@ -132,7 +132,7 @@ def test_a_handler_cannot_wait_for_its_own_world(time_limit: float | None) -> No
         return 1
 
     answerer = AnsweredBy({"T": Handler(wait, time_limit)})
-    hosted = world.start(machine_of({"T": task()}), execution_of(), Nowhere(), answerer)
+    hosted = world.start(machine_of({"T": task()}), execution_of(), NullJournal(), answerer)
     assert world.wait(hosted).status == "SUCCEEDED"
     assert refused == ["cannot wait for an execution inside a handler"] * 2
 
@@ -142,11 +142,11 @@ def test_a_handler_can_wait_for_another_execution_under_the_real_clock() -> None
     inner = machine_of({"P": {"Type": "Pass"}})
 
     def nested(request: Request) -> str:
-        other = world.start(inner, execution_of("other", start_time=world.now), Nowhere(), AnsweredBy({}))
+        other = world.start(inner, execution_of("other", start_time=world.now), NullJournal(), AnsweredBy({}))
         return world.wait(other, FOREVER).status
 
     hosted = world.start(
-        machine_of({"T": task()}), execution_of(start_time=world.now), Nowhere(), AnsweredBy({"T": Handler(nested)})
+        machine_of({"T": task()}), execution_of(start_time=world.now), NullJournal(), AnsweredBy({"T": Handler(nested)})
     )
     with closing(world):
         outcome = world.wait(hosted, FOREVER)
@@ -166,7 +166,7 @@ def test_an_answer_of_another_thread_under_a_virtual_clock(how: str) -> None:
         asked.set()
         return PENDING
 
-    hosted = world.start(machine, execution_of(), Nowhere(), AnsweredBy({"A": Handler(submit)}))
+    hosted = world.start(machine, execution_of(), NullJournal(), AnsweredBy({"A": Handler(submit)}))
 
     def worker() -> None:
         with getattr(world, how)():
@@ -187,7 +187,7 @@ def test_an_answer_of_another_thread_under_a_virtual_clock(how: str) -> None:
 
 def test_of_two_threads_that_answer_at_once_one_is_refused() -> None:
     world = World("virtual")
-    hosted = world.start(TOKEN, execution_of(), Nowhere(), AnsweredBy({"A": Handler(pending)}))
+    hosted = world.start(TOKEN, execution_of(), NullJournal(), AnsweredBy({"A": Handler(pending)}))
     world.run()
     (token,) = world.tokens
     meet, codes = threading.Barrier(2), []
@@ -212,10 +212,10 @@ def test_of_two_threads_that_answer_at_once_one_is_refused() -> None:
 
 
 def test_a_pause_that_is_answered_from_outside_holds_a_virtual_clock() -> None:
-    world, kept = World("virtual"), Kept()
+    world, kept = World("virtual"), EventList()
     machine = machine_of({"W": {"Type": "Wait", "Seconds": 5, "Next": "P"}, "P": {"Type": "Pass"}})
     hosted = world.start(machine, execution_of(), kept, AnsweredBy({}), step=None, stepping=True)
-    other = world.start(WAIT, execution_of("other"), Nowhere(), AnsweredBy({}))
+    other = world.start(WAIT, execution_of("other"), NullJournal(), AnsweredBy({}))
 
     def person() -> None:
         for _ in range(2):
