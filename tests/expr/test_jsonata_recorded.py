@@ -13,7 +13,7 @@ import pytest
 from sfnrun.errors import StatesError
 from sfnrun.expr.jsonata import BUILTINS, compile_jsonata, unwrap
 from sfnrun.expr.jsonata.engine import UNDEFINED, Bounds, EvaluationFailed, evaluate_on
-from sfnrun.expr.jsonata.scan import scan
+from sfnrun.expr.jsonata.scan import find_mentions
 from sfnrun.expr.scope import PlainScope
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/conformance"
@@ -191,5 +191,5 @@ def test_the_scan_finds_the_variables_that_the_engine_finds():
             reads = jlens.Expression(case["expr"]).reads()
         except (jlens.JlensError, UnicodeEncodeError):
             continue
-        ours = {mention.name for mention in scan(case["expr"]).variables} - BUILTINS
+        ours = {mention.name for mention in find_mentions(case["expr"]).variables} - BUILTINS
         assert ours ^ (set(reads["bindings"]) - BUILTINS) <= lax, case["expr"]

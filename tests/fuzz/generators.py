@@ -166,7 +166,7 @@ class Jsonata:
         if depth > 3 or chance.random() < 0.3:
             return self.operand(bound)
         inner = lambda *names: self.expression(depth + 1, (*bound, *names))  # noqa: E731
-        match chance.randrange(16):
+        match chance.randrange(17):
             case 0 | 1:
                 return f"{inner()} {chance.choice(['=', '!=', 'and', 'or', 'in', '&'])} {inner()}"
             case 2:
@@ -197,6 +197,11 @@ class Jsonata:
                 return f"$each({self.operand(bound)}, function($x, $k){{ {inner('x', 'k')} }})"
             case 14:
                 return f"(function($x){{ {inner('x')} }})({inner()})"
+            case 15:
+                tail = chance.choice(
+                    ["$keys", "function($x){ $filter([$x], function(){ true }) }", "function($x){ $keys({'a': $x}) }"]
+                )
+                return f"$map({chance.choice(['[1]', '[[$states.input]]', '[{}, $states.input]', inner()])}, {tail})"
         return f"$string({inner()})"
 
     def operand(self, bound: tuple[str, ...] = ()) -> str:

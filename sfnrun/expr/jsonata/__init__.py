@@ -25,7 +25,7 @@ from sfnrun.expr.jsonata.engine import (
     refuse_regexes,
 )
 from sfnrun.expr.jsonata.plain import UNSURE, plain_reference
-from sfnrun.expr.jsonata.scan import BUILTINS, Mention, Mentions, scan
+from sfnrun.expr.jsonata.scan import BUILTINS, Mention, Mentions, find_mentions
 from sfnrun.expr.jsonata.text_functions import TEXT_FUNCTIONS, rewritten
 from sfnrun.expr.scope import Evaluate, Scope
 from sfnrun.payload import Json, dumps, type_name
@@ -121,7 +121,7 @@ def compile_jsonata(
     try:
         # A plain reference does not need the library, which takes 11 ms to import.
         parsed = None if plain else parse(inner)
-        found = scan(inner)
+        found = find_mentions(inner)
         refuse_regexes(inner, found.regexes)
         _refuse(inner, found, allowed)
     except ExpressionError as error:

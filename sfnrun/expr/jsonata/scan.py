@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from sfnrun.errors import ExpressionError
 from sfnrun.expr.jsonata.tokens import Token, tokens
 
-__all__ = ["BUILTINS", "Mention", "Mentions", "is_output", "scan"]
+__all__ = ["BUILTINS", "Mention", "Mentions", "find_mentions", "is_output"]
 
 # The functions of JSONata 2.0.6 and those that Step Functions adds.
 BUILTINS = frozenset((
@@ -78,7 +78,7 @@ class Mentions(Struct):
     plain: bool = True
 
 
-def scan(text: str) -> Mentions:
+def find_mentions(text: str) -> Mentions:
     """Scan the expression `text`, which the engine must accept.
 
     Raises ExpressionError where brackets are nested far deeper than AWS evaluates.
