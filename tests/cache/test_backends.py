@@ -312,6 +312,7 @@ def test_a_password_is_not_told():
     with pytest.raises(UsageError) as caught:
         open_backend(CacheSettings(backend="redis://me:secret@x/?colour=red"))
     assert "secret" not in caught.value.message
+    assert "'redis://x/?colour=red'" in caught.value.message
 
 
 def test_a_password_is_used(server):

@@ -34,22 +34,19 @@ def test_jobs_run_side_by_side_as_far_as_there_are_workers(pool):
 
 
 def test_more_jobs_than_workers_wait_for_one(pool):
-    most, running, lock, ended = 0, 0, threading.Lock(), threading.Semaphore(0)
+    workers, release, ended = set(), threading.Event(), threading.Semaphore(0)
 
     def job() -> None:
-        nonlocal most, running
-        with lock:
-            running += 1
-            most = max(most, running)
-        with lock:
-            running -= 1
+        workers.add(threading.current_thread())
+        assert release.wait(FOREVER)
         ended.release()
 
-    for _ in range(50):
+    for _ in range(50):  # all are there before the first ends
         pool.submit(job)
+    release.set()
     for _ in range(50):
         assert ended.acquire(timeout=FOREVER)
-    assert most <= 2
+    assert len(workers) == 2
 
 
 def test_a_worker_that_hangs_is_replaced_and_the_waiting_jobs_run(pool):

@@ -62,8 +62,8 @@ def test_a_handler_over_its_time_limit_is_given_up(released):
 def test_a_time_limit_counts_from_when_the_handler_begins():
     """With one thread the second handler waits for the first, for longer than its own time limit."""
     states = {"P": {"Type": "Parallel", "Branches": [{"A": task()}, {"B": task()}]}}
-    longer = late(lambda request: threading.Event().wait(0.1))
-    driver = real({"A": longer, "B": late(lambda request: "in time", time_limit=0.05)})
+    longer = late(lambda request: threading.Event().wait(1.2))
+    driver = real({"A": longer, "B": late(lambda request: "in time", time_limit=1.0)})
     driver.world._loop.calls.pool.most = 1
     outcome, _ = drive(driver, states)
     assert outcome.output.value == [False, "in time"]
@@ -95,8 +95,8 @@ def test_a_missed_heartbeat():
 
 def test_a_pending_handler_is_not_late_any_more():
     """It has returned in time; the task waits for its token, however long that takes."""
-    driver = real({"T": late(lambda request: PENDING, time_limit=0.05)})
-    driver.stop_at(driver.now + 100)
+    driver = real({"T": late(lambda request: PENDING, time_limit=1.0)})
+    driver.stop_at(driver.now + 1200)
     outcome, _ = drive(driver, {"T": {**task(), "Resource": CALLBACK, "Parameters": {}}})
     assert (outcome.status, outcome.error) == ("ABORTED", None)
 

