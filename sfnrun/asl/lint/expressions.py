@@ -204,13 +204,13 @@ _NOT_VARIABLE = frozenset({"result", "caught"})
 def _require_reference(found: Found) -> None:
     path = found.compiled
     if path.keys is None:
-        hint = "a reference path names one value: no *, .., filters, slices or functions"
+        hint = "use a path to one value, without *, .., filters, slices or functions"
         raise ExpressionError(found.text, "Value is not a Reference Path", length=len(found.text), hint=hint)
     hint = ""
     if path.root == "$$" and found.role in _NOT_CONTEXT:
-        hint = "it cannot be in the context object"
+        hint = "use a path outside the context object"
     elif path.root not in ("$", "$$") and found.role in _NOT_VARIABLE:
-        hint = "it cannot be a variable; Assign sets one"
+        hint = "use Assign to set a variable"
     if hint:
         raise ExpressionError(found.text, "Value is not a Reference Path", length=len(path.root), hint=hint)
 

@@ -73,7 +73,7 @@ def comparison_has_an_operator(state: State) -> Findings:
         unknown = [name for name in rule_ if name not in ("Variable", "Next", "Comment", "Assign")]
         if not unknown:
             message = "One comparison operator is required"
-            yield Finding(pointer, message, 'e.g. "StringEquals": "…" or "IsPresent": true', key=True)
+            yield Finding(pointer, message, 'add an operator, such as "IsPresent": true', key=True)
 
 
 @rule("SFN-C06", on="state", types=("Choice",))
@@ -127,7 +127,7 @@ def _operator_for(violation: Violation) -> str:
     """The operator that compares with such a value."""
     value, operator = violation.value, violation.field
     if isinstance(value, str) and value[:1] == "$":
-        return f"a path belongs in {operator}Path"
+        return f"put the path into {operator}Path"
     kind = {bool: "Boolean", int: "Numeric", float: "Numeric", str: "String"}.get(type(value))
     if violation.is_quoted:
         return ""  # the quotes are more likely the mistake
@@ -186,7 +186,7 @@ def is_operand(violation: Violation) -> Findings:
     How to fix: `"Variable": "$.x", "IsPresent": true`
     """
     path = isinstance(violation.value, str) and violation.value[:1] == "$"
-    yield violation.found(hint="the path belongs in Variable" if path else "")
+    yield violation.found(hint="put the path into Variable" if path else "")
 
 
 @rule("SFN-C13", on="path", types=("operand!",))
@@ -285,7 +285,7 @@ def some_operators_have_no_path(violation: Violation) -> Findings:
 
     How to fix: `"StringMatches": "log*"`
     """
-    yield violation.found(hint=f"there is only {violation.field.removesuffix('Path')}")
+    yield violation.found(hint=f"use {violation.field.removesuffix('Path')}")
 
 
 @rule("SFN-C25", on="shape")

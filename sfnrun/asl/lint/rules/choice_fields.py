@@ -41,7 +41,7 @@ enter_rows(
 
             How to fix: `{"Variable": "$.x", "IsNull": true, "Next": "B"}`
             """,
-            hint='add "Next": "name of a state"',
+            hint='add "Next": "NAME"',
         ),
         Row(
             "SFN-C07",

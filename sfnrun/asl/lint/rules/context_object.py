@@ -69,7 +69,7 @@ def context_member_exists(found: Found) -> Findings:
             if known and name not in known:
                 way = "".join(f".{step}" for step in keys[:depth])
                 close = close_to(str(name), known)
-                hint = f"did you mean '$${way}.{close}'?" if close else f"there are {', '.join(known)}"
+                hint = f"did you mean '$${way}.{close}'?" if close else f"valid: {', '.join(known)}"
                 yield _at(found, path, f"'$${way}.{name}' does not exist", hint)
                 break
 

@@ -52,7 +52,7 @@ def state_is_an_object(violation: Violation) -> Findings:
     """
     name = violation.field
     beside = name in ("Comment", "QueryLanguage", "StartAt", "TimeoutSeconds", "Version")
-    yield violation.found(hint=f"did you mean to set {name} beside States?" if beside else "")
+    yield violation.found(hint=f"move {name} next to States" if beside else "")
 
 
 @rule("SFN-S11", on="shape")
@@ -126,7 +126,7 @@ enter_rows(
 
             How to fix: `{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}`
             """,
-            hint='a definition begins with {"StartAt": ..., "States": {...}}',
+            hint='begin the definition with {"StartAt": ..., "States": {...}}',
         ),
         Row(
             "SFN-S03",
@@ -139,7 +139,7 @@ enter_rows(
 
             How to fix: add `"States": {"A": {"Type": "Pass", "End": true}}`
             """,
-            hint='States is an object of states by name: "States": {"A": {"Type": "Pass", "End": true}}',
+            hint='add "States": {"A": {"Type": "Pass", "End": true}}',
         ),
         Row(
             "SFN-S07",
@@ -175,7 +175,7 @@ enter_rows(
 
             How to fix: `Version: "1.0"`
             """,
-            hint='write "1.0", with quotes',
+            hint='put it in quotes: "1.0"',
         ),
         Row(
             "SFN-S10",

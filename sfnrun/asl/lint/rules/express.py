@@ -53,7 +53,7 @@ def express_has_no_sync(outline: Outline) -> Findings:
     How to fix: start the job without `.sync`, or use a STANDARD state machine
     """
     message = "Express state machine does not support '.sync' service integration"
-    yield from _pattern(outline, "sync", message, "start the job without .sync, or use a STANDARD machine")
+    yield from _pattern(outline, "sync", message, "start the job without .sync, or use a STANDARD state machine")
 
 
 @rule("SFN-K02", on="machine")
@@ -68,7 +68,7 @@ def express_has_no_callback(outline: Outline) -> Findings:
     """
     # The blank at the end is AWS's (recorded).
     message = "Express state machine does not support '.waitForTaskToken' service integration "
-    yield from _pattern(outline, "waitForTaskToken", message, "use a STANDARD machine")
+    yield from _pattern(outline, "waitForTaskToken", message, "use a STANDARD state machine")
 
 
 @rule("SFN-K03", on="machine")
@@ -84,7 +84,7 @@ def express_has_no_activities(outline: Outline) -> Findings:
     for state, resource in _resources(outline):
         if resource.kind == "activity":
             message = "Express state machine does not support Activity ARN"
-            yield Finding(state.at("Resource"), message, "use a Lambda function, or a STANDARD machine")
+            yield Finding(state.at("Resource"), message, "use a Lambda function, or a STANDARD state machine")
 
 
 @rule("SFN-K04", on="machine")
@@ -102,7 +102,9 @@ def express_has_no_distributed_map(outline: Outline) -> Findings:
             field = "ItemProcessor" if "ItemProcessor" in state.value else "Iterator"
             place = state.at(field, "ProcessorConfig", "Mode")
             yield Finding(
-                place, "Express state machine does not support distributed Map", "use INLINE, or a STANDARD machine"
+                place,
+                "Express state machine does not support distributed Map",
+                "use INLINE, or a STANDARD state machine",
             )
 
 
@@ -124,5 +126,5 @@ def express_ends_after_five_minutes(outline: Outline) -> Findings:
         seconds = value.get(field)
         if isinstance(seconds, int) and not is_placeholder(seconds) and seconds > MAX_SECONDS:
             yield Finding(
-                (*pointer, field), f"Express executions end after {MAX_SECONDS} seconds", f"{seconds} is more"
+                (*pointer, field), f"Express executions end after {MAX_SECONDS} seconds", f"use at most {MAX_SECONDS}"
             )

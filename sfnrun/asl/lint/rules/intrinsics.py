@@ -106,7 +106,7 @@ def format_fills_its_template(found: Found) -> Findings:
             wanted, given = _placeholders(template.source), len(call.arguments) - 1
             if wanted != given:
                 message = f"States.Format: {_number(wanted, 'placeholder')}, {_number(given, 'argument')}"
-                yield _at(found, call, message, "write one value for each {}; a brace itself is \\{ or \\}")
+                yield _at(found, call, message, "pass one value for each {}; escape a brace as \\{ or \\}")
 
 
 def _placeholders(source: str) -> int:
@@ -136,7 +136,7 @@ def hash_knows_its_algorithm(found: Found) -> Findings:
     for call in _calls(found, "Hash"):
         algorithm = _literal(call, 1, str)
         if algorithm and algorithm.value not in DIGESTS:
-            yield _at(found, algorithm, f"unknown algorithm '{algorithm.value}'", f"there are {', '.join(DIGESTS)}")
+            yield _at(found, algorithm, f"Unknown algorithm '{algorithm.value}'", f"valid: {', '.join(DIGESTS)}")
 
 
 @rule("SFN-I06", on="path", types=("call",), severity="warning", code="")
@@ -152,7 +152,7 @@ def merge_is_shallow(found: Found) -> Findings:
     for call in _calls(found, "JsonMerge"):
         deep = _literal(call, 2, bool)
         if deep and deep.value is True:
-            yield _at(found, deep, "deep merge is not supported", "write false")
+            yield _at(found, deep, "Deep merge is not supported", "write false")
 
 
 @rule("SFN-I07", on="path", types=("template!",))
@@ -179,19 +179,19 @@ def _range_items(call: Call) -> int | None:
 def _range_fault(call: Call) -> str:
     step, items = _literal(call, 2, int), _range_items(call)
     if step and step.value == 0:
-        return "step must not be 0"
-    return f"{items} items; States.ArrayRange gives at most {MAX_RANGE}" if items and items > MAX_RANGE else ""
+        return "Step must not be 0"
+    return f"{items} items; States.ArrayRange returns at most {MAX_RANGE}" if items and items > MAX_RANGE else ""
 
 
 def _partition_fault(call: Call) -> str:
     size = _literal(call, 1, int)
-    return "chunk size must be positive" if size and size.value < 1 else ""
+    return "Chunk size must be positive" if size and size.value < 1 else ""
 
 
 def _text_fault(call: Call) -> str:
     text = _literal(call, 0, str)
     too_long = text and len(text.value) > MAX_CHARACTERS
-    return f"{len(text.value)} characters; {call.name} takes at most {MAX_CHARACTERS}" if text and too_long else ""
+    return f"{len(text.value)} characters; {call.name} accepts at most {MAX_CHARACTERS}" if text and too_long else ""
 
 
 _FAULTS: dict[str, Callable[[Call], str]] = {
@@ -218,7 +218,7 @@ def literal_arguments_are_in_range(found: Found) -> Findings:
         for call in _calls(found, name):
             message = fault(call)
             if message:
-                yield _at(found, call, message, "the state would fail with States.IntrinsicFailure")
+                yield _at(found, call, message, "the state fails with States.IntrinsicFailure")
 
 
 # --- rules without a function ---

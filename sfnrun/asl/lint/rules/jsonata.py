@@ -53,7 +53,7 @@ def jsonata_machines_have_no_jsonpath_states(violation: Violation) -> Findings:
     """
     state = violation.pointer[:-1]
     message = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine"
-    hint = "let the machine be JSONPath, and set JSONata in single states"
+    hint = "make the state machine JSONPath, and set JSONata in single states"
     yield violation.found(hint, message=message, location=state, severity="warning" if len(state) > 2 else None)
 
 
@@ -123,7 +123,7 @@ def states_members_are_available(found: Found) -> Findings:
     yield from _unsupported(found, "is not available here")
     in_catcher = found.pointer[len(found.state.pointer)] == "Catch"
     if in_catcher and found.compiled is not None and "$states.result" in found.compiled.places:
-        hint = "a catcher has $states.errorOutput"
+        hint = "use $states.errorOutput in a catcher"
         warning = _mention(found, "$states.result", "$states.result is not available here", hint)
         yield replace(warning, severity="warning")
 
@@ -143,8 +143,8 @@ def expressions_are_framed(found: Found) -> Findings:
         yield found.fault()
     bare = found.text.strip()
     if found.role == "literal" and bare.startswith("{%") and bare.endswith("%}"):
-        message = "With blanks outside of {% and %} this is a plain string"
-        yield Finding(found.pointer, message, f"write '{bare}', if it is to be evaluated", severity="warning", code="")
+        message = "Plain string because of spaces outside {% and %}"
+        yield Finding(found.pointer, message, f"write '{bare}' to evaluate it", severity="warning", code="")
 
 
 @rule("SFN-Q11", on="jsonata", types=("expression",), severity="warning", code="")
@@ -184,7 +184,7 @@ def called_functions_exist(found: Found) -> Findings:
     for name in sorted(found.compiled.calls - BUILTINS - {"eval"}):
         if not is_visible(found.state, name):
             close = close_to(name, sorted(BUILTINS))
-            yield _mention(found, f"${name}", f"unknown function ${name}", f"did you mean ${close}?" if close else "")
+            yield _mention(found, f"${name}", f"Unknown function ${name}", f"did you mean ${close}?" if close else "")
 
 
 @rule("SFN-Q13", on="jsonata", types=("expression",), severity="warning", code="")
@@ -206,7 +206,7 @@ def states_members_exist(found: Found) -> Findings:
     ):
         for name in sorted(name for name in names if name and name not in known):
             close = close_to(name, known)
-            hint = f"did you mean {prefix}{close}?" if close else f"there are {', '.join(known)}"
+            hint = f"did you mean {prefix}{close}?" if close else f"valid: {', '.join(known)}"
             yield _mention(found, prefix + name, f"{prefix}{name} does not exist", hint)
 
 
@@ -222,7 +222,7 @@ def dollar_keys_are_literal(found: Found) -> Findings:
     """
     key = found.pointer[-1]
     if isinstance(key, str) and key.endswith(".$") and found.depth:
-        message = f"key '{key}' is literal in a JSONata state"
+        message = f"Key '{key}' is literal in a JSONata state"
         yield Finding(found.pointer, message, f"write '{key[:-2]}', with a value in {{% %}}", key=True)
 
 
@@ -303,7 +303,7 @@ enter_rows(
 
             How to fix: `"A": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": 1}, "End": true}`
             """,
-            hint='add "QueryLanguage": "JSONata" to the state, or to the machine',
+            hint='add "QueryLanguage": "JSONata" to the state or the state machine',
         ),
         Row(
             "SFN-Q04",
@@ -345,7 +345,7 @@ enter_rows(
 
             How to fix: add `"QueryLanguage": "JSONata"` to the inner state
             """,
-            hint='add "QueryLanguage": "JSONata" to this state too, or to the machine',
+            hint='add "QueryLanguage": "JSONata" to this state, too, or to the state machine',
         ),
         Row(
             "SFN-Q19",

@@ -52,8 +52,8 @@ def output_path_finds_something(state: State) -> Findings:
     except ExpressionError:
         return  # SFN-D02 says so
     if missing:
-        message = f"OutputPath finds nothing: Result has no {missing}"
-        yield Finding(state.at("OutputPath"), message, "the execution would fail with States.Runtime")
+        message = f"OutputPath matches nothing: Result has no {missing}"
+        yield Finding(state.at("OutputPath"), message, "the execution fails with States.Runtime")
 
 
 # What reads the input of its state as it comes in (unless there is an InputPath).
@@ -84,9 +84,9 @@ def paths_find_something_in_a_known_input(expressions: Expressions) -> Findings:
 
 
 def _finding(found: Found, path: Path, source: State, missing: str) -> Finding:
-    message = f"{path.text} finds nothing: the input is the Result of '{source.name}', which has no {missing}"
+    message = f"{path.text} matches nothing: the input is the Result of '{source.name}', which has no {missing}"
     offset = max(0, found.text.find(path.text))
-    hint = "the execution would fail with States.Runtime"
+    hint = "the execution fails with States.Runtime"
     return Finding(found.pointer, message, hint, offset=offset, length=len(path.text))
 
 

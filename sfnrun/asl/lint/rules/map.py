@@ -134,7 +134,7 @@ def map_paths_belong_to_jsonpath(violation: Violation) -> Findings:
     """
     instead = {"ItemsPath": "Items", "Parameters": "ItemSelector" if violation.part == "Map" else "Arguments"}
     field = instead.get(violation.field, violation.field.removesuffix("Path"))
-    yield violation.found(hint=f"use {field}, which takes {{% JSONata %}}")
+    yield violation.found(hint=f"use {field} with {{% JSONata %}}")
 
 
 @rule("SFN-M26", on="shape")

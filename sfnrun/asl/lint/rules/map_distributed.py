@@ -20,7 +20,7 @@ def _only_distributed(state: State, names: tuple[str, ...]) -> Iterator[Finding]
     if is_inline(state):
         for name in names:
             if name in state.value:
-                hint = 'it needs "ProcessorConfig": {"Mode": "DISTRIBUTED", …} in the ItemProcessor'
+                hint = 'set "ProcessorConfig": {"Mode": "DISTRIBUTED", …} in the ItemProcessor'
                 message = f"Field '{name}' is not supported"
                 yield Finding(state.at(name), message, hint, key=True, location=state.pointer)
 
@@ -70,7 +70,7 @@ def reader_is_complete(state: State) -> Findings:
     field = "Arguments" if state.is_jsonata else "Parameters"
     if field not in reader and "Resource" in reader:
         message = f"The field '{field}' is required but was missing"
-        yield Finding(state.at("ItemReader"), message, "it names the Bucket, and Key or Prefix", key=True)
+        yield Finding(state.at("ItemReader"), message, f"add {field} with Bucket, and Key or Prefix", key=True)
 
 
 @rule("SFN-M11", on="state", types=("Map",))
@@ -116,7 +116,7 @@ def csv_has_a_header_location(state: State) -> Findings:
     if not is_csv and "CSVHeaderLocation" in config and config.get("InputType") in ("JSON", "JSONL", "PARQUET"):
         place = state.at("ItemReader", "ReaderConfig", "CSVHeaderLocation")
         message = "Field 'CSVHeaderLocation' is not supported"
-        yield Finding(place, message, "only CSV files have a header", key=True, location=place[:-1])
+        yield Finding(place, message, "remove it: only CSV files have a header", key=True, location=place[:-1])
 
 
 @rule("SFN-M13", on="state", types=("Map",))
@@ -136,7 +136,7 @@ def given_headers_are_given(state: State) -> Findings:
         yield Finding(place, message, 'add "CSVHeaders": ["…"]', key=True)
     if location == "FIRST_ROW" and "CSVHeaders" in config:
         message = "Field 'CSVHeaders' is not supported"
-        hint = 'they stand in the first row; remove it, or set "CSVHeaderLocation": "GIVEN"'
+        hint = 'remove it, or set "CSVHeaderLocation": "GIVEN"'
         yield Finding((*place, "CSVHeaders"), message, hint, key=True, location=place)
 
 
@@ -162,7 +162,7 @@ def writer_is_complete(state: State) -> Findings:
     if ("Resource" in writer) != (field in writer):
         missing = field if "Resource" in writer else "Resource"
         message = f"The field '{missing}' is required but was missing"
-        yield Finding(state.at("ResultWriter"), message, "Resource and what it is called with go together", key=True)
+        yield Finding(state.at("ResultWriter"), message, f"add {missing}, or remove both", key=True)
 
 
 @rule("SFN-M31", on="state", types=("Map",))
@@ -199,7 +199,7 @@ def labels_are_unique(outline: Outline) -> Findings:
         label = state.get("Label")
         if state.type == "Map" and isinstance(label, str) and not has_placeholder(label):
             if label in seen:
-                yield Finding(state.at("Label"), f"Duplicate Label: {label}", f"the other one is in '{seen[label]}'")
+                yield Finding(state.at("Label"), f"Duplicate Label: {label}", f"also used in '{seen[label]}'")
             seen.setdefault(label, state.name)
 
 

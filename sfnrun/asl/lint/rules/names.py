@@ -6,6 +6,7 @@ import re
 
 from sfnrun.asl.lint.outline import Outline, Scope, has_placeholder
 from sfnrun.asl.lint.rule import Finding, Findings, rule
+from sfnrun.asl.text.source import location_text
 
 __all__: list[str] = []
 
@@ -27,13 +28,9 @@ def names_are_unique(outline: Outline) -> Findings:
     first: dict[str, tuple[str | int, ...]] = {}
     for state in outline.states:
         if state.name in first:
-            hint = f"the other one is at {_place(first[state.name])}"
+            hint = f"also used at {location_text(first[state.name])}"
             yield Finding(state.pointer, f"Duplicate State name: {state.name}", hint, key=True)
         first.setdefault(state.name, state.pointer)
-
-
-def _place(pointer: tuple[str | int, ...]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in pointer)
 
 
 def _names(scope: Scope) -> list[str]:
@@ -84,7 +81,7 @@ def names_are_plain(scope: Scope) -> Findings:
     """
     for name in _names(scope):
         if not re.fullmatch(_PLAIN, name):
-            message = "Name holds characters that some log queries need quoted"
+            message = "Name contains characters that some log queries must quote"
             yield Finding((*scope.pointer, "States", name), message, key=True)
 
 
@@ -101,4 +98,4 @@ def names_have_no_control_characters(scope: Scope) -> Findings:
     for name in _names(scope):
         found = None if name.isprintable() else re.search(_FORBIDDEN, name)
         if found:
-            yield Finding((*scope.pointer, "States", name), f"State name holds U+{ord(found[0]):04X}", key=True)
+            yield Finding((*scope.pointer, "States", name), f"State name contains U+{ord(found[0]):04X}", key=True)

@@ -55,7 +55,9 @@ def error_path_gives_a_string(found: Found) -> Findings:
     if found.error:
         yield found.fault(message)
     elif found.function and found.function not in _GIVE_STRINGS:
-        yield Finding(found.pointer, message, f"{found.function} does not return one", offset=0, length=len(found.text))
+        yield Finding(
+            found.pointer, message, f"{found.function} does not return a string", offset=0, length=len(found.text)
+        )
 
 
 _GIVE_STRINGS = frozenset(

@@ -104,7 +104,7 @@ def functions_stand_in_templates(found: Found) -> Findings:
     """
     if found.role in ("whole", "items", "result") and found.error and found.is_intrinsic:
         message = _NOT_A_REFERENCE if found.role != "whole" else f"Invalid path '{found.text}'"
-        hint = "intrinsic functions are called in fields that end in .$, as in Parameters"
+        hint = "call the function in a field that ends in .$, such as in Parameters"
         yield Finding(found.pointer, message, hint, offset=0, length=len(found.text))
 
 
@@ -172,7 +172,7 @@ def paths_stand_under_dollar_keys(found: Found) -> Findings:
         key = found.pointer[-1]
         if isinstance(key, str):
             message = f"The field '{key}' looks like a JSONPath but its name does not end with '.$'"
-            yield Finding(found.pointer, message, f"write '{key}.$', if it is to be evaluated", key=True)
+            yield Finding(found.pointer, message, f"write '{key}.$' to evaluate it", key=True)
 
 
 @rule("SFN-D11", on="path", types=("object",), severity="warning", code="")
@@ -186,7 +186,7 @@ def template_keys_have_names(found: Found) -> Findings:
     How to fix: `"Parameters": {"id.$": "$.id"}`
     """
     if ".$" in found.compiled:
-        yield Finding((*found.pointer, ".$"), "Key '.$' has an empty name", "give it a name: 'id.$'", key=True)
+        yield Finding((*found.pointer, ".$"), "Key '.$' has an empty name", "add a name: 'id.$'", key=True)
 
 
 @rule("SFN-D12", on="path", types=("template!",))
@@ -215,7 +215,7 @@ def paths_stand_under_path_fields(found: Found) -> Findings:
     """
     if found.field != "Result" and looks_like_path(found.text):
         message = f"The field '{found.field}' looks like a JSONPath but its name does not end with 'Path'"
-        hint = "" if found.field == "StringMatches" else f"write '{found.field}Path', if it is to be evaluated"
+        hint = "" if found.field == "StringMatches" else f"write '{found.field}Path' to evaluate it"
         yield Finding(found.pointer, message, hint, key=True)
 
 

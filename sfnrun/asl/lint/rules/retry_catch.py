@@ -72,7 +72,7 @@ def states_all_stands_alone_and_last(state: State) -> Findings:
     """
     for _, pointer, names, number, count in _handlers(state):
         if "States.ALL" in names and (len(names) > 1 or number < count - 1):
-            hint = "leave only States.ALL in this list" if len(names) > 1 else "move it to the end"
+            hint = "remove the other names" if len(names) > 1 else "move it to the last position"
             message = "States.ALL must appear alone and at end of list"
             yield Finding((*pointer, names.index("States.ALL")), message, hint)
 
@@ -90,7 +90,7 @@ def handler_fields_are_known(violation: Violation) -> Findings:
     How to fix: `"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "B"}]`
     """
     if violation.part == "Retrier" and violation.field == "Next":
-        yield violation.found(hint="a retrier repeats its own state; Next belongs in Catch")
+        yield violation.found(hint="move it to Catch: a retrier repeats its own state")
     else:
         yield violation.found()
 
@@ -149,10 +149,10 @@ def handlers_can_match(state: State) -> Findings:
             place = f"{field}[{number}]"
             earlier = before.get((field, name)) or (seen.get((field, name)) if name in names[:index] else None)
             if earlier:
-                yield Finding((*pointer, index), f"'{name}' can never match: {earlier} names it first", "remove it")
+                yield Finding((*pointer, index), f"'{name}' can never match: {earlier} matches it first", "remove it")
             elif state.type == "Task" and (field, "States.TaskFailed") in before and _is_task_failure(name):
                 first = before[(field, "States.TaskFailed")]
-                hint = "put it before States.TaskFailed"
+                hint = "move it before States.TaskFailed"
                 message = f"'{name}' can never match: States.TaskFailed in {first} matches it first"
                 yield Finding((*pointer, index), message, hint)
             seen.setdefault((field, name), place)
@@ -194,9 +194,7 @@ def max_delay_exceeds_interval(state: State) -> Findings:
             relation = "is below" if most < interval else "is not above"
             message = f"MaxDelaySeconds {most} {relation} IntervalSeconds {interval}"
             if 0 < most < interval or most > 1:
-                yield Finding(
-                    (*pointer, "MaxDelaySeconds"), message, "it caps the intervals that BackoffRate makes grow"
-                )
+                yield Finding((*pointer, "MaxDelaySeconds"), message, "set it above IntervalSeconds")
 
 
 @rule("SFN-E17", on="state", types=("Task", "Parallel", "Map"), severity="warning", code="")
@@ -213,7 +211,7 @@ def retried_errors_can_be_retried(state: State) -> Findings:
         verb = "retried" if field == "Retry" else "caught"
         for index, name in enumerate(names):
             if name == "States.Runtime":
-                yield Finding((*pointer, index), f"{name} is never {verb}", "it ends the execution at once")
+                yield Finding((*pointer, index), f"{name} is never {verb}", "remove it: the execution ends immediately")
 
 
 @rule("SFN-E18", on="shape")
@@ -255,7 +253,7 @@ def _never_occurs(task: State, name: str) -> str:
     if name == "States.HeartbeatTimeout" and not heartbeat:
         return "the Task has no HeartbeatSeconds"
     if name in ("States.ItemReaderFailed", "States.ResultWriterFailed", "States.ExceedToleratedFailureThreshold"):
-        return "only a distributed Map raises it"
+        return "only a DISTRIBUTED Map raises it"
     return ""
 
 
@@ -353,7 +351,7 @@ enter_rows(
 
             How to fix: `"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Failed"}]`
             """,
-            hint='add "Next": "name of a state"',
+            hint='add "Next": "NAME"',
         ),
     ),
 )

@@ -63,7 +63,7 @@ def state_goes_on_or_ends(violation: Violation) -> Findings:
     How to fix: `"A": {"Type": "Pass", "End": true}`
     """
     fix = Fix("add", (*violation.pointer, "End"), "End")
-    yield violation.found(hint='add "Next": "name of a state", or "End": true', fix=fix)
+    yield violation.found(hint='add "Next": "NAME", or "End": true', fix=fix)
 
 
 @rule("SFN-F05", on="shape")
@@ -105,7 +105,7 @@ def choice_succeed_fail_have_no_next(violation: Violation) -> Findings:
 
     How to fix: `"A": {"Type": "Succeed"}`
     """
-    instead = "a Choice goes on with Default" if violation.part == "Choice" else f"{violation.part} ends by itself"
+    instead = "a Choice transitions by Default" if violation.part == "Choice" else f"{violation.part} ends by itself"
     yield violation.found(hint=f"remove it: {instead}")
 
 
@@ -120,7 +120,7 @@ def field_fits_its_state(violation: Violation) -> Findings:
 
     How to fix: `"A": {"Type": "Pass", "End": true}`
     """
-    yield violation.found(hint=f"{violation.part} has no {violation.field}")
+    yield violation.found(hint=f"remove it: {violation.part} states do not support {violation.field}")
 
 
 @rule("SFN-F11", on="state", severity="warning", code="")
@@ -141,9 +141,9 @@ def templates_are_objects(state: State) -> Findings:
         if isinstance(value, str | bool | int | float) and not is_placeholder(value):
             kind = "a string" if isinstance(value, str) else "a boolean" if isinstance(value, bool) else "a number"
             meant = (
-                f'a path belongs in InputPath, or under a key: {{"x.$": "{value}"}}' if str(value)[:1] == "$" else ""
+                f'put the path into InputPath, or under a key: {{"x.$": "{value}"}}' if str(value)[:1] == "$" else ""
             )
-            yield Finding(state.at(name), f"{name} is {kind}; it will be passed as is", meant)
+            yield Finding(state.at(name), f"{name} is {kind}; it is passed on unchanged", meant)
 
 
 # --- rules without a function ---

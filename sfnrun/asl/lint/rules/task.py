@@ -41,8 +41,8 @@ def task_token_is_passed_on(state: State) -> Findings:
     passed = "Task.Token" in text or '"$$.Task"' in text or '"$$"' in text or has_placeholder(text)
     if not (passed or _passes_on_what_it_cannot_see(state, text)):
         token = "{% $states.context.Task.Token %}" if state.is_jsonata else "$$.Task.Token"
-        message = "The task token is not passed on: nothing can complete this task"
-        yield under(state, resource, ".waitForTaskToken", message, f"put {token} into the parameters")
+        message = "Task token is not passed on: nothing can complete this Task"
+        yield under(state, resource, ".waitForTaskToken", message, f"add {token} to the parameters")
 
 
 def _passes_on_what_it_cannot_see(state: State, arguments: str) -> bool:
@@ -80,7 +80,7 @@ def heartbeat_in_range(violation: Violation) -> Findings:
 
 def _path_hint(violation: Violation) -> str:
     path = isinstance(violation.value, str) and violation.value[:1] == "$"
-    return f"a path belongs in {violation.field}Path" if path else ""
+    return f"put the path into {violation.field}Path" if path else ""
 
 
 @rule("SFN-T10", on="state", types=("Task",))
@@ -96,7 +96,7 @@ def heartbeat_is_below_timeout(state: State) -> Findings:
     timeout, heartbeat = state.get("TimeoutSeconds"), state.get("HeartbeatSeconds")
     if type(timeout) is int and type(heartbeat) is int and heartbeat >= timeout:
         message = "HeartbeatSeconds must be smaller than TimeoutSeconds"
-        yield Finding(state.at("HeartbeatSeconds"), message, f"TimeoutSeconds is {timeout}")
+        yield Finding(state.at("HeartbeatSeconds"), message, f"use less than TimeoutSeconds, {timeout}")
 
 
 @rule("SFN-T12", on="state", types=("Task",))
@@ -146,7 +146,7 @@ def required_parameters_are_there(state: State) -> Findings:
         names = (one,) if isinstance(one, str) else one
         near = next((key for key in given if _bare(key).lower() == names[0].lower()), None)
         what = f"{resource.service}:{resource.action} needs {' or '.join(repr(name) for name in names)}"
-        hint = f"did you mean '{names[0]}' by '{near}'?" if near else f"add it to {field}"
+        hint = f"rename '{near}' to '{names[0]}'" if near else f"add it to {field}"
         place = state.at(field, near) if near else state.at(field) if field in state.value else state.pointer
         yield Finding(place, what, hint, key=True)
 
@@ -181,10 +181,10 @@ def placeholders_are_resolved(outline: Outline) -> Findings:
     for placeholder in outline.source.unresolved if outline.source else ():
         if outline.source and placeholder.name in outline.source.expected:
             continue  # the template around it gives it a value
-        field = next((step for step in reversed(placeholder.pointer) if isinstance(step, str)), "The definition")
+        field = next((step for step in reversed(placeholder.pointer) if isinstance(step, str)), "Definition")
         yield Finding(
             placeholder.pointer,
-            f"{field} holds unresolved substitution {placeholder.text}",
+            f"{field} contains unresolved placeholder {placeholder.text}",
             key=placeholder.is_key,
             offset=None if placeholder.is_key else placeholder.offset,
             length=len(placeholder.text),
@@ -230,7 +230,7 @@ def task_has_a_timeout(state: State) -> Findings:
     How to fix: add `"TimeoutSeconds": 3600`
     """
     if "TimeoutSeconds" not in state.value and "TimeoutSecondsPath" not in state.value:
-        yield Finding(state.pointer, "No TimeoutSeconds: the task may wait for a year", key=True)
+        yield Finding(state.pointer, "No TimeoutSeconds: the Task can wait for a year", key=True)
 
 
 def waits_for_token(state: State) -> bool:

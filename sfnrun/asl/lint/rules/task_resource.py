@@ -57,8 +57,8 @@ def resource_is_an_arn(state: State) -> Findings:
     if not isinstance(text, str) or text == "" or is_placeholder(text) or read_resource(text):
         return
     if is_of_another_runner(text):
-        hint = "AWS would refuse it: it takes ARNs only"
-        yield Finding(state.at("Resource"), f"{text} is no resource of AWS", hint, severity="warning")
+        hint = "AWS rejects it: it accepts only ARNs"
+        yield Finding(state.at("Resource"), f"{text} is not an AWS resource", hint, severity="warning")
     elif not (has_placeholder(text) and not text.startswith("arn:")):
         yield Finding(state.at("Resource"), _unrecognized(text), _arn_for(text))
 
@@ -68,7 +68,7 @@ def _arn_for(text: str) -> str:
         return f"did you mean arn:aws:states:::{text}?"
     if re.fullmatch(r"[\w-]{1,140}", text):
         return f"for a Lambda function: arn:aws:lambda:REGION:ACCOUNT:function:{text}"
-    return "it looks like arn:aws:states:::lambda:invoke, or arn:aws:lambda:REGION:ACCOUNT:function:NAME"
+    return "use arn:aws:states:::lambda:invoke or arn:aws:lambda:REGION:ACCOUNT:function:NAME"
 
 
 @rule("SFN-T02", on="state", types=("Task",))
@@ -84,7 +84,7 @@ def integrated_service_is_known(state: State) -> Findings:
     resource = _integration(state)
     if resource and resource.service not in INTEGRATIONS:
         close = close_to(resource.service, INTEGRATIONS)
-        sdk = f"use aws-sdk:{resource.service}:{resource.action}, if there is such a service"
+        sdk = f"use aws-sdk:{resource.service}:{resource.action} if the service exists"
         hint = f"did you mean {close}?" if close else sdk
         yield under(state, resource, f"{resource.service}:{resource.action}", _unrecognized(resource.arn), hint)
 
@@ -125,7 +125,7 @@ def _wrong_pattern(state: State) -> tuple[Resource, tuple[str, ...]] | None:
 def _pattern_finding(state: State, resource: Resource, patterns: tuple[str, ...]) -> Finding:
     name = f"{resource.service}:{resource.action}"
     has = " and ".join(f".{pattern}" for pattern in patterns)
-    hint = f"{name} does not support .{resource.pattern}" + (f"; it has {has}" if has else "")
+    hint = f"{name} does not support .{resource.pattern}" + (f"; it supports {has}" if has else "")
     return under(state, resource, f".{resource.pattern}", _unrecognized(resource.arn), hint)
 
 
@@ -186,7 +186,7 @@ def sdk_call_is_spelt_right(state: State) -> Findings:
     message = _unrecognized(resource.arn)
     if not re.fullmatch(_SDK_SERVICE, service):
         right = re.sub(r"[^a-z0-9]", "", service.lower())
-        yield under(state, resource, f"{service}:{action}", message, f"'{service}' should be '{right}'")
+        yield under(state, resource, f"{service}:{action}", message, f"write '{right}' instead of '{service}'")
     elif not re.fullmatch(_SDK_ACTION, action):
         right = action[:1].lower() + re.sub(r"[^A-Za-z0-9]", "", action[1:])
         yield under(
@@ -194,7 +194,7 @@ def sdk_call_is_spelt_right(state: State) -> Findings:
             resource,
             action or ":",
             message,
-            f"'{action}' should be '{right}'" if right else "an action is missing",
+            f"write '{right}' instead of '{action}'" if right else "add an action",
         )
     elif resource.pattern not in ("", "waitForTaskToken"):
         hint = f"SDK calls do not support .{resource.pattern}, only .waitForTaskToken"

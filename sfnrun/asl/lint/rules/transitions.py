@@ -55,13 +55,13 @@ def _elsewhere(scope: Scope, target: str) -> str:
     """Where another scope has the state that is missing here, in words; "" if none has."""
     if target in scope.names_inside:
         owner = scope.names_inside[target]
-        return f"it stands inside the {owner.type} '{owner.name}'"
+        return f"it is inside the {owner.type} '{owner.name}'"
     for owner in scope.ancestors:
         if target in owner.scope.states:
-            return f"it stands outside the {owner.type} '{owner.name}'"
+            return f"it is outside the {owner.type} '{owner.name}'"
         for number, sibling in enumerate(owner.scopes):
             if sibling is not scope and target in sibling.states:
-                return f"it stands in branch {number} of '{owner.name}'"
+                return f"it is in branch {number} of '{owner.name}'"
     return ""
 
 
@@ -85,7 +85,7 @@ def states_are_reachable(scope: Scope) -> Findings:
 
 def _how_to_reach(scope: Scope, name: str) -> str:
     if isinstance(scope.start, str) and scope.start in scope.states:
-        return "remove it, or name it in a Next"
+        return "remove it, or add a transition to it"
     return f"StartAt names no state; did you mean '{name}'?" if len(scope.states) == 1 else "StartAt names no state"
 
 
@@ -105,7 +105,7 @@ def there_is_an_end(scope: Scope) -> Findings:
     """
     unknown = any(has_placeholder(state.get("End")) or state.leads_nowhere for state in scope.states.values())
     if scope.states and not _has_end(scope) and not unknown:
-        hint = 'give the last state "End": true'
+        hint = 'add "End": true to the last state'
         yield Finding((*scope.pointer, "States"), "Workflow has no terminal state", hint, key=True, located=False)
 
 
@@ -165,7 +165,7 @@ def an_end_is_in_reach(scope: Scope) -> Findings:
     if lost and not scope.dangling:
         more = f" nor from {len(lost) - 1} more" if len(lost) > 1 else ""
         message = f'From "{lost[0]}" no terminal state can be reached{more}'
-        yield Finding(scope.states[lost[0]].pointer, message, "give the loop a way out: a Choice, or a Catch", key=True)
+        yield Finding(scope.states[lost[0]].pointer, message, "add an exit with a Choice or a Catch", key=True)
 
 
 def _states_that_end(scope: Scope) -> set[str]:
@@ -195,7 +195,7 @@ def targets_are_strings(violation: Violation) -> Findings:
     How to fix: `"Next": "B"`
     """
     several = isinstance(violation.value, list)
-    yield violation.found(hint="only a Choice goes to one of several states" if several else "")
+    yield violation.found(hint="use a Choice to select one of several states" if several else "")
 
 
 @rule("SFN-G09", on="state", types=("Choice",), severity="warning", code="")
@@ -212,7 +212,7 @@ def choice_has_a_default(state: State) -> Findings:
     always = any(rule.get("Condition") is True for _, rule in state.choices)
     if "Default" not in state.value and state.get("Choices") and not always:
         message = "No Default: unmatched input fails with States.NoChoiceMatched"
-        yield Finding(state.pointer, message, 'add "Default": "name of a state"', key=True)
+        yield Finding(state.pointer, message, 'add "Default": "NAME"', key=True)
 
 
 @rule("SFN-G10", on="scope", code=_MISSING)

@@ -34,7 +34,7 @@ def names_are_identifiers(state: State) -> Findings:
             plain = "".join(c if c.isalnum() else "_" for c in name).strip("_")
             hint = f"did you mean '{plain}'?" if plain.isidentifier() else ""
             without = name.removeprefix("$")
-            hint = "names are written without $ here" if without != name and without.isidentifier() else hint
+            hint = "remove the $" if without != name and without.isidentifier() else hint
             severity: Severity = "warning" if name.replace("-", "_").isidentifier() else "error"
             message = f"'{name}' is not a valid variable name"
             yield Finding(pointer, message, hint, key=True, severity=severity)
@@ -69,7 +69,7 @@ def states_is_reserved(state: State) -> Findings:
     """
     for pointer, name in state.assigned:
         if name == "states":
-            yield Finding(pointer, "'states' is reserved", "choose another name", key=True)
+            yield Finding(pointer, "'states' is reserved", "use another name", key=True)
 
 
 # --- what a state can see --------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def never_assigned(found: Found) -> Findings:
             continue
         seen = {known for scope in _visible_scopes(state.scope) for known in scope.assigned}
         close = close_to(name, sorted(seen))
-        hint = f"did you mean ${close}?" if close else "a variable gets its value by Assign"
+        hint = f"did you mean ${close}?" if close else "assign it in an earlier state"
         yield Finding(found.pointer, f"Variable ${name} is never assigned", hint, offset=offset, length=length)
 
 
@@ -160,7 +160,7 @@ def inner_scopes_assign_their_own(scope: Scope) -> Findings:
             if name in outer:
                 severity: Severity = "error" if _may_have_a_value(scope, name) else "warning"
                 message = f"Variable '{name}' is already assigned in an outer scope"
-                hint = "choose another name, and pass the value out as output"
+                hint = "use another name, and return the value as output"
                 yield Finding(pointer, message, hint, key=True, severity=severity)
 
 
@@ -196,7 +196,7 @@ def only_inside(found: Found) -> Findings:
             owner = _hidden_inside(found.state, name)
             if owner:
                 message = f"${name} is only visible inside {owner.type} '{owner.name}'"
-                yield Finding(found.pointer, message, "pass it out as output", offset=offset, length=length)
+                yield Finding(found.pointer, message, "return it as output", offset=offset, length=length)
 
 
 @rule("SFN-V08", on="path", types=("object",))
@@ -267,7 +267,7 @@ def hidden_by_distributed(found: Found) -> Findings:
             owner = _hidden_outside(found.state, name)
             if owner:
                 message = f"${name} is not visible in the DISTRIBUTED Map '{owner}'"
-                yield Finding(found.pointer, message, "pass it in with ItemSelector", offset=offset, length=length)
+                yield Finding(found.pointer, message, "pass it with ItemSelector", offset=offset, length=length)
 
 
 # --- on every way ----------------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def variables_are_assigned_on_every_way(expressions: Expressions) -> Findings:
         for found in those:
             for name, offset, length in _reads(found):
                 if is_visible(state, name) and state in known and name not in known[state]:
-                    message = f"${name} is not assigned on every way to '{state.name}'"
+                    message = f"${name} is not assigned on every path to '{state.name}'"
                     yield Finding(found.pointer, message, offset=offset, length=length)
 
 
@@ -352,7 +352,7 @@ enter_rows(
 
             How to fix: `"A": {"Type": "Succeed"}`
             """,
-            hint="nothing after it could read the variable",
+            hint="remove it: no later state can read the variable",
         ),
         Row(
             "SFN-V09",

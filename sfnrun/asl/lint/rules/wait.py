@@ -23,7 +23,7 @@ def seconds_in_range(violation: Violation) -> Findings:
     How to fix: `"Seconds": 1`
     """
     path = isinstance(violation.value, str) and violation.value[:1] == "$"
-    yield violation.found(hint="a path belongs in SecondsPath" if path else "")
+    yield violation.found(hint="put the path into SecondsPath" if path else "")
 
 
 @rule("SFN-W04", on="state", types=("Wait",))
