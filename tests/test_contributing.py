@@ -11,7 +11,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "sfnrun"
 
 # `sfnrun/asl/model.py`, `tests/bench`; XXX stands for a rule's number.
-PATHS = sorted({path for path in re.findall(r"`(?:python )?((?:sfnrun|tests|\.ci)/[\w./]+)[ `]", TEXT)})
+PATHS = sorted(set(re.findall(r"`(?:python )?((?:sfnrun|tests|\.ci)/[\w./]+)[ `]", TEXT)))
 
 
 @pytest.mark.parametrize("path", PATHS)
