@@ -18,6 +18,7 @@ from msgspec import Struct
 from sfnrun.errors import ExpressionError, UnavailableError
 from sfnrun.expr.jsonata.functions import FUNCTIONS, MAX_ITEMS, HostFunction, Thrown
 from sfnrun.expr.jsonata.scan import Mention, is_output
+from sfnrun.expr.meter import MAX_BYTES
 from sfnrun.expr.scope import Scope
 from sfnrun.payload import Json, dumps, loads
 
@@ -73,14 +74,15 @@ class Bounds(Struct, frozen=True):
     """Limits of an evaluation. The defaults were measured on AWS, except for the seconds, which are not known.
 
     `depth` counts nested evaluations (each term of 1+1+1 is one, a call of f in `1+$f($n-1)` is three), `items` those
-    of one array, `characters` those of one string in bytes. The library notices Ctrl-C only when an evaluation ends, so
-    `seconds` is also how long that takes at most.
+    of one array, `characters` the bytes of one string, `result` the bytes of the result as JSON. The library notices
+    Ctrl-C only when an evaluation ends, so `seconds` is also the longest delay of Ctrl-C.
     """
 
     seconds: float = 5.0
     depth: int | None = 100
     items: int | None = MAX_ITEMS
-    characters: int | None = 6_990_256
+    characters: int | None = MAX_BYTES
+    result: int | None = MAX_BYTES
 
     def options(self, wrapping: int) -> dict[str, Any]:
         """The library's options; `wrapping` is the depth that the text around the expression adds."""
@@ -89,6 +91,7 @@ class Bounds(Struct, frozen=True):
             "max_depth": None if self.depth is None else self.depth + wrapping,
             "max_array_length": self.items,
             "max_string_length": self.characters,
+            "max_result_size": self.result,
         }
 
 
