@@ -1,4 +1,4 @@
-"""The bundled caching example, run and explained as it goes; every figure is measured, none is written here."""
+"""Runs the bundled caching example and explains each state with measured times."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ __all__ = ["cache_demo"]
 _EXAMPLE = "statemachines/caching.asl.yaml"
 _SEED = 1
 
-# What each state of the example is there to show.
+# Title and explanation of each state of the example.
 _LESSONS = {
     "FirstRead": (
         "A miss makes three trips",
-        "Lazy loading: look into the cache, ask the database, keep the answer. Only what is asked for is ever kept.",
+        "Lazy loading: look up the key, query the database, store the result. Only requested values are ever cached.",
     ),
     "SecondRead": (
         "A hit makes one",
-        "The same question, the same code: the kept answer is given, the database is not asked.",
+        "The payload and the code are the same, so the cached result is returned. The database is not queried.",
     ),
     "ReadAfterExpiry": (
         "A TTL expires",
-        "The state machine has waited 61 s. Its clock is virtual, so that cost nothing, and the answer is too old.",
+        "The state machine has waited 61 s, which its virtual clock passes instantly. The entry has expired.",
     ),
     "ChangeBehindTheCache": (
         "A direct write to the database",
-        "This Task has no cache rule. The price changes, and what is kept of it does not.",
+        "This Task has no cache rule. It changes the price in the database, but not in the cache.",
     ),
     "ReadTheOldPrice": (
         "A stale read",
-        "The cache cannot know. With lazy loading the old price is given until its TTL is over.",
+        "The cache does not see the write. With lazy loading, the old price is returned until its TTL expires.",
     ),
     "WriteThroughTheCache": (
         "Write-through",
-        "The Task that writes also keeps its result under the key that the reading Task will ask for.",
+        "The Task that writes also stores its result under the key that the reading Task looks up.",
     ),
     "ReadTheNewPrice": (
-        "A hit that is right",
-        "The reader sees what was written, and the database is not asked.",
+        "A correct hit",
+        "The reader gets the written price. The database is not queried.",
     ),
 }
 
@@ -85,13 +85,13 @@ class _Timed:
 
         def timed(*arguments: Any) -> Any:
             turn = name == "lookup" and arguments[0].startswith("write:")
-            with _timing(self._trips, "take turns with others" if turn else _TRIPS[name]):
+            with _timing(self._trips, "wait for the write lease" if turn else _TRIPS[name]):
                 return found(*arguments)
 
         return timed
 
 
-_TRIPS = {"lookup": "look into the cache", "put": "keep the answer", "release": "keep the answer"}
+_TRIPS = {"lookup": "look up the key", "put": "store the result", "release": "store the result"}
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def _timing(trips: list[Trip], name: str) -> Iterator[None]:
     try:
         yield
     except Unavailable:
-        name += ", in vain"
+        name += " (failed)"
         raise
     finally:
         trips.append(Trip(name, (time.perf_counter() - began) * 1000))
@@ -144,16 +144,16 @@ def _merged(trips: list[Trip]) -> list[Trip]:
 
 
 def cache_demo(write: Callable[[str], None], backend: str | None = None) -> None:
-    """Run the example and explain it, line by line; `backend` as in sfnrun.yaml, else a folder that is thrown away."""
+    """Run the example and explain it, line by line; `backend` as in sfnrun.yaml (default: a temporary directory)."""
     root = _root()
     with tempfile.TemporaryDirectory() as folder, _price_table(Path(folder)):
         project = load_project(root, config=root / "sfnrun.yaml")
         settings = CacheSettings(backend=backend or str(Path(folder) / "cache"))
-        write(f"A slow database, and a cache in front of it: {backend or 'a folder'}. {_EXAMPLE} is run.")
+        write(f"Running {_EXAMPLE}: a slow database behind a cache ({backend or 'a directory'}).")
         _lesson(write, root, _with_cache(project, settings))
         write("")
-        write("8. A cache node that is dead")
-        write("   The same run, and nobody listens where the cache should be. No Task fails: all are misses.")
+        write("8. An unreachable cache")
+        write("   The same run with an unreachable cache. No Task fails; every lookup is a miss.")
         _dead_node(write, root, _with_cache(project, _nobody(Path(folder))))
 
 
@@ -179,15 +179,15 @@ def _dead_node(write: Callable[[str], None], root: Path, project: Project) -> No
                 outcomes.append(note.details["outcome"])
 
     status = _execute(root, project, trips, Counting(), lambda line: write(f"   {line}"))
-    in_vain = [trip.ms for trip in trips if "in vain" in trip.name]
+    failed = [trip.ms for trip in trips if "failed" in trip.name]
     kinds = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes))
-    write(f"   {status}: {kinds}; {len(in_vain)} trips in vain took {sum(in_vain):.2f} ms in all")
+    write(f"   {status}: {kinds}; {len(failed)} failed trips took {sum(failed):.2f} ms in all")
 
 
 def _execute(root: Path, project: Project, trips: list[Trip], listener: Any, say: Callable[[str], None]) -> str:
     cache = RunCache(project, CacheOptions(), say)
     cache.store.backend = _Timed(cache.store.backend, trips)
-    cache.store.tag_version("")  # opens the place, which is no part of a lesson
+    cache.store.tag_version("")  # opens the backend, which is not to be measured
     trips.clear()
     definition = root / _EXAMPLE
     answerer = cache.around(_TimedHandlers(handlers(load(definition), project), trips))
@@ -221,7 +221,7 @@ class _TimedHandlers:
         handler = self._answerer.for_request(request)
 
         def call(request: Request) -> Output:
-            with _timing(self._trips, "ask the database"):
+            with _timing(self._trips, "query the database"):
                 return handler.call(request)
 
         return replace(handler, call=call)

@@ -162,6 +162,13 @@ def test_scan_and_clear_see_entries_and_nothing_else(place):
     assert not backend.lookup(KEY, "T", expired_by=0).task_known
 
 
+def test_an_empty_backend_has_evicted_nothing(place):
+    info = place.backend.info()
+    assert info.evictions == 0
+    if isinstance(place.backend, MemoryBackend | DiskBackend):
+        assert (info.size_bytes is not None, info.eviction_policy) == (True, "lru")
+
+
 def test_what_stays_after_a_restart(place):
     """Disk keeps its entries; memory and memcached do not; Redis as its configuration says, here it does not."""
     backend = place.backend
