@@ -243,6 +243,7 @@ def test_what_sys_exit_prints_is_told(function) -> None:
     assert exiting.lines[0] == "out of luck"
 
 
+@pytest.mark.runs_in("in-process")
 def test_ctrl_c_is_the_users(function) -> None:
     with pytest.raises(KeyboardInterrupt):
         function("def handler(e, c): raise KeyboardInterrupt").by_arn()
@@ -337,10 +338,6 @@ ADVICE = [
         "import sys\ndef handler(e, c):\n    sys.exit(3)",
         "FILE:3: this exits the function's process and fails the Task",
     ),
-    (
-        "import os\ndef handler(e, c):\n    os._exit(7)",
-        "FILE:3: this exits the function's process and fails the Task",
-    ),
 ]
 
 
@@ -370,3 +367,19 @@ def test_a_process_that_a_handler_forks_ends_with_the_handler(function) -> None:
             raise ValueError("in the child")
         """
     assert function(module).by_arn().value == 1
+
+
+@pytest.mark.runs_in("in-process")
+def test_os_exit_is_pointed_at(function, tmp_path) -> None:
+    exiting = function("import os\ndef handler(e, c):\n    os._exit(7)")
+    with pytest.raises(TaskFailed):
+        exiting.by_arn()
+    assert exiting.lines[0].startswith(f"{tmp_path / 'f.py'}:3: this exits the function's process and fails the Task")
+
+
+@pytest.mark.runs_in("process")
+def test_keyboard_interrupt_is_an_exit(function) -> None:
+    with pytest.raises(TaskFailed) as caught:
+        function("def handler(e, c): raise KeyboardInterrupt('x')").by_arn()
+    assert caught.value.name == "Runtime.ExitError"
+    assert caught.value.cause.endswith('Runtime exited with error: exit status 1"}')

@@ -13,20 +13,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from asking import ARN, FUNCTIONS, ID, INVOKE, Invoked, ask
+from asking import ARN, FUNCTIONS, ID, INVOKE, ask
 
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
-from sfnrun.tasks.lambdas.find import FunctionFolder
 from sfnrun.tasks.lambdas.in_process import InProcessRuntime
 from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
-from sfnrun.tasks.lambdas.runtime import Function
-
-
-def bundled(name: str, **settings) -> Invoked:
-    code = FunctionFolder(FUNCTIONS).find(name)
-    assert code is not None
-    return Invoked(InProcessRuntime(Function(name, code, **settings)))
+from sfnrun.tasks.lambdas.process_runtime import ProcessRuntime
 
 
 @pytest.fixture
@@ -40,13 +33,13 @@ def door(monkeypatch) -> SimpleNamespace:
 # --- cold and warm ---
 
 
-def test_the_module_is_imported_once_and_its_globals_survive() -> None:
+def test_the_module_is_imported_once_and_its_globals_survive(bundled) -> None:
     counter = bundled("counter")
     assert [counter.by_arn(event).value["invocations"] for event in (1, 2, 3)] == [1, 2, 3]
     assert counter.lines == ["cold start"]
 
 
-def test_after_an_exit_comes_a_cold_start() -> None:
+def test_after_an_exit_comes_a_cold_start(bundled) -> None:
     counter = bundled("counter")
     counter.by_arn()
     with pytest.raises(TaskFailed):
@@ -58,7 +51,8 @@ def test_after_an_exit_comes_a_cold_start() -> None:
     ]
 
 
-def test_after_a_timeout_comes_a_cold_start() -> None:
+@pytest.mark.runs_in("in-process")
+def test_after_a_timeout_comes_a_cold_start(bundled) -> None:
     counter = bundled("counter")
     counter.by_arn()
     counter.runtime.timed_out(ID, print)
@@ -75,7 +69,8 @@ def test_after_a_failed_import_comes_another_try(function, tmp_path) -> None:
     assert broken.by_arn().value == 1
 
 
-def test_functions_with_modules_of_one_name_do_not_meet() -> None:
+@pytest.mark.runs_in("in-process")
+def test_functions_with_modules_of_one_name_do_not_meet(bundled) -> None:
     functions = [bundled("shared_name_a"), bundled("shared_name_b")]
     assert [invoked.by_arn().value for invoked in functions] == [["a", "late a"], ["b", "late b"]]
     assert [invoked.by_arn().value for invoked in functions] == [["a", "late a"], ["b", "late b"]]
@@ -102,6 +97,7 @@ def test_a_dataclass_and_a_relative_import_work(function, tmp_path) -> None:
     assert function(module).by_arn().value == {"name": "tea"}
 
 
+@pytest.mark.runs_in("in-process")
 def test_modules_go_with_the_function(function) -> None:
     invoked = function("import json\ndef handler(event, context): return __name__.partition('.')[0]")
     package = invoked.by_arn().value
@@ -129,7 +125,7 @@ def test_its_own_name_is_what_its_author_calls_it(function) -> None:
 # --- what it sees ---
 
 
-def test_the_context_object() -> None:
+def test_the_context_object(bundled) -> None:
     who = bundled("who", memory=512, timeout=30)
     asked = ["aws_request_id", "function_name", "function_version", "invoked_function_arn", "memory_limit_in_mb"]
     asked += ["log_group_name", "log_stream_name", "tenant_id", "client_context"]
@@ -194,7 +190,7 @@ def test_the_time_that_remains(function) -> None:
     assert 29_000 < remaining.by_arn().value <= 30_000
 
 
-def test_environment_variables(monkeypatch) -> None:
+def test_environment_variables(monkeypatch, bundled) -> None:
     monkeypatch.setenv("AWS_REGION", "mars-north-1")
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     who = bundled("who", memory=256, variables={"TABLE": "orders", "AWS_EXECUTION_ENV": "mine"})
@@ -207,7 +203,7 @@ def test_environment_variables(monkeypatch) -> None:
         "TABLE": "orders",
         "AWS_EXECUTION_ENV": "mine",
         "_HANDLER": "who.handler",
-        "AWS_REGION": "mars-north-1",
+        "AWS_REGION": "mars-north-1" if isinstance(who.runtime, InProcessRuntime) else "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "LAMBDA_TASK_ROOT": str(FUNCTIONS),
         "PATH": os.environ["PATH"],
@@ -240,6 +236,7 @@ def test_environment_variables_are_texts(name: str, value: str, function) -> Non
     assert (caught.value.name, "str expected, not int" in caught.value.cause) == ("TypeError", True)
 
 
+@pytest.mark.runs_in("in-process")
 def test_functions_side_by_side_have_their_own_variables(function, door) -> None:
     module = """
         import door, os, threading
@@ -311,8 +308,12 @@ def test_what_it_prints_goes_to_the_trace_line_by_line(function, capsys) -> None
     telling = function(module)
     telling.by_arn()
     telling.by_arn()
-    once = ["one", "two", "rest", "with a whole line", "[INFO] found 3", "bytes ü", "from the context"]
-    assert telling.lines == [*once, "early handler", "no end"] * 2
+    # In Lambda stdout and stderr are one pipe.
+    parts = ["rest", "with a whole line"]
+    if isinstance(telling.runtime, ProcessRuntime):
+        parts = ["with rest", "a whole line"]
+    once = ["one", "two", *parts, "[INFO] found 3", "bytes ü", "from the context", "early handler", "no end"]
+    assert telling.lines == once * 2
     assert capsys.readouterr() == ("", "")
 
 
@@ -331,6 +332,7 @@ def test_threads_of_a_handler_tell_for_it(function) -> None:
     assert pooled.lines == ["from the pool 1", "from the pool 2"]
 
 
+@pytest.mark.runs_in("in-process")
 def test_others_print_where_they_always_did(function, capsys) -> None:
     def log(line: str) -> None:
         print(f"told: {line}")
@@ -343,6 +345,7 @@ def test_others_print_where_they_always_did(function, capsys) -> None:
     assert capsys.readouterr().out == "told: hello\nfrom another thread\n"
 
 
+@pytest.mark.runs_in("in-process")
 def test_one_that_redirects_its_stdout_does_not_take_it_from_the_others(function, door, capsys) -> None:
     module = """
         import contextlib, door, io
@@ -360,6 +363,7 @@ def test_one_that_redirects_its_stdout_does_not_take_it_from_the_others(function
     assert capsys.readouterr().out == "still here\n"
 
 
+@pytest.mark.runs_in("in-process")
 def test_one_who_was_given_up_is_not_heard(function, door) -> None:
     module = """
         import door
@@ -409,6 +413,7 @@ NAUGHTY = {
 }
 
 
+@pytest.mark.runs_in("in-process")
 @pytest.mark.parametrize("module", NAUGHTY.values(), ids=NAUGHTY.keys())
 def test_the_process_is_as_it_was(module: str, function, monkeypatch) -> None:
     root = logging.getLogger()
@@ -430,6 +435,7 @@ def wait_for_threads() -> None:
 # --- its end ---
 
 
+@pytest.mark.runs_in("in-process")
 @pytest.mark.parametrize(("timeout", "text"), [(3, "3.00"), (0.25, "0.25"), (900, "900.00"), (1.005, "1.00")])
 def test_a_timeout_is_lambdas(timeout: float, text: str, function) -> None:
     slow = function("def handler(e, c): pass", timeout=timeout)
@@ -442,6 +448,7 @@ def test_a_timeout_is_lambdas(timeout: float, text: str, function) -> None:
     ]
 
 
+@pytest.mark.runs_in("in-process")
 def test_the_import_does_not_count_as_time_of_the_handler(function, door) -> None:
     module = """
         import door

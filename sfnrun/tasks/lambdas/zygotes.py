@@ -94,6 +94,7 @@ class Zygote:
         """The version of its Python. Raises UnavailableError if it does not start."""
         frame = wire.receive(self._connection)
         if frame is None:
+            discard(self)
             raise UnavailableError(f"{self.python} ended while it started", "run it with -c 'import json, logging'")
         major, minor = frame.header["version"]
         return major, minor
@@ -129,7 +130,8 @@ def find_python(wanted: str | None, root: Path) -> str | None:
         return str(root / wanted)
     if wanted == ".".join(map(str, sys.version_info[: wanted.count(".") + 1])):
         return None
-    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    # The shims of pyenv exist for every version, and start none that is not selected.
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if not folder.endswith("shims")]
     folders += sorted(Path("~/.pyenv/versions").expanduser().glob(f"{wanted}*/bin"), reverse=True)
     found = next((path for folder in folders if (path := folder / f"python{wanted}").exists()), None)
     if found is None:

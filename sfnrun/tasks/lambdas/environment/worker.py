@@ -156,7 +156,8 @@ class _Worker:
             os._exit(status)
 
     def _log_error(self, error: errors.FunctionError) -> None:
-        sys.stdout.write(logs.error_log(error.payload, self._log_format))
+        if "stackTrace" in error.payload:  # Lambda itself reports the others
+            sys.stdout.write(logs.error_log(error.payload, self._log_format))
 
     def _end(self, error: BaseException) -> NoReturn:
         """End the process for an exception that Lambda's runtime does not catch, with a hint where it came from."""
