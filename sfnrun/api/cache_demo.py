@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import tempfile
 import time
@@ -21,7 +20,7 @@ from sfnrun.api.world import handlers
 from sfnrun.asl.load import load
 from sfnrun.cache.backend import Backend, Unavailable
 from sfnrun.cache.outcome import describe
-from sfnrun.config import CacheSettings, Project, load_project
+from sfnrun.config import CacheSettings, FunctionSettings, Project, load_project
 from sfnrun.effects import Answerer, CachedReplies, Handler, Output, Request
 from sfnrun.errors import UsageError
 from sfnrun.record import Event, Note
@@ -146,8 +145,10 @@ def _merged(trips: list[Trip]) -> list[Trip]:
 def cache_demo(write: Callable[[str], None], backend: str | None = None) -> None:
     """Run the example and explain it, line by line; `backend` as in sfnrun.yaml (default: a temporary directory)."""
     root = _root()
-    with tempfile.TemporaryDirectory() as folder, _price_table(Path(folder)):
+    with tempfile.TemporaryDirectory() as folder:
         project = load_project(root, config=root / "sfnrun.yaml")
+        table = FunctionSettings(environment={"PRICE_TABLE": str(Path(folder) / "prices.db")})
+        project = replace(project, settings=replace(project.settings, functions={"*": table}))
         settings = CacheSettings(backend=backend or str(Path(folder) / "cache"))
         write(f"Running {_EXAMPLE}: a slow database behind a cache ({backend or 'a directory'}).")
         _lesson(write, root, _with_cache(project, settings))
@@ -202,6 +203,7 @@ def _execute(root: Path, project: Project, trips: list[Trip], listener: Any, say
         )
     finally:
         cache.close()
+        answerer.close()
     return result.status
 
 
@@ -234,19 +236,6 @@ def _root() -> Path:
         if (root / _EXAMPLE).is_file():
             return root
     raise UsageError("The example is not installed.", f"It is {_EXAMPLE} in the repository.")
-
-
-@contextmanager
-def _price_table(folder: Path) -> Iterator[None]:
-    before = os.environ.get("PRICE_TABLE")
-    os.environ["PRICE_TABLE"] = str(folder / "prices.db")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PRICE_TABLE"]
-        else:
-            os.environ["PRICE_TABLE"] = before
 
 
 def _nobody(folder: Path) -> CacheSettings:

@@ -18,7 +18,7 @@ from sfnrun.api.cache_tools import inventory, now_ms, warm
 from sfnrun.api.caching import CacheOptions
 from sfnrun.cache.admin import CacheAdmin
 from sfnrun.cli.cache import app
-from sfnrun.config import CacheSettings, load_project
+from sfnrun.config import CacheSettings, FunctionSettings, load_project
 from sfnrun.errors import UnavailableError, UsageError
 
 from .world import World
@@ -273,10 +273,11 @@ def test_the_installed_demo_runs_its_own_functions_in_any_folder(installed, tmp_
     assert [path.name for path in project.iterdir()] == ["functions"]
 
 
-def test_the_example_runs_without_a_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PRICE_TABLE", str(tmp_path / "prices.db"))
+def test_the_example_runs_without_a_cache(tmp_path):
     project = load_project(Path("statemachines"))
-    settings = replace(project.settings, cache=CacheSettings(backend=str(tmp_path / "none")))
+    table = FunctionSettings(environment={"PRICE_TABLE": str(tmp_path / "prices.db")})
+    cache = CacheSettings(backend=str(tmp_path / "none"))
+    settings = replace(project.settings, cache=cache, functions={"*": table})
     result = sfnrun.run(
         "statemachines/caching.asl.yaml",
         {"sku": "tea-cup", "price": 11},

@@ -57,11 +57,19 @@ def test_a_handler_that_changes_folder_and_environment_changes_its_own(sfn, defi
     assert (done.code, (folder / "out.json").read_text()) == (0, "1\n")
 
 
+def test_a_crash_of_a_function_names_the_line(sfn, definition, function):
+    code = "import ctypes\ndef handler(event, context):\n    ctypes.string_at(0)\n"
+    done = sfn("execute", definition({"Crash": function("crashes", code)}))
+    assert (done.code, done.out) == (1, "")
+    assert f'File "{Path("functions/crashes.py").resolve()}", line 3 in handler' in done.err
+    assert "crashes crashed (SIGSEGV), which Lambda reports as a timeout" in done.err
+
+
 def test_a_crash_of_the_interpreter_names_the_line(definition, function, folder):
     code = "import ctypes\ndef handler(event, context):\n    ctypes.string_at(0)\n"
     run = [sys.executable, "-m", "sfnrun"]
     name = definition({"Crash": function("crashes", code)})
-    done = subprocess.run([*run, "execute", name], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([*run, "execute", name, "--debug"], cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (-11, "")
     assert f'File "{Path("functions/crashes.py").resolve()}", line 3 in handler' in done.stderr
     listed = subprocess.run([*run, "trace", "list"], cwd=folder, capture_output=True, text=True, check=False)

@@ -210,11 +210,17 @@ functions:
     assert outcome(resolver, request) == ["256", "cards", "test", "charge-card"]
 
 
+# Seconds after which a driver gives a handler up; one that only stands in for another service has Lambda's longest.
 LIMITS = [
     ("", f"{ARN}:echo", 3),
     ("tasks: {S: {timeout: 60}}", f"{ARN}:echo", 60),
     ("functions: {echo: {timeout: 60}}", f"{ARN}:echo", 60),
-    ("tasks: {S: {handler: 'code.py:double'}}", "arn:aws:states:::sns:publish", None),
+    ("tasks: {S: {handler: 'code.py:double'}}", "arn:aws:states:::sns:publish", 900),
+    (
+        "functions: {'*': {mode: in-process}}\ntasks: {S: {handler: 'code.py:double'}}",
+        "arn:aws:states:::sns:publish",
+        None,
+    ),
     ("tasks: {S: {handler: 'code.py:double', timeout: 5}}", "arn:aws:states:::sns:publish", 5),
     ("tasks: {S: {result: 1}}", f"{ARN}:echo", None),
 ]

@@ -20,6 +20,7 @@ from sfnrun.errors import UnansweredTaskError
 from sfnrun.record import Event, Note
 
 CLOCKS = ["virtual", "real"]
+MODES = ["in-process", "process"]
 
 
 @pytest.fixture
@@ -48,10 +49,11 @@ class Heard:
 def run(tmp_path: Path) -> Callable[..., tuple[sfnrun.Result, list[str]]]:
     """Run a machine of one Task whose function `f` has this text; the result, and what was told."""
 
-    def run_task(text: str, clock: str, given: Any = None, *, timeout: float = 3, **state: Any) -> Any:
+    def run_task(text: str, clock: str, given: Any = None, *, mode: str = "", timeout: float = 3, **state: Any) -> Any:
         (tmp_path / "f.py").write_text(textwrap.dedent(text))
         task = {"Type": "Task", "Resource": f"{ARN}:f", "End": True, **state}
-        config = Settings(functions_dir=tmp_path, functions={"f": FunctionSettings(timeout=timeout)})
+        settings = FunctionSettings(timeout=timeout, mode=mode or None)
+        config = Settings(functions_dir=tmp_path, functions={"f": settings})
         heard = Heard()
         definition = {"StartAt": "S", "States": {"S": task}}
         result = sfnrun.run(definition, given, config=config, clock=clock, listener=heard, seed=1)
@@ -60,29 +62,34 @@ def run(tmp_path: Path) -> Callable[..., tuple[sfnrun.Result, list[str]]]:
     return run_task
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("clock", CLOCKS)
-def test_a_timeout(clock: str, run, door) -> None:
-    module = "import door\nprint('cold')\ndef handler(event, context): door.event.wait(30)"
+def test_a_timeout(clock: str, mode: str, run, door) -> None:
+    wait = "import door\nwait = door.event.wait" if mode == "in-process" else "from time import sleep as wait"
+    module = f"{wait}\nprint('cold')\ndef handler(event, context): wait(30)"
     retry = (
         [{"ErrorEquals": ["Sandbox.Timedout"], "MaxAttempts": 1, "IntervalSeconds": 1}] if clock == "virtual" else []
     )
-    result, lines = run(module, clock, timeout=0.05, Retry=retry)
+    result, lines = run(module, clock, mode=mode, timeout=0.05, Retry=retry)
     assert (result.status, result.error) == ("FAILED", "Sandbox.Timedout")
     assert result.cause.endswith(' Error: Task timed out after 0.05 seconds"}')
     assert lines.count("cold") == 1 + len(retry), "the retry finds a cold function"
     assert lines[-1].startswith("f timed out after 0.05 s; to allow more")
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("clock", CLOCKS)
-def test_a_slow_import_is_no_timeout(clock: str, run, door) -> None:
-    module = "import door\ndoor.event.wait(1.2)\ndef handler(event, context): return 'in time'"
-    result, _ = run(module, clock, timeout=1)
+def test_a_slow_import_is_no_timeout(clock: str, mode: str, run) -> None:
+    module = "import time\ntime.sleep(1.2)\ndef handler(event, context): return 'in time'"
+    result, _ = run(module, clock, mode=mode, timeout=1)
     assert result.output == "in time"
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("clock", CLOCKS)
-def test_what_functions_print_is_in_the_trace_alone(clock: str, run, capfd) -> None:
-    result, lines = run("def handler(event, context):\n    print('hello')\n    return event", clock, {"a": 1})
+def test_what_functions_print_is_in_the_trace_alone(clock: str, mode: str, run, capfd) -> None:
+    module = "def handler(event, context):\n    print('hello')\n    return event"
+    result, lines = run(module, clock, {"a": 1}, mode=mode)
     assert result.output == {"a": 1}
     assert lines == ["hello"]
     assert capfd.readouterr() == ("", "")
@@ -117,32 +124,45 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("clock", CLOCKS)
+@pytest.mark.parametrize(("clock", "mode"), [("virtual", "in-process"), ("real", "in-process"), ("real", "process")])
 @pytest.mark.parametrize("module", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_hostile_functions_fail_or_succeed_and_nothing_else(module: str, clock: str, run, monkeypatch, capsys) -> None:
+def test_hostile_functions_fail_or_succeed_and_nothing_else(
+    module: str, clock: str, mode: str, run, monkeypatch, capsys
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    result, _ = run(module, clock)
+    result, _ = run(module, clock, mode=mode)
     assert result.status in ("SUCCEEDED", "FAILED")
     assert "sfnrun/tasks" not in (result.cause or "")
     assert "sfnrun" not in capsys.readouterr().err
 
 
-def test_items_run_side_by_side_in_one_function(tmp_path: Path, door) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_items_run_side_by_side_in_one_function(mode: str, tmp_path: Path, door) -> None:
+    if mode == "in-process":
+        wait = "import door\nwait = door.all_here.wait"
+        door.all_here = threading.Barrier(8)
+    else:  # each waits until all have begun
+        wait = (
+            "import os, time\n"
+            "def wait(seconds):\n"
+            f"    open(os.path.join({str(tmp_path)!r}, f'here-{{os.getpid()}}'), 'w').close()\n"
+            f"    while len([n for n in os.listdir({str(tmp_path)!r}) if n.startswith('here')]) < 8: time.sleep(0.01)"
+        )
     (tmp_path / "f.py").write_text(
-        "import door\nprint('cold')\n"
-        "def handler(event, context):\n    door.all_here.wait(10)\n    print(event)\n    return event"
+        f"{wait}\nprint('cold')\ndef handler(event, context):\n    wait(10)\n    print(event)\n    return event"
     )
-    door.all_here = threading.Barrier(8)
     parameters = {"FunctionName": "f", "Payload.$": "$"}
     task = {"Type": "Task", "Resource": INVOKE, "Parameters": parameters, "OutputPath": "$.Payload", "End": True}
     processor = {"StartAt": "T", "States": {"T": task}}
     definition = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": processor, "End": True}}}
     heard = Heard()
-    config = Settings(functions_dir=tmp_path, functions={"f": FunctionSettings(timeout=20)})
+    settings = FunctionSettings(timeout=20, mode=mode)
+    config = Settings(functions_dir=tmp_path, functions={"f": settings})
     result = sfnrun.run(definition, list(range(8)), config=config, clock="real", listener=heard)
     assert result.output == list(range(8))
-    assert sorted(heard.lines) == ["0", "1", "2", "3", "4", "5", "6", "7", "cold"]
+    cold_starts = 1 if mode == "in-process" else 8
+    assert sorted(heard.lines) == ["0", "1", "2", "3", "4", "5", "6", "7", *["cold"] * cold_starts]
 
 
 def test_a_machine_that_nobody_answers_does_not_start(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ __all__ = ["FunctionHandlers"]
 LONGEST_TIMEOUT = 900.0
 DEFAULT_TIMEOUT = 3.0
 DEFAULT_MEMORY = 128
-DEFAULT_MODE = "in-process"
+DEFAULT_MODE = "process"
 
 
 class FunctionHandlers:

@@ -91,7 +91,7 @@ class ProcessRuntime:
         header = {
             "folder": folders[0],
             "path": [*folders, *_python_path(variables), *_python_path(os.environ)],
-            "visible": [*self._visible, os.getcwd()],
+            "visible": [*self._visible, os.getcwd(), *_named_in(function.variables)],
             "variables": variables,
             "tmp": tmp,
             "mark": f"AWS_LAMBDA_LOG_STREAM_NAME={variables['AWS_LAMBDA_LOG_STREAM_NAME']}",
@@ -228,6 +228,12 @@ def _variables(function: Function, invocation: Invocation, python: tuple[int, in
         name: value for name, value in os.environ.items() if name in _OF_MACHINE or name.startswith("AWS_ENDPOINT_URL")
     }
     return {**of_machine, **_OF_PROCESS, **variables_of(function, invocation, python)}
+
+
+def _named_in(variables: Mapping[str, str]) -> list[str]:
+    """Directories of the paths in a function's variables, which it is meant to find."""
+    paths = [value for value in variables.values() if os.path.isabs(value)]
+    return [path if os.path.isdir(path) else os.path.dirname(path) for path in paths]
 
 
 def _python_path(variables: Mapping[str, str]) -> list[str]:

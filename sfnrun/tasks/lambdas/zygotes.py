@@ -85,9 +85,10 @@ class Zygote:
         try:
             return os.posix_spawn(self.python, arguments, variables, file_actions=actions)
         except OSError as error:
-            raise UnavailableError(
-                f"cannot start {self.python}: {error.strerror}", "set `python` in sfnrun.yaml"
-            ) from None
+            self._connection.close()
+            os.rmdir(self.tmp)
+            message = f"cannot start {self.python}: {error.strerror}"
+            raise UnavailableError(message, "set `python` in sfnrun.yaml") from None
 
     @cached_property
     def version(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ in Lambda, and sfnrun sees how.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import io
@@ -75,6 +76,9 @@ def _set_up(header: dict[str, Any], log: int) -> bool:
         setattr(sys, f"__{name}__", getattr(sys, name))
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
     sys.excepthook = _print_exception
+    if not os.environ.get("PYTHONBREAKPOINT"):
+        sys.breakpointhook = _pass_breakpoint
+    faulthandler.enable()  # the log tells the line of a crash
     imports.install()
     gc.enable()
     return own_tmp
@@ -89,9 +93,20 @@ def _stream(name: str) -> io.TextIOWrapper:
 
 def _print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print an exception that ends the process without the frames of sfnrun."""
-    while trace is not None and errors.is_ours(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    traceback.print_exception(kind, error, trace)
+    shown: traceback.TracebackException | None = traceback.TracebackException(kind, error, trace)
+    text = shown
+    while shown is not None:
+        frames = [frame for frame in shown.stack if not errors.is_ours(frame.filename)]
+        shown.stack = traceback.StackSummary.from_list(frames)
+        shown = shown.__cause__ or shown.__context__
+    os.write(2, "".join(text.format() if text else ()).encode("utf-8", "backslashreplace"))
+
+
+def _pass_breakpoint(*args: Any, **options: Any) -> None:
+    """`breakpoint()` of a process without a terminal."""
+    frame = sys._getframe(1)
+    line = f"{frame.f_code.co_filename}:{frame.f_lineno}: breakpoint() ignored; pass --debug to stop here\n"
+    os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
 class _Worker:
