@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import sys
 
 import pytest
@@ -99,3 +101,21 @@ def test_no_payload_is_an_empty_object(function) -> None:
     given = function("def handler(event, context): return event")
     assert given.by_invoke(None).value["Payload"] is None
     assert lambda_invoke(given.runtime, ask(INVOKE, {"FunctionName": "f"})).value["Payload"] == {}
+
+
+def test_the_end_of_the_log_is_returned_on_request(function) -> None:
+    telling = function("def handler(event, context):\n    print('x' * 5000)\n    print('last')\n    return event")
+    answer = telling.by_invoke(1, LogType="Tail").value
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert len(log) == 4096
+    assert "x\nlast\nEND RequestId: " in log
+    report = (
+        r"REPORT RequestId: \S+\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: "
+    )
+    assert re.search(rf"{report}\d+ MB\t(Init Duration: [\d.]+ ms\t)?\n$", log)
+    assert answer["SdkHttpMetadata"]["HttpHeaders"]["X-Amz-Log-Result"] == answer["LogResult"]
+    short = function("def handler(event, context): print('hello')", "g").by_invoke(1, LogType="Tail").value
+    assert base64.b64decode(short["LogResult"]).startswith(
+        f"START RequestId: {ID} Version: $LATEST\nhello\nEND".encode()
+    )
+    assert "LogResult" not in telling.by_invoke(1).value

@@ -24,7 +24,7 @@ from sfnrun.tasks.lambdas.process import (
     OutOfMemory,
     ProcessEnded,
 )
-from sfnrun.tasks.lambdas.runtime import Function, Invocation
+from sfnrun.tasks.lambdas.runtime import Function, Invocation, Report
 from sfnrun.tasks.lambdas.switchboard import Switchboard
 
 __all__ = ["Environments", "Result", "Starter"]
@@ -63,13 +63,14 @@ class Starter(Protocol):
 class _Job:
     """An invocation on its way. `done` gets its result or an exception, on the switchboard's thread."""
 
-    __slots__ = ("done", "invocation", "runtime", "until")
+    __slots__ = ("began", "done", "invocation", "runtime", "until")
 
     def __init__(self, runtime: Starter, invocation: Invocation, done: Callable[[Result], None]) -> None:
         self.runtime = runtime
         self.invocation = invocation
         self.done = done
         self.until: float | None = None
+        self.began = 0.0
 
 
 class Environments:
@@ -144,7 +145,8 @@ class Environments:
 
         def initialized(result: Exchanged) -> None:
             error = job.runtime.init_error(result)
-            if error is None:
+            if error is None and isinstance(result, wire.Frame):
+                environment.init_ms = result.header["init_ms"]
                 done(environment, None)
             else:
                 self._end(environment, lambda: done(environment, error))
@@ -202,6 +204,7 @@ class Environments:
         return None
 
     def _invoke(self, environment: EnvironmentProcess, job: _Job) -> None:
+        job.began = time.monotonic()
         frame, until = job.runtime.request(job.invocation)
         environment.exchange(frame, job.until or until, job.invocation.log, partial(self._answered, environment, job))
 
@@ -209,6 +212,9 @@ class Environments:
         if isinstance(result, wire.Frame) and job.runtime.fits(result):
             if not result.header.get("quiet"):
                 environment.freeze()
+            if job.invocation.report is not None:
+                job.invocation.report(_report(environment, job, result))
+            environment.init_ms = None
             job.done(result)
             self._give(job.runtime, environment)
         else:
@@ -253,6 +259,11 @@ class Environments:
 
         for environment in list(self._all):
             self._end(environment, ended)
+
+
+def _report(environment: EnvironmentProcess, job: _Job, frame: wire.Frame) -> Report:
+    duration_ms = (time.monotonic() - job.began) * 1000
+    return Report(environment.tail, duration_ms, frame.header["peak_kb"] // 1024, environment.init_ms)
 
 
 def _nothing() -> None:

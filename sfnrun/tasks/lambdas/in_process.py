@@ -24,7 +24,15 @@ from sfnrun.tasks.lambdas.environment.response import response_body
 from sfnrun.tasks.lambdas.environment.runtime import Handler, error_of, load_handler
 from sfnrun.tasks.lambdas.module_space import ModuleSpace
 from sfnrun.tasks.lambdas.patches import Running, Sandbox, enter, leave
-from sfnrun.tasks.lambdas.runtime import Function, FunctionResult, Invocation, timeout_hint, variables_of
+from sfnrun.tasks.lambdas.runtime import (
+    TAIL_BYTES,
+    Function,
+    FunctionResult,
+    Invocation,
+    Report,
+    timeout_hint,
+    variables_of,
+)
 
 __all__ = ["InProcessRuntime"]
 
@@ -62,10 +70,16 @@ class InProcessRuntime:
 
     def invoke(self, invocation: Invocation) -> FunctionResult:
         environment = self._environment(invocation)
-        running = self._running[invocation.id] = Running(environment.sandbox, invocation.log)
+        began, lines = time.monotonic(), _Tail(invocation.log)
+        log = invocation.log if invocation.report is None else lines.log
+        running = self._running[invocation.id] = Running(environment.sandbox, log)
         before = enter(running)
         try:
-            return self._call(environment, running, invocation)
+            result = self._call(environment, running, invocation)
+            running.finish()
+            if invocation.report is not None:
+                invocation.report(Report(lines.end, (time.monotonic() - began) * 1000, self.function.memory))
+            return result
         except FunctionError as error:
             if error.hint:
                 running.line(error.hint)
@@ -157,6 +171,18 @@ class InProcessRuntime:
         with self._starting:
             if self._current is environment:
                 self._current = None
+
+
+class _Tail:
+    """Passes lines on and keeps the end of them."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self.end = b""
+
+    def log(self, line: str) -> None:
+        self.end = (self.end + f"{line}\n".encode("utf-8", "surrogatepass"))[-TAIL_BYTES:]
+        self._log(line)
 
 
 def _text(error: BaseException) -> str:

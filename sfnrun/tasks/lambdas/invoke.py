@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import time
 from typing import Any
 
@@ -15,7 +16,14 @@ from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload, dumps, loads
 from sfnrun.tasks.lambdas.environment.context import LambdaContext
 from sfnrun.tasks.lambdas.environment.errors import FunctionError
-from sfnrun.tasks.lambdas.runtime import FunctionResult, Invocation, LambdaRuntime
+from sfnrun.tasks.lambdas.runtime import (
+    TAIL_BYTES,
+    Function,
+    FunctionResult,
+    Invocation,
+    LambdaRuntime,
+    Report,
+)
 
 __all__ = [
     "call_as_service",
@@ -51,11 +59,15 @@ def lambda_invoke(runtime: LambdaRuntime, request: Request, *, is_final: bool = 
     name = str(arguments.get("FunctionName", ""))
     invocation = _invocation(request, runtime.function.name, event, name, arguments)
     kind = arguments.get("InvocationType", "RequestResponse")
+    reports: list[Report] = []
+    if kind == "RequestResponse" and arguments.get("LogType") == "Tail":
+        invocation = replace(invocation, report=reports.append)
     result = None if kind == "DryRun" else _lambda_invoke(runtime, request, invocation, is_event=kind == "Event")
     has_token = request.resource.pattern == "waitForTaskToken"
     if isinstance(result, Pending | Reply) or (has_token and is_final):
         return result
-    response = invoke_response(result if kind == "RequestResponse" else None, request, invocation.version)
+    log = _log_result(reports[0], invocation, runtime.function) if reports else ""
+    response = invoke_response(result if kind == "RequestResponse" else None, request, invocation.version, log)
     if not has_token:
         return Payload(response)
     request.log(
@@ -116,10 +128,24 @@ def _of_task(request: Request) -> dict[str, Any]:
     }
 
 
-def invoke_response(result: Json | Payload, request: Request, version: str = "$LATEST") -> Json:
-    """What `lambda:invoke` answers: the result as Payload, and what the SDK tells of the call. None: no result.
+def _log_result(report: Report, invocation: Invocation, function: Function) -> str:
+    """The end of an invocation's log in Base64, as LogType Tail asks for: with what Lambda writes around it."""
+    init = "" if report.init_ms is None else f"Init Duration: {report.init_ms:.2f} ms\t"
+    billed = math.ceil(report.duration_ms + (report.init_ms or 0))
+    start = f"START RequestId: {invocation.id} Version: {invocation.version}\n"
+    end = (
+        f"END RequestId: {invocation.id}\nREPORT RequestId: {invocation.id}\tDuration: {report.duration_ms:.2f} ms\t"
+        f"Billed Duration: {billed} ms\tMemory Size: {function.memory} MB\tMax Memory Used: {report.memory_mb} MB\t"
+        f"{init}\n"
+    )
+    return base64.b64encode((start.encode() + report.log + end.encode())[-TAIL_BYTES:]).decode()
 
-    Ids and times are made from the request. Source: recorded executions; InvocationType in the developer guide.
+
+def invoke_response(result: Json | Payload, request: Request, version: str = "$LATEST", log: str = "") -> Json:
+    """The response of `lambda:invoke`: the result as Payload, and what the SDK adds. None: no result.
+
+    Ids and times are made from the request. `log` is the LogResult, "" for none. Source: recorded executions;
+    InvocationType and LogType in the developer guide.
     """
     arguments = request.payload if isinstance(request.payload, dict) else {}
     status = _STATUS.get(arguments.get("InvocationType", "RequestResponse"), 200)
@@ -129,11 +155,15 @@ def invoke_response(result: Json | Payload, request: Request, version: str = "$L
     headers["Date"] = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(request.at // 1000))
     if status == 200:
         headers["X-Amz-Executed-Version"] = version
+    if log:
+        headers["X-Amz-Log-Result"] = log
     headers["x-amzn-Remapped-Content-Length"] = "0"
     headers["x-amzn-RequestId"] = request.id
     headers["X-Amzn-Trace-Id"] = f"root=1-{request.at // 1000:08x}-{digits[:24]};parent={digits[16:]};sampled=0"
     all_headers = {name: [headers[name]] for name in _ORDER_OF_ALL if name in headers}
     answer: dict[str, Json] = {"ExecutedVersion": version} if status == 200 else {}
+    if log:
+        answer["LogResult"] = log
     answer["Payload"] = result.value if isinstance(result, Payload) else {}
     answer["SdkHttpMetadata"] = {"AllHttpHeaders": all_headers, "HttpHeaders": headers, "HttpStatusCode": status}
     answer["SdkResponseMetadata"] = {"RequestId": request.id}
@@ -144,6 +174,7 @@ def invoke_response(result: Json | Payload, request: Request, version: str = "$L
 _STATUS = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
 _ORDER_OF_ALL = (
     "X-Amz-Executed-Version",
+    "X-Amz-Log-Result",
     "x-amzn-Remapped-Content-Length",
     "Connection",
     "x-amzn-RequestId",

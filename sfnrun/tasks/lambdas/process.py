@@ -20,6 +20,7 @@ from typing import Any
 
 from sfnrun.tasks.lambdas.environment import wire
 from sfnrun.tasks.lambdas.output import Lines
+from sfnrun.tasks.lambdas.runtime import TAIL_BYTES
 from sfnrun.tasks.lambdas.switchboard import READ, WRITE, Switchboard, Timer
 from sfnrun.tasks.lambdas.zygotes import Zygote
 
@@ -29,8 +30,6 @@ _CHUNK = 262_144
 # How often the memory of a busy process is measured, in seconds: above half of its limit, and below.
 _OFTEN_S, _SELDOM_S = 0.01, 0.05
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
-# The end of the log that Lambda returns with LogType Tail.
-TAIL_BYTES = 4096
 # Bytes that are kept of what a process prints while nothing waits for it.
 _MOST_EARLY = 1_048_576
 
@@ -81,6 +80,7 @@ class EnvironmentProcess:
     def __init__(self, board: Switchboard, zygote: Zygote, header: Mapping[str, Any], memory_kb: int) -> None:
         self.tmp: str = header["tmp"]
         self.tail = b""
+        self.init_ms: float | None = None
         self.has_ended = False
         self._board = board
         self._memory_kb = memory_kb

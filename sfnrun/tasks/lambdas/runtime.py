@@ -14,15 +14,20 @@ from sfnrun.payload import Json
 from sfnrun.tasks.lambdas.find import Code
 
 __all__ = [
+    "TAIL_BYTES",
     "Function",
     "FunctionResult",
     "Invocation",
     "LambdaRuntime",
+    "Report",
     "memory_hint",
     "timeout_hint",
     "trace_id",
     "variables_of",
 ]
+
+# The end of its log that Lambda returns with LogType Tail.
+TAIL_BYTES = 4096
 
 # The JSON of a handler's result; or what a handler returns that knows of sfnrun.
 FunctionResult = bytes | Pending | Reply
@@ -44,11 +49,21 @@ class Function(Struct, frozen=True):
     preload: tuple[str, ...] = ()
 
 
+class Report(Struct, frozen=True):
+    """How an invocation went. `log` is the end of what it printed; `init_ms` is None unless its start was cold."""
+
+    log: bytes
+    duration_ms: float
+    memory_mb: int
+    init_ms: float | None = None
+
+
 class Invocation(Struct, frozen=True):
     """One invocation of a function.
 
     `event` is JSON text, `at` its time in milliseconds since 1970. `log` gets what the handler prints, line by line.
-    `attributes` are further attributes of the context object.
+    `attributes` are further attributes of the context object. `report` gets the Report of an invocation that returns a
+    result, before it is returned.
     """
 
     id: str
@@ -60,6 +75,7 @@ class Invocation(Struct, frozen=True):
     version: str = "$LATEST"
     client_context: Json = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    report: Callable[[Report], None] | None = None
 
 
 class LambdaRuntime(Protocol):
