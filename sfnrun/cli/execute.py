@@ -125,6 +125,10 @@ def execute(
     ] = False,
 ) -> None:
     """Run a state machine; its output goes to stdout, alone."""
+    from sfnrun.api.prestart import prestart
+
+    if not debug:
+        prestart(definition)
     import sfnrun
     from sfnrun.asl.load import machine_in
     from sfnrun.cli.arguments import read_input, substitutions

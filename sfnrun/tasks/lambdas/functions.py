@@ -10,11 +10,13 @@ from msgspec.structs import replace
 
 from sfnrun.config import FunctionSettings, Project
 from sfnrun.config.names import function_name
-from sfnrun.effects import Handler
+from sfnrun.effects import Fingerprint, Handler
 from sfnrun.payload import dumps
 from sfnrun.tasks.mocks import with_duration
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sfnrun.tasks.lambdas.environments import Environments
     from sfnrun.tasks.lambdas.find import Code, FunctionFolder
     from sfnrun.tasks.lambdas.runtime import Function, LambdaRuntime
@@ -73,7 +75,6 @@ class FunctionHandlers:
         *,
         is_final: bool = False,
     ) -> Handler:
-        from sfnrun.tasks.cached.fingerprint import of_code
         from sfnrun.tasks.lambdas import invoke
 
         is_function = task.resource.service == "lambda"
@@ -93,7 +94,7 @@ class FunctionHandlers:
             limit,
             lambda request: runtime.timed_out(request.id, request.log),
             lambda request: runtime.overtime(request.id),
-            fingerprint=partial(of_code, code),
+            fingerprint=partial(_fingerprint, code),
         )
 
     def _runtime(self, name: str, code: Code, settings: FunctionSettings, timeout: float) -> LambdaRuntime:
@@ -120,13 +121,14 @@ class FunctionHandlers:
             return InProcessRuntime(function)
         from sfnrun.tasks.lambdas.environments import Environments
         from sfnrun.tasks.lambdas.process_runtime import ProcessRuntime
-        from sfnrun.tasks.lambdas.zygotes import find_python
+        from sfnrun.tasks.lambdas.zygotes import find_python, zygote_for
 
         if self._environments is None:
             self._environments = Environments()
         root = self._project.root.absolute()
         python = find_python(settings.python or self._project.settings.python, root)
         function = replace(function, python=python, preload=settings.preload or ())
+        zygote_for(python or sys.executable, function.preload)  # starts while everything else is made ready
         return ProcessRuntime(function, self._environments, (str(root), str(self._project.functions_dir.absolute())))
 
     def _is_in_process(self, settings: FunctionSettings) -> bool:
@@ -140,3 +142,9 @@ class FunctionHandlers:
         from sfnrun.tasks.lambdas.find import FunctionFolder
 
         return FunctionFolder(self._project.functions_dir.absolute())
+
+
+def _fingerprint(code: Code, home: Path) -> Fingerprint:
+    from sfnrun.tasks.cached.fingerprint import of_code
+
+    return of_code(code, home)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import time
 from typing import Any
@@ -130,6 +128,8 @@ def _of_task(request: Request) -> dict[str, Any]:
 
 def _log_result(report: Report, invocation: Invocation, function: Function) -> str:
     """The end of an invocation's log in Base64, as LogType Tail asks for: with what Lambda writes around it."""
+    import base64
+
     init = "" if report.init_ms is None else f"Init Duration: {report.init_ms:.2f} ms\t"
     billed = math.ceil(report.duration_ms + (report.init_ms or 0))
     start = f"START RequestId: {invocation.id} Version: {invocation.version}\n"
@@ -231,9 +231,11 @@ def _whereabouts(request: Request) -> tuple[str, str]:
 def _client_context(text: Json, request: Request) -> Json:
     if text is None:
         return None
+    import base64
+
     try:
         return loads(base64.b64decode(text, validate=True).decode())
-    except (TypeError, ValueError, binascii.Error):
+    except (TypeError, ValueError):
         cause = (
             "Client context must be a valid Base64-encoded JSON object. (Service: AWSLambda; Status Code: 400; "
             f"Error Code: InvalidRequestContentException; Request ID: {request.id}; Proxy: null)"

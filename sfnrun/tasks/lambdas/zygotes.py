@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,7 @@ class Zygote:
             f"sfnrun-{os.getpid()}-{os.urandom(6).hex()}",
         )
         os.mkdir(self.tmp, 0o700)
+        self._is_used = False
         self._lock = Lock()
         self._connection, other = socket.socketpair()
         with other:
@@ -104,12 +106,17 @@ class Zygote:
         """Start an environment. Raises OSError if the zygote has ended."""
         data = wire.pack(wire.SPAWN, dict(header))
         with self._lock:
+            self._is_used = True
             sent = socket.send_fds(self._connection, [data], list(descriptors))
             self._connection.sendall(data[sent:])
 
     def close(self) -> None:
         """End it with all its environments."""
         self._connection.close()
+        if not self._is_used:  # it may still import, and has nothing to clean up
+            with suppress(OSError):
+                os.kill(self._pid, signal.SIGKILL)
+                os.rmdir(self.tmp)
         with suppress(ChildProcessError):  # something else has waited for all children of this process
             os.waitpid(self._pid, 0)
 
