@@ -126,10 +126,12 @@ def find(state: State) -> Iterator[Found]:
     if not state.type:
         return
     parts = (("", state.pointer, state.value), *_of("Catch", state.catchers), *_of("Choices", state.choices))
+    find_in = _jsonata if state.is_jsonata else _jsonpath
     for part, pointer, holder in parts:
         at = pointer[len(state.pointer) :]
         for row in expressions_of(state.type, state.language, part):
-            yield from (_jsonata if state.is_jsonata else _jsonpath)(state, row, (*at, *row.steps), holder)
+            if row.steps[0] in holder:
+                yield from find_in(state, row, (*at, *row.steps), holder)
         if part == "Choices" and not state.is_jsonata:
             yield from _comparison(state, at, holder)
 

@@ -1,6 +1,6 @@
-"""A definition as rules see it: scopes, states and transitions of the plain JSON, however broken it is.
+"""Scopes, states and transitions of an unvalidated definition, for the rules.
 
-Nothing here assumes that the shape is right; what has the wrong type is left out, and the schema reports it.
+Nothing here assumes that the shape is right: a value of the wrong type is skipped, and the schema reports it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 Pointer = tuple[str | int, ...]
 
-# Patterns are compiled when they are first needed: together they would take as long as reading a definition.
+# Compiled on first use: together the patterns of the rules take as long to compile as a definition to read.
 _PLACEHOLDER = r"\$\{[^{}]+\}"
 _WHOLE = r"\s*\$\{[^{}]+\}\s*"
 
@@ -42,22 +42,22 @@ WITHOUT_NEXT = frozenset({"Choice", *(name for name, state in STATE_TYPES.items(
 
 
 def is_placeholder(value: Json) -> bool:
-    """Whether a value stands for another one that is not known yet: `"${Name}"`."""
+    """Whether a value is a placeholder, whose value is not known yet: `"${Name}"`."""
     return isinstance(value, str) and "${" in value and re.fullmatch(_WHOLE, value) is not None
 
 
 def has_placeholder(value: Json) -> bool:
-    """Whether a string holds a placeholder anywhere, so that its text is not the final one."""
+    """Whether a string contains a placeholder, so that its text is not final."""
     return isinstance(value, str) and "${" in value and re.search(_PLACEHOLDER, value) is not None
 
 
 def plain(name: str) -> str:
-    """A name without case, blanks, hyphens and underscores."""
+    """Return a name without case, spaces, hyphens and underscores."""
     return "".join(name.split()).replace("-", "").replace("_", "").casefold()
 
 
 def objects(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, dict[str, Any]]]:
-    """The objects of an array with their pointers."""
+    """Yield the objects of an array with their pointers."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             if isinstance(item, dict):
@@ -65,14 +65,14 @@ def objects(value: Json, pointer: Pointer) -> Iterator[tuple[Pointer, dict[str, 
 
 
 class Transition(Struct, frozen=True):
-    """One way from a state to another: where the name stands, and the name."""
+    """A transition of a state: the pointer of the target's name, and the name."""
 
     pointer: Pointer
     target: Json
 
 
 class State(Struct, eq=False, dict=True):
-    """One state. `type` is "" if it is missing or unknown; `language` is the one that its expressions are in."""
+    """One state. `type` is "" if it is missing or unknown; `language` is the query language of its expressions."""
 
     name: str
     pointer: Pointer
@@ -93,27 +93,27 @@ class State(Struct, eq=False, dict=True):
         return self.language == "JSONata"
 
     def literal(self, name: str) -> Json:
-        """The value of a field, or None if it is missing or still a placeholder."""
+        """Return the value of a field, or None if it is missing or a placeholder."""
         value = self.value.get(name)
         return None if is_placeholder(value) else value
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the state ends its scope; one of unknown type might."""
+        """Whether the state ends its scope, or may do so because its type is unknown."""
         if self.type in WITHOUT_NEXT or not self.type:
             return self.type != "Choice"
         return bool(self.value.get("End", False))
 
     @property
-    def leads_nowhere(self) -> bool:
-        """Whether the state should say what comes next, and does not: its own problem, and the cause of others."""
+    def lacks_transition(self) -> bool:
+        """Whether a required transition is missing, which is a problem of its own and the cause of others."""
         if self.type in ("Succeed", "Fail"):
             return False
         return not self.transitions and (self.type == "Choice" or self.value.get("End", False) is False)
 
     @cached_property
     def transitions(self) -> list[Transition]:
-        """Every Next and Default of the state, in the order of AWS: its own, its rules', its catchers'."""
+        """Every Next and Default, in AWS's order: of the state, its rules, its catchers."""
         found = [Transition(self.at(name), self.value[name]) for name in ("Next", "Default") if name in self.value]
         for name in ("Choices", "Catch"):
             for pointer, item in objects(self.value.get(name), self.at(name)):
@@ -135,21 +135,21 @@ class State(Struct, eq=False, dict=True):
 
     @property
     def assigns(self) -> Iterator[tuple[Pointer, dict[str, Any]]]:
-        """The Assign objects of the state: its own, its rules', its catchers'."""
+        """The Assign objects of the state, its rules and its catchers."""
         for pointer, holder in ((self.pointer, self.value), *self.choices, *self.catchers):
             assign = holder.get("Assign")
             if isinstance(assign, dict):
                 yield (*pointer, "Assign"), assign
 
     def variables_of(self, assign: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """The names that an Assign sets, each with its key as written; none that is not final yet."""
+        """Yield the final names that an Assign sets, each with its key."""
         for key in assign:
             if not has_placeholder(key):
                 yield (key if self.is_jsonata else key.removesuffix(".$")), key
 
     @cached_property
     def assigned(self) -> list[tuple[Pointer, str]]:
-        """The variables that the state may set, with the places of their names."""
+        """The variables that the state can set, with the pointers of their names."""
         return [((*pointer, key), name) for pointer, assign in self.assigns for name, key in self.variables_of(assign)]
 
     @property
@@ -165,7 +165,7 @@ class State(Struct, eq=False, dict=True):
 
 
 class Scope(Struct, eq=False, dict=True):
-    """One `States` object with its StartAt: the machine's own, a branch's, or a Map processor's."""
+    """One `States` object with its StartAt: of the state machine, a branch or a Map processor."""
 
     pointer: Pointer
     value: dict[str, Any]
@@ -178,7 +178,7 @@ class Scope(Struct, eq=False, dict=True):
 
     @property
     def ancestors(self) -> Iterator[State]:
-        """The states that this scope stands in, from the inside out."""
+        """The states that contain this scope, innermost first."""
         owner = self.owner
         while owner is not None:
             yield owner
@@ -191,18 +191,18 @@ class Scope(Struct, eq=False, dict=True):
 
     @cached_property
     def plain_names(self) -> dict[str, str]:
-        """The names of its states by what is left of them without case, blanks, hyphens and underscores."""
+        """The names of its states by their form without case, spaces, hyphens and underscores."""
         return {plain(name): name for name in self.states}
 
     @cached_property
     def names_inside(self) -> dict[str, State]:
-        """The names in the scopes just inside, with the Map or Parallel that they stand in."""
+        """The names in the scopes directly inside, with the Map or Parallel that contains them."""
         owners = self.states.values()
         return {name: owner for owner in owners for inner in owner.scopes for name in inner.states}
 
     @cached_property
     def variables_inside(self) -> dict[str, State]:
-        """The variables that scopes inside assign, at any depth, with the Map or Parallel of the scope."""
+        """The variables that inner scopes assign, at any depth, with the Map or Parallel of the scope."""
         found: dict[str, State] = {}
         waiting: list[Scope] = [self]
         while waiting:
@@ -214,21 +214,26 @@ class Scope(Struct, eq=False, dict=True):
 
     @cached_property
     def dangling(self) -> list[Transition]:
-        """The transitions to names that no state of the scope has."""
-        return [way for state in self.states.values() for way in state.transitions if self.lacks(way.target)]
+        """The transitions to states that the scope does not have."""
+        return [
+            transition
+            for state in self.states.values()
+            for transition in state.transitions
+            if self.lacks(transition.target)
+        ]
 
     def lacks(self, target: Json) -> bool:
-        """Whether a name that is final is missing among the states."""
+        """Whether a final name is not the name of a state."""
         return isinstance(target, str) and target != "" and target not in self.states and not has_placeholder(target)
 
     @cached_property
     def assigned(self) -> frozenset[str]:
-        """The variables that its states set, without those of scopes inside."""
+        """The variables that its states set, without those of inner scopes."""
         return frozenset(name for state in self.states.values() for _, name in state.assigned)
 
     @cached_property
     def reachable(self) -> set[str]:
-        """Names of the states that a walk from StartAt comes to."""
+        """The names of the states that can be reached from StartAt."""
         start = self.states.get(self.start) if isinstance(self.start, str) else None
         return self.reached_from(start)
 
@@ -243,16 +248,16 @@ class Scope(Struct, eq=False, dict=True):
         return seen
 
     @cached_property
-    def has_unknown_ways(self) -> bool:
-        """Whether nobody knows where the walk goes: a name is still a placeholder, or a state says nothing."""
-        names = [self.start, *(way.target for state in self.states.values() for way in state.transitions)]
+    def has_unknown_transitions(self) -> bool:
+        """Whether transitions are unknown: a target is a placeholder, or a state has none."""
+        names = [self.start, *(transition.target for state in self.states.values() for transition in state.transitions)]
         unknown = any(not isinstance(name, str) or not name or has_placeholder(name) for name in names)
         unknown = unknown or any(has_placeholder(name) for name in self.states)
-        return unknown or any(self.states[name].leads_nowhere for name in self.reachable)
+        return unknown or any(self.states[name].lacks_transition for name in self.reachable)
 
 
 class Outline(Struct, eq=False, dict=True):
-    """A whole definition: every scope and state of it, outermost first."""
+    """A whole definition: all its scopes and states, outermost first."""
 
     value: dict[str, Any]
     workflow_type: str = "STANDARD"
@@ -265,7 +270,7 @@ class Outline(Struct, eq=False, dict=True):
     def of(cls, value: Json, workflow_type: str = "STANDARD", source: Source | None = None) -> Outline:
         outline = cls(value if isinstance(value, dict) else {}, workflow_type, source)
         outline.language = "JSONata" if outline.value.get("QueryLanguage") == "JSONata" else "JSONPath"
-        # A loop, not recursion: nesting must cost no stack.
+        # Not recursive: nesting uses constant stack space.
         waiting = [Scope((), outline.value, None)]
         while waiting:
             scope = waiting.pop(0)

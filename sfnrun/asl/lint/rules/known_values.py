@@ -94,7 +94,7 @@ def _known_inputs(outline: Outline) -> dict[State, State]:
     """The states whose input can only be the Result of one Pass, with that Pass."""
     known: dict[State, State] = {}
     for scope in outline.scopes:
-        if scope.has_unknown_ways:
+        if scope.has_unknown_transitions:
             continue
         before: dict[str, list[State]] = {}
         for state in scope.states.values():

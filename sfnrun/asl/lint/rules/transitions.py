@@ -39,16 +39,16 @@ def targets_exist(scope: Scope) -> Findings:
 
     How to fix: `"A": {"Type": "Pass", "Next": "B"}`
     """
-    for number, way in enumerate(scope.dangling):
-        if plain(way.target) not in scope.plain_names and not _elsewhere(scope, way.target):
-            yield _missing(scope, way, suggests=number < MAX_SUGGESTIONS)
+    for number, transition in enumerate(scope.dangling):
+        if plain(transition.target) not in scope.plain_names and not _elsewhere(scope, transition.target):
+            yield _missing(scope, transition, suggests=number < MAX_SUGGESTIONS)
 
 
-def _missing(scope: Scope, way: Transition, why: str = "", *, suggests: bool = True) -> Finding:
-    near = scope.plain_names.get(plain(way.target))
-    close = near or (close_to(way.target, scope.states) if suggests and not why else None)
+def _missing(scope: Scope, transition: Transition, why: str = "", *, suggests: bool = True) -> Finding:
+    near = scope.plain_names.get(plain(transition.target))
+    close = near or (close_to(transition.target, scope.states) if suggests and not why else None)
     hint = why or (f"did you mean '{close}'?" if close else "")
-    return Finding(way.pointer, f"Missing 'Next' target: {way.target}", hint)
+    return Finding(transition.pointer, f"Missing 'Next' target: {transition.target}", hint)
 
 
 def _elsewhere(scope: Scope, target: str) -> str:
@@ -76,7 +76,7 @@ def states_are_reachable(scope: Scope) -> Findings:
 
     How to fix: remove the state, or add a transition to it
     """
-    if scope.has_unknown_ways or not _has_end(scope):
+    if scope.has_unknown_transitions or not _has_end(scope):
         return
     for name, state in scope.states.items():
         if name not in scope.reachable:
@@ -103,7 +103,7 @@ def there_is_an_end(scope: Scope) -> Findings:
 
     How to fix: `"B": {"Type": "Pass", "End": true}`
     """
-    unknown = any(has_placeholder(state.get("End")) or state.leads_nowhere for state in scope.states.values())
+    unknown = any(has_placeholder(state.get("End")) or state.lacks_transition for state in scope.states.values())
     if scope.states and not _has_end(scope) and not unknown:
         hint = 'add "End": true to the last state'
         yield Finding((*scope.pointer, "States"), "Workflow has no terminal state", hint, key=True, located=False)
@@ -136,10 +136,10 @@ def parallel_has_no_way_out(scope: Scope) -> Findings:
 
 
 def _across(scope: Scope, type_: str) -> Findings:
-    for way in scope.dangling:
-        why = _elsewhere(scope, way.target)
-        if why and plain(way.target) not in scope.plain_names and _border(scope, way.target) == type_:
-            yield _missing(scope, way, why)
+    for transition in scope.dangling:
+        why = _elsewhere(scope, transition.target)
+        if why and plain(transition.target) not in scope.plain_names and _border(scope, transition.target) == type_:
+            yield _missing(scope, transition, why)
 
 
 def _border(scope: Scope, target: str) -> str:
@@ -158,7 +158,7 @@ def an_end_is_in_reach(scope: Scope) -> Findings:
 
     How to fix: add an exit with a Choice or a Catch
     """
-    if scope.has_unknown_ways or not _has_end(scope):
+    if scope.has_unknown_transitions or not _has_end(scope):
         return
     ends = _states_that_end(scope)
     lost = [name for name in scope.states if name in scope.reachable and name not in ends]
@@ -225,6 +225,6 @@ def targets_are_spelt_as_the_state(scope: Scope) -> Findings:
 
     How to fix: `"Next": "Done"`
     """
-    for way in scope.dangling:
-        if plain(way.target) in scope.plain_names:
-            yield _missing(scope, way)
+    for transition in scope.dangling:
+        if plain(transition.target) in scope.plain_names:
+            yield _missing(scope, transition)
