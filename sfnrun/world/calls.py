@@ -1,11 +1,14 @@
-"""Calls of handlers: inline, on threads, or side by side under the virtual clock.
+"""Calls handlers: on the World's own thread, on threads of a pool, or in parallel under the virtual clock.
 
-Under the real clock handlers run on the threads of a pool, and an answer counts when it comes. Under the virtual clock
-a call happens at one moment, and its result is due `duration_ms` later. The handler runs on the World's own thread; if
-it has a time limit, on a thread that the World waits for. In a `parallel` World the handlers of all calls that are due
-together overlap: each call leaves a Landing in its place on the agenda, and the clock stops in front of one whose
-handler has not returned. Results take places in the order that were reserved when the call was due, so the history is
-the same, byte for byte, however long handlers take.
+Under the real clock handlers run on the threads of a pool, and an answer counts when it comes.
+
+Under the virtual clock a call happens at one moment, and its result is due `duration_ms` later. The handler runs on the
+World's own thread. A handler with a time limit runs on a thread of the pool, and the World waits for it.
+
+In a `parallel` World the handlers of all calls that are due at the same moment overlap. Each of these calls leaves a
+Landing in its place on the agenda, and the clock stops in front of a Landing whose handler has not returned. A result
+takes the place in the order that was reserved when its call was due. So the history is the same, byte for byte,
+however long handlers take.
 """
 
 from __future__ import annotations
@@ -32,9 +35,9 @@ PLACES = 4
 
 
 class Landing:
-    """A call whose handler runs on a thread. `outcome` is what it returned, or the exception that it raised.
+    """A call whose handler runs on a thread. `outcome` is its result, or the exception that it raised.
 
-    It is its own owner on the agenda: where its effect is cancelled it is not void until the handler is.
+    It is its own owner on the agenda: a Landing that uses a Gate outlives the effect that it is for.
     """
 
     __slots__ = ("at", "call", "done", "ended", "handler", "hosted", "lines", "number", "open", "outcome", "ticket")
@@ -56,13 +59,13 @@ class Landing:
 
 
 class Calls:
-    """Calls the handlers of a World's executions. Everything but a handler's own thread is on the World's."""
+    """Calls the handlers of a World's executions. Its methods run on the World's thread, except where they say so."""
 
     def __init__(self, host: Host, *, threads: bool, parallel: bool) -> None:
         self.front: Landing | None = None
-        """The handler that the virtual clock waits for."""
+        """The call that the virtual clock waits for."""
         self.workers: set[int] = set()
-        """Threads with a handler that the virtual clock waits for."""
+        """Threads that run a handler for which the virtual clock can wait."""
         self._host = host
         self._is_virtual = host.is_virtual
         self._threads = threads
@@ -81,8 +84,8 @@ class Calls:
     # --- beginning ---
 
     def begin(self, hosted: Hosted, call: Call, at: int) -> None:
-        """Have a Call answered: under the virtual clock at its time, under the real one with the others of the turn."""
-        is_activity = call.request.resource.kind == "activity"  # its Started names the worker that took it
+        """Take a Call: its handler is called at its time (virtual clock), or at the end of the turn (real clock)."""
+        is_activity = call.request.resource.kind == "activity"  # its Started names the worker, so it comes later
         if self._is_virtual:
             if not is_activity:
                 self._host.agenda.push(at, hosted, call.key, STARTED)
@@ -94,7 +97,10 @@ class Calls:
         self._batch.append((hosted, call, handler))
 
     def repeat(self, hosted: Hosted, call: Call, at: int) -> None:
-        """Have a Call answered that was called before; its results take the same places as if they had come then."""
+        """Take a Call whose handler was called before, by a process that was killed.
+
+        Its results take the places in the order that they would have had: what follows is the same as without a kill.
+        """
         if not self._is_virtual:
             self.begin(hosted, call, at)
             return
@@ -124,7 +130,7 @@ class Calls:
         return not self._threads or (self._is_virtual and not self._parallel and not handler.time_limit)
 
     def ask_batch(self) -> bool:
-        """Call the handlers of all Calls that have begun; without threads of one. Return whether there were any."""
+        """Call the handlers of all Calls that have begun (without threads, one). Return whether there was any."""
         batch = self._batch
         if not batch:
             return False
@@ -149,7 +155,7 @@ class Calls:
                 self._start(landing)
 
     def _cached_outcome(self, hosted: Hosted, call: Call, handler: Handler, at: int) -> TaskOutcome | None:
-        """The outcome that a cache knows; one trip for all Calls of the execution that are due at the same time."""
+        """Look up the cached outcome. One lookup serves all Calls of the execution that are due at the same time."""
         if self._looked is None or self._looked[0] is not hosted or call.key not in self._looked[1]:
             together = self._host.agenda.together(at)
             due = [what for _, _, owner, _, what in together if owner is hosted and isinstance(what, Call)]
@@ -161,7 +167,7 @@ class Calls:
     # --- running ---
 
     def start(self, hosted: Hosted, call: Call, handler: Handler, done: Callable[[], None] | None) -> None:
-        """Have a handler answer a Call now. `done` is called when its result is due, before that is delivered."""
+        """Call a handler now. `done` is called when the result is due, before it is delivered."""
         number = self._host.agenda.reserve(PLACES)
         self._start(Landing(hosted, call, handler, self._host.now, number, done))
 
@@ -183,10 +189,11 @@ class Calls:
             landing.ticket = self.pool.submit(partial(self._work, landing))
 
     def _log(self, hosted: Hosted, call: Call, at: int, line: str) -> None:
-        """Take a line that a handler logs on the World's own thread."""
+        """Log a line of a handler that runs on the World's own thread."""
         self._host.give(hosted, at if self._is_virtual else self._host.now, call.key, Logged(line))
 
     def _log_from_thread(self, landing: Landing, line: str) -> None:
+        """Log a line; runs on the handler's thread."""
         if not self._is_virtual:
             self._host.post(self._host.give, landing.hosted, self._host.now, landing.call.key, Logged(line))
         elif self._parallel:
@@ -195,7 +202,7 @@ class Calls:
             self._host.post(self._host.give, landing.hosted, landing.at, landing.call.key, Logged(line))
 
     def _work(self, landing: Landing) -> None:
-        """Call a handler, on its thread."""
+        """Call a handler; runs on the handler's thread."""
         thread = threading.get_ident()
         if self._is_virtual:
             self.workers.add(thread)
@@ -204,7 +211,7 @@ class Calls:
         outcome: TaskOutcome | BaseException
         try:
             outcome = call_handler(landing.handler, landing.call.request, partial(self._log_from_thread, landing))
-        except BaseException as error:  # a bug of ours, or a test that fails: it ends the execution
+        except BaseException as error:  # a bug in sfnrun, or pytest.fail in a handler: it ends the execution
             outcome = error
         self.workers.discard(thread)
         self._host.post(self._returned, landing, self._host.now, outcome)
@@ -217,15 +224,15 @@ class Calls:
             heappush(self._limits, (until, self._count, landing))
 
     def next_limit(self) -> float | None:
-        """Return when the next handler's time is over, on the clock of time.monotonic; None if none has a limit."""
+        """Return when the next time limit expires, on the clock of time.monotonic; None if there is none."""
         limits = self._limits
         while limits and limits[0][2].ended:
             heappop(limits)
         return limits[0][0] if limits else None
 
     def enforce_limits(self) -> bool:
-        """Give up the handlers whose time is over. Return whether there were any."""
-        given_up = False
+        """Abandon the handlers whose time limit has expired. Return whether there was any."""
+        expired = False
         while (until := self.next_limit()) is not None and until <= time.monotonic():
             landing = heappop(self._limits)[2]
             request = landing.call.request
@@ -233,33 +240,33 @@ class Calls:
             if more > 0:
                 self._limit(landing, time.monotonic() + more)
                 continue
-            given_up = True
-            self._give_up(landing)
+            expired = True
+            self._abandon(landing)
             outcome = TaskOutcome(landing.handler.timed_out(request))
-            # Behind the lines that the handler and `timed_out` have logged.
+            # After the lines that the handler and `timed_out` have logged.
             self._host.post(self._returned, landing, self._host.now, outcome)
-        return given_up
+        return expired
 
-    def _give_up(self, landing: Landing) -> None:
+    def _abandon(self, landing: Landing) -> None:
         if landing.ticket is not None:
-            self.pool.give_up(landing.ticket)
+            self.pool.abandon(landing.ticket)
 
     # --- ending ---
 
     def _cancel(self, landing: Landing) -> None:
-        """Nobody needs the result any more."""
+        """Abandon a handler whose result is not needed any more."""
         if landing.ended or (landing.done is not None and self._is_virtual):
-            return  # under the virtual clock it uses its Gate until its result would have been due
+            return  # under the virtual clock it occupies its Gate until its result would have been due
         landing.ended = True
         landing.open.clear()
         if self.front is landing:
             self.front = None
-        self._give_up(landing)
+        self._abandon(landing)
         if landing.done is not None:
             landing.done()
 
     def _returned(self, landing: Landing, at: int, outcome: TaskOutcome | BaseException) -> None:
-        """Take what a handler's thread brings; what comes from one that was given up is dropped."""
+        """Take the outcome of a handler on a thread. That of an abandoned handler is dropped."""
         if landing.ended:
             return
         landing.ended = True
@@ -272,7 +279,7 @@ class Calls:
             self._land(landing)
 
     def land_in_turn(self, landing: Landing) -> None:
-        """Give the result of a call whose turn has come under the virtual clock, or have the clock wait for it."""
+        """Deliver the result of a call that is next on the agenda, or have the clock wait for its handler."""
         if landing.ended:
             self._land(landing)
         else:
@@ -283,7 +290,7 @@ class Calls:
         for line in landing.lines:
             hosted.deliver(landing.at, landing.call.key, Logged(line))
         if isinstance(outcome, BaseException):
-            self._host.attempt(hosted, _raise, outcome)
+            self._host.fail(hosted, outcome)
         elif outcome is not None:
             self._finish(landing, outcome)
 
@@ -309,7 +316,7 @@ class Calls:
         outcome: TaskOutcome,
         done: Callable[[], None] | None = None,
     ) -> None:
-        """Put an outcome on the agenda, in the places that begin with `number`."""
+        """Put the answers of an outcome on the agenda, in the reserved places that begin with `number`."""
         agenda = self._host.agenda
         if done is not None:
             job = Job(done)
@@ -320,12 +327,8 @@ class Calls:
                 agenda.push(at + delay, hosted, call.key, answer, number)
 
 
-def _raise(error: BaseException) -> None:
-    raise error
-
-
 class HandledCall:
-    """A Call that its handler answers on the World's thread, now or later; see effects.OpenCall."""
+    """A Call as an OpenCall, for a handler that answers it by itself."""
 
     def __init__(self, host: Host, calls: Calls, hosted: Hosted, call: Call) -> None:
         self._host = host
@@ -352,11 +355,14 @@ class HandledCall:
             self._hosted.open[self._call.key] = hook
 
     def ask(self, handler: Handler, done: Callable[[], None] | None = None) -> None:
-        self._calls.start(self._hosted, self._call, handler, done)
+        self._host.attempt(self._hosted, self._calls.start, self._hosted, self._call, handler, done)
 
 
 class Gate:
-    """Lets a number of calls through at a time, of all executions of a World; the others wait in line."""
+    """A semaphore for the calls of all executions of a World. Calls beyond the limit wait, first come, first served.
+
+    A call occupies the gate until its result is due, under the virtual clock as well.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -365,15 +371,15 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait; those that were cancelled count until their turn comes."""
+        """Number of calls that wait. A cancelled one counts until its turn comes."""
         return len(self._line)
 
     def around(self, handler: Handler) -> Handler:
-        """Return the same handler behind the gate."""
+        """Return a handler that is called when the gate admits it."""
         return Handler(handler.call, begin=lambda call: self.enter(call, handler), fingerprint=handler.fingerprint)
 
     def enter(self, call: OpenCall, handler: Handler) -> None:
-        """Have a handler answer a call when its turn comes."""
+        """Have a handler answer a call when the gate admits it."""
         self._line.append((call, handler))
         self._admit()
 

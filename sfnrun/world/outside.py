@@ -25,6 +25,8 @@ class Correspondence:
     def __init__(self, host: Host) -> None:
         self.poll_at = 0.0
         """When to look into the mailboxes again, on the clock of time.monotonic."""
+        self.polled_at = 0
+        """When the mailboxes were read last, on the clock of the World."""
         self._host = host
         self._mailed: dict[Hosted, None] = {}
 
@@ -48,6 +50,7 @@ class Correspondence:
     def poll(self) -> bool:
         """Take the mail; return whether there was any."""
         began = time.monotonic()
+        self.polled_at = self._host.now
         mails = [(hosted, mail) for hosted in list(self._mailed) if hosted.mailbox for mail in hosted.mailbox.collect()]
         for hosted, mail in mails:
             self._open(hosted, mail)

@@ -1,4 +1,4 @@
-"""Calls a Task's handler and turns what it returns or raises into answers; the same for every driver."""
+"""Calls a Task's handler and turns what it returns or raises into answers; the same under both clocks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from sfnrun.effects import (
     Answerer,
     Failed,
     Handler,
-    Pause,
     Pending,
     Reply,
     Request,
-    Resumed,
     Started,
     Submitted,
     Succeeded,
@@ -22,14 +20,7 @@ from sfnrun.effects import (
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 
-__all__ = ["Step", "TaskOutcome", "answers_from", "cached_outcomes", "call_handler", "run_on"]
-
-Step = Callable[[Pause], Resumed]
-
-
-def run_on(pause: Pause) -> Resumed:
-    """The answer to every Pause when nobody steps: go on."""
-    return Resumed()
+__all__ = ["TaskOutcome", "answers_from", "cached_outcomes", "call_handler"]
 
 
 class TaskOutcome(NamedTuple):

@@ -1,4 +1,4 @@
-"""Threads for handlers. One that outstays its time limit is given up: Python cannot stop it, so nobody waits for it."""
+"""Threads for handlers. A thread that exceeds its time limit is abandoned, because Python cannot end it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ __all__ = ["Pool", "Ticket"]
 
 Job = Callable[[], None]
 
-# Handlers mostly wait, so more of them than there are cores is right; a Map of more items queues.
+# Handlers mostly wait for something else, so there can be more threads than cores. A Map of more items is queued.
 MOST_WORKERS = 128
 
 
 class Ticket:
-    """A job that was submitted, to give it up by."""
+    """A submitted job; pass it to `abandon`."""
 
-    __slots__ = ("begun", "ended", "given_up", "job")
+    __slots__ = ("abandoned", "ended", "job", "started")
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.begun = False
+        self.started = False
         self.ended = False
-        self.given_up = False
+        self.abandoned = False
 
 
 class Pool:
-    """Daemon threads, made when no idle one is left, at most `most` at a time."""
+    """Runs jobs on daemon threads, at most `most` at a time. A thread is made when no idle one is left."""
 
     def __init__(self, most: int = MOST_WORKERS) -> None:
         self.most = most
         self._jobs: SimpleQueue[Ticket | None] = SimpleQueue()
         self._lock = threading.Lock()
-        # Idle workers less waiting jobs, and workers that are not given up.
+        # Idle workers less waiting jobs, and workers that are not abandoned.
         self._idle = 0
         self._workers = 0
 
@@ -46,13 +46,13 @@ class Pool:
         self._jobs.put(ticket)
         return ticket
 
-    def give_up(self, ticket: Ticket) -> None:
-        """Do not begin the job; if it has begun, let another worker take the place of the one that is at it."""
+    def abandon(self, ticket: Ticket) -> None:
+        """Do not start a job; if it has started, let another worker take the place of the one that runs it."""
         with self._lock:
-            if ticket.ended or ticket.given_up:
+            if ticket.ended or ticket.abandoned:
                 return
-            ticket.given_up = True
-            if ticket.begun:
+            ticket.abandoned = True
+            if ticket.started:
                 self._workers -= 1
                 self._hire()
 
@@ -69,20 +69,20 @@ class Pool:
         with self._lock:
             self._idle += 1
         while (ticket := self._jobs.get()) is not None:
-            if self._begins(ticket):
+            if self._starts(ticket):
                 ticket.job()
                 if not self._ends(ticket):
                     return
-        self._jobs.put(None)  # the sign to end goes from hand to hand
+        self._jobs.put(None)  # so that the next worker ends too
 
-    def _begins(self, ticket: Ticket) -> bool:
+    def _starts(self, ticket: Ticket) -> bool:
         with self._lock:
-            ticket.begun = not ticket.given_up
-            self._idle += ticket.given_up
-            return ticket.begun
+            ticket.started = not ticket.abandoned
+            self._idle += ticket.abandoned
+            return ticket.started
 
     def _ends(self, ticket: Ticket) -> bool:
         with self._lock:
             ticket.ended = True
-            self._idle += not ticket.given_up
-            return not ticket.given_up
+            self._idle += not ticket.abandoned
+            return not ticket.abandoned

@@ -169,7 +169,7 @@ class RunLoop:
             self._rest(until, None, None)
 
     def _turn(self, to: int | None) -> bool:
-        """Do what there is to do; return whether anything was done, for only then there may be nothing more to do."""
+        """Do what there is to do now; return whether there was anything."""
         worked = self._has_ended = False
         inbox, given, runnable, calls = self._inbox, self._given, self._runnable, self.calls
         for _ in range(inbox.qsize()):
@@ -191,8 +191,8 @@ class RunLoop:
             return True
         if self.mail.is_expected and time.monotonic() >= self.mail.poll_at and self.mail.poll():
             worked = True
-        if self._has_ended:
-            return True  # perhaps it is what is waited for, and then no time passes
+        if self._has_ended and self.is_virtual:
+            return True  # perhaps `run` waits for this end, and no more time may pass
         if calls.front is None and not given and inbox.empty() and self._happen_due(to):
             worked = True
         if not given and calls.ask_batch():  # that a task was started is recorded before its handler is called
@@ -200,16 +200,16 @@ class RunLoop:
         return worked
 
     def _happen_due(self, to: int | None) -> bool:
-        """Let what is due happen, for as long as nothing else is to be done."""
+        """Process entries that are due, until there is something else to do; return whether there was any."""
         agenda, given, runnable, inbox, calls = self.agenda, self._given, self._runnable, self._inbox, self.calls
         is_virtual, until = self.is_virtual, self._until(to)
         for count in range(ENTRIES_PER_TURN):
-            if is_virtual and self.holds:  # perhaps since the last entry
+            if is_virtual and self.holds:  # the last entry can be what holds the clock
                 until = self._now
             entry = agenda.take(until, daemons=to is not None or self._passes_daemons)
             if entry is None:
                 return count > 0
-            at, _, owner, key, what = entry
+            at, number, owner, key, what = entry
             if not is_virtual:
                 at = max(at, until)
             elif at > self._now:
@@ -226,16 +226,27 @@ class RunLoop:
             elif kind is Job:
                 what.cancel()
                 what.run()
-            elif kind is TimedOut and what.heartbeat and owner.heartbeat_by(key) > at:
-                agenda.push(owner.heartbeat_by(key), owner, key, what)
+            elif kind is TimedOut and self._defers(entry[0], number, owner, key, what):
+                continue
             else:
                 owner.deliver(at, key, what)
             if given or runnable or self._pauses or self._has_ended or calls.front is not None or not inbox.empty():
                 break
         return True
 
+    def _defers(self, at: int, number: int, hosted: Hosted, key: str, timed_out: TimedOut) -> bool:
+        """Whether a timeout is put back on the agenda: for the next heartbeat, or until the mail has been read."""
+        if timed_out.heartbeat and hosted.heartbeat_by(key) > at:
+            self.agenda.push(hosted.heartbeat_by(key), hosted, key, timed_out)
+        elif not self.is_virtual and hosted.mailbox is not None and self.mail.polled_at < at:
+            self.mail.poll()  # what was sent in time counts, even if the next poll would come too late
+            self.agenda.push(at, hosted, key, timed_out, number)
+        else:
+            return False
+        return True
+
     def _until(self, to: int | None) -> int:
-        """The time up to which entries are due."""
+        """Return the time up to which entries are due."""
         if self.is_virtual and not self.holds:
             return sys.maxsize if to is None else to
         return self.now

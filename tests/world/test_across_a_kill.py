@@ -297,6 +297,37 @@ def test_timers_after_a_kill(case: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert (outcome.error, round((outcome.at - start) / SECOND)) == (error, ended)
 
 
+class LatePost(Post):
+    """A mailbox into which mail comes at a time of the World."""
+
+    def __init__(self, world: World, at: int, mail: Mail) -> None:
+        super().__init__(mail)
+        self.world = world
+        self.at = at
+
+    def collect(self) -> list[Mail]:
+        return super().collect() if self.world.now >= self.at else []
+
+
+@pytest.mark.parametrize(("message", "ended"), [(RESULT, None), (Heartbeat(), "States.Timeout")])
+def test_mail_that_was_sent_in_time_counts_however_seldom_it_is_looked_for(
+    message: Any, ended: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender has heard that all is well; so before a Task times out the mailbox is read once more."""
+    FakeTime().install(monkeypatch)
+    monkeypatch.setattr("sfnrun.world.outside.POLL_S", 3.0)
+    world, notebook = World("real", threads=False), Notebook()
+    start = world.now
+    token = task_token(execution_of(start_time=start), ":1")
+    post = LatePost(world, start + 9_500, Mail(start + 9_500, token, message))
+    hosted = world.start(
+        machine_of({"T": {**TASK, "HeartbeatSeconds": 10}}), execution_of(start_time=start), notebook,
+        AnsweredBy({"T": Handler(Worker())}), mailbox=post,
+    )  # fmt: skip
+    outcome = world.wait(hosted)
+    assert (outcome.error, round((outcome.at - start) / SECOND)) == (ended, 10 if ended is None else 20)
+
+
 # --- real processes ---
 
 SCRIPT = """

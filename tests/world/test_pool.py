@@ -56,30 +56,30 @@ def test_a_worker_that_hangs_is_replaced_and_the_waiting_jobs_run(pool):
         assert begun.acquire(timeout=FOREVER)
     pool.submit(ended.set)
     assert not ended.is_set()
-    pool.give_up(hanging[0])
+    pool.abandon(hanging[0])
     assert ended.wait(FOREVER)
     release.set()
 
 
-def test_a_job_that_is_given_up_before_it_begins_is_not_begun(pool):
+def test_a_job_that_is_abandoned_before_it_starts_is_not_started(pool):
     release, begun, ran = threading.Event(), threading.Semaphore(0), []
     for _ in range(2):
         pool.submit(lambda: (begun.release(), release.wait(FOREVER)))
     for _ in range(2):
         assert begun.acquire(timeout=FOREVER)
-    pool.give_up(pool.submit(lambda: ran.append("given up")))
+    pool.abandon(pool.submit(lambda: ran.append("given up")))
     release.set()
     run(pool, lambda: ran.append("after"))
     assert ran == ["after"]
 
 
-def test_giving_up_what_has_ended_costs_no_worker(pool):
+def test_abandoning_a_finished_job_keeps_its_worker(pool):
     for _ in range(5):
         ended = threading.Event()
         ticket = pool.submit(ended.set)
         assert ended.wait(FOREVER)
         run(pool, lambda: None)
-        pool.give_up(ticket)
+        pool.abandon(ticket)
     test_jobs_run_side_by_side_as_far_as_there_are_workers(pool)
 
 
