@@ -132,6 +132,13 @@ def test_the_core_knows_no_world(file: Path) -> None:
             assert not (node.value.id == "random" and node.attr != "Random"), f"line {node.lineno}: chance of its own"
 
 
+@pytest.mark.parametrize("file", [file for file in FILES if room_of(file) == "world"], ids=name_of)
+def test_the_world_knows_clocks_and_threads_and_nothing_else(file: Path) -> None:
+    """Journals and mailboxes are handed in; whatever reaches the network or another process is a handler's business."""
+    modules = {module.split(".")[0] for module in imported(tree_of(file))}
+    assert modules & (NO_WORLD - {"threading", "time"} | NO_FILES | {"signal"}) == set()
+
+
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_heavy_modules_are_imported_when_used(file: Path) -> None:
     if LAZY_MODULES.search(name_of(file)):

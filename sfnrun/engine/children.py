@@ -1,6 +1,7 @@
-"""The work of a Parallel and a Map: children, the first of which to fail ends the others.
+"""Run the branches of a Parallel or the items of a Map; the first failure aborts the others.
 
-A redriven state goes on with the children that it had: outputs are kept, the rest goes on from where each of them was.
+A redriven state continues with the children that it had: outputs are kept, each of the others restarts in the state
+that it did not leave.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ __all__ = ["run_branches", "run_items"]
 
 
 async def run_branches(visit: Visit, effective: Payload) -> Payload:
-    """One attempt of a Parallel: the array of its branches' outputs. Raises the error of the first that fails."""
+    """Run one attempt of a Parallel; return the array of its branches' outputs. Raises the first branch's error."""
     state, fiber = visit.state, visit.fiber
     assert isinstance(state, Parallel)
-    if not _goes_on(visit, len(state.branches)):
+    if not _continues(visit, len(state.branches)):
         given = FLOWS[state.query_language].arguments(visit, effective)
         started = fiber.emit("ParallelStateStarted")
         forked = _forks(visit, len(state.branches))
@@ -42,8 +43,8 @@ async def run_branches(visit: Visit, effective: Payload) -> Payload:
     return _joined(visit)
 
 
-def _goes_on(visit: Visit, width: int) -> bool:
-    """Whether the state has forked before and is redriven, with as many children as it had."""
+def _continues(visit: Visit, width: int) -> bool:
+    """Whether the state is redriven, with the children that it had; not if it has another number of them now."""
     return visit.forked is not None and len(visit.outputs) == width
 
 
@@ -55,7 +56,7 @@ def _forks(visit: Visit, width: int) -> dict[int, Fiber]:
 
 
 def _revive_children(visit: Visit, graph_of: Callable[[int], StateMachine]) -> None:
-    """Go on with the children that have not given their output; one that had ended well has only to be joined."""
+    """Restart the children without an output; one that succeeded before the redrive has only to be joined."""
     fiber = visit.fiber
     for index, child in (visit.forked or {}).items():
         if child.output is not None:
@@ -76,17 +77,17 @@ def _joined(visit: Visit) -> Payload:
 
 
 def _succeeded(fiber: Fiber, event: str) -> None:
-    """The state's exit points to where its success does, not to the success (recorded)."""
+    """Record the success of a Parallel or Map."""
     last = fiber.previous
     fiber.emit(event)
-    fiber.previous = last
+    fiber.previous = last  # on AWS the exit points to the same event as the success; see tests/engine/parallel.yaml
 
 
 def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
-    """If the child failed, abort its siblings and raise its error; every event of it points to the one that failed.
+    """If a child has failed, abort its siblings and raise its error; all events of that point to the failed one.
 
-    `name` is the Map's, whose items have events of their own. An error that nothing can catch ends the execution where
-    it stands: neither the branch nor the Parallel has an event for it (measured).
+    `name` is the name of a Map, whose items have events of their own. A fatal error ends the execution at once: on AWS
+    neither the branch nor the Parallel has an event for it (tests/engine/parallel.yaml and map.yaml).
     """
     if child.error is None:
         return
@@ -108,14 +109,14 @@ def _raise_failure(fiber: Fiber, child: Fiber, name: str | None = None) -> None:
 
 
 async def run_items(visit: Visit, effective: Payload) -> Payload:
-    """One attempt of a Map: the array of its items' outputs. Raises the error of the first that fails."""
+    """Run one attempt of a Map; return the array of its items' outputs. Raises the error of the first failed item."""
     state, fiber = visit.state, visit.fiber
     assert isinstance(state, Map)
-    items = fields.array(visit, state.items, effective)  # before the concurrency (TestState, recorded)
+    items = fields.array(visit, state.items, effective)  # before MaxConcurrency, as TestState shows
     concurrency = fields.integer(visit, state.max_concurrency, effective) or 0
     if concurrency < 0:
         raise visit.runtime_error("MaxConcurrency cannot be negative.")
-    if not _goes_on(visit, len(items)):
+    if not _continues(visit, len(items)):
         fiber.emit("MapStateStarted", {"length": len(items)})
         _forks(visit, len(items))
     _check_tolerances(visit, state, effective)
@@ -127,7 +128,7 @@ async def run_items(visit: Visit, effective: Payload) -> Payload:
 
 
 def _check_tolerances(visit: Visit, state: Map, effective: Payload) -> None:
-    """A Map that is not distributed tolerates no failure, but takes no wrong tolerance either."""
+    """Check the tolerances of a Map. An INLINE Map tolerates no failure, but AWS rejects an invalid tolerance."""
     if (fields.integer(visit, state.tolerated_failure_count, effective) or 0) < 0:
         raise visit.runtime_error("ToleratedFailureCount cannot be negative.")
     if not 0 <= (fields.percentage(visit, state.tolerated_failure_percentage, effective) or 0) <= 100:
@@ -135,7 +136,7 @@ def _check_tolerances(visit: Visit, state: Map, effective: Payload) -> None:
 
 
 async def _iterate(visit: Visit, state: Map, effective: Payload, items: list[Any], width: int) -> None:
-    """Run all items that have no output yet, at most `width` at a time, each in the place that another left."""
+    """Run the items that have no output, at most `width` at a time; each item that ends lets the next one start."""
     fiber, forked = visit.fiber, visit.forked
     assert forked is not None
     begun = fiber.previous

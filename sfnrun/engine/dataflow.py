@@ -1,10 +1,10 @@
-"""How data goes through a state: one Flow for each query language, with the same four steps.
+"""Data flow of a state: one Flow for each query language, with the same steps.
 
     JSONPath  input -> InputPath -> Parameters -> (work) -> ResultSelector -> ResultPath -> OutputPath
     JSONata   input -> Arguments -> (work) -> Output
     both      Assign, which sees the variables as they were before the state
 
-Where a state has none of a step's field, the very same Payload goes on, so that its text is made once.
+A step whose field the state does not have returns the same Payload, so that its text is made once.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-input-output-filtering.html
 """
 
@@ -28,19 +28,19 @@ class Flow(Protocol):
     """The seam between the interpreter and a query language."""
 
     def effective_input(self, visit: Visit) -> Payload:
-        """What the state works on."""
+        """Return the state's effective input: after InputPath."""
 
     def arguments(self, visit: Visit, effective: Payload) -> Payload:
-        """What the state's Task, branches or items are given."""
+        """Return the input of the state's Task, branches or items."""
 
     def output(self, visit: Visit, effective: Payload, result: Payload | None) -> Payload:
-        """What the state gives on; `result` is None for a state that does no work of its own."""
+        """Return the state's output; `result` is None for a state that has none."""
 
     def choice_output(self, visit: Visit, effective: Payload, rule: ChoiceRule | None) -> Payload:
-        """The output of a Choice whose `rule` matched (None: its Default)."""
+        """Return the output of a Choice whose `rule` matched (None: its Default)."""
 
     def catch_output(self, visit: Visit, catcher: Catcher, error: Payload) -> Payload:
-        """The output of a state whose error a Catcher took."""
+        """Return the output of a state whose error a Catcher matched."""
 
 
 class JsonPathFlow:
@@ -81,7 +81,7 @@ def _filtered(visit: Visit, field: str, path: Expression | None, payload: Payloa
 
 
 def _placed(visit: Visit, path: Expression | None, discards: bool, result: Payload) -> Payload:
-    """ResultPath: the result put into the state's input."""
+    """Apply ResultPath: put the result into the state's input."""
     if discards:
         return visit.input
     if path is None:
@@ -93,7 +93,7 @@ def _placed(visit: Visit, path: Expression | None, discards: bool, result: Paylo
     try:
         return Payload(target.put(visit.input.value, result.value))
     except PathError as error:
-        # The service's name for what the specification calls ResultPathMatchFailure, and no prefix (both reported).
+        # AWS's name for the specification's ResultPathMatchFailure, and no prefix; see tests/engine/catch.yaml.
         name, aliases = "States.ReferencePathConflict", ("States.ResultPathMatchFailure",)
         raise StatesError(name, error.message, aliases=aliases) from None
 

@@ -1,23 +1,36 @@
-"""One execution as a whole: who it is, what it may cost, and its first and last event."""
+"""The identity of an execution, its task tokens, and the quotas that it is subject to."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from sfnrun.asl.model import Machine
+from sfnrun.digest import sha256_hex
 from sfnrun.payload import Json, Payload
 
-__all__ = ["LIMITS", "NO_LIMITS", "Execution", "Limits", "start_line", "timestamp"]
+__all__ = [
+    "LIMITS",
+    "NO_LIMITS",
+    "Execution",
+    "Issuer",
+    "Limits",
+    "key_digest",
+    "key_of_token",
+    "names_in_token",
+    "task_token",
+    "timestamp",
+]
 
 DAY_MS = 86_400_000
 
 
 class Limits(Struct, frozen=True):
-    """Quotas of the service: bytes of UTF-8, numbers of events and items, milliseconds. None lifts one.
+    """Quotas of AWS: bytes of UTF-8, numbers of events and items, milliseconds. None removes a quota.
 
     Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
     """
@@ -34,12 +47,10 @@ NO_LIMITS = Limits(data_bytes=None, events=None, standard_ms=None, express_ms=No
 
 
 class Execution(Struct, frozen=True):
-    """Who an execution is. `start_time` is in milliseconds since 1970, and `redrive_time`, if it was redriven.
+    """The identity of an execution. `start_time` and `redrive_time` are in milliseconds since 1970.
 
-    `seed` decides all its randomness.
-
-    `synchronous` tells an EXPRESS execution that StartSyncExecution started from one that StartExecution did.
-    `activities` are the ARNs of the activities that exist; None: every one that a Task names.
+    `seed` determines all its randomness. `synchronous` is whether StartSyncExecution started an EXPRESS execution.
+    `activities` are the ARNs of the activities that exist; None: all that Tasks name.
     """
 
     name: str
@@ -59,7 +70,7 @@ class Execution(Struct, frozen=True):
     activities: frozenset[str] | None = None
 
     def context(self) -> dict[str, Json]:
-        """The part of the context object that all states share; AWS orders the keys differently by type."""
+        """Return the part of the context object that all states share; its order depends on the type, as on AWS."""
         members: dict[str, Json] = {
             "Id": self.arn,
             "Input": self.input.value,
@@ -71,7 +82,7 @@ class Execution(Struct, frozen=True):
         if self.redrive_time is not None:
             members["RedriveTime"] = timestamp(self.redrive_time)
         if self.workflow_type == "EXPRESS":
-            shown = ("Id", "Input", "Name", "RoleArn", "StartTime")  # StartSyncExecution knows no redrive (recorded)
+            shown = ("Id", "Input", "Name", "RoleArn", "StartTime")  # tests/engine/express.yaml
             members = {name: members[name] for name in (shown if self.synchronous else (*shown, "RedriveCount"))}
         machine = {"Id": self.state_machine_arn, "Name": self.state_machine_name}
         return {"Execution": members, "StateMachine": machine}
@@ -79,7 +90,7 @@ class Execution(Struct, frozen=True):
 
 @lru_cache(maxsize=256)
 def timestamp(ms: int) -> str:
-    """A time of the engine as AWS writes it: `2026-11-22T08:30:00.000Z`."""
+    """Return a time of the engine as AWS writes it: `2026-11-22T08:30:00.000Z`."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
@@ -109,3 +120,44 @@ def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping
         "definition": machine.text,
         "substitutions": dict(machine.substitutions),
     }
+
+
+# What follows the execution's name in a token: the path of a fiber, the count of the key, and the digest.
+KEY_IN_TOKEN = re.compile(r"(?P<path>(?:[0-9]+\.[0-9]+(?:\.[0-9]+\.[0-9]+)*)?):(?P<count>[0-9]+)-[0-9a-f]{16}")
+
+
+class Issuer(NamedTuple):
+    """What of an execution its task tokens are made of."""
+
+    name: str
+    arn: str
+    seed: int
+
+
+def task_token(execution: Execution | Issuer, key: str) -> str:
+    """Return the task token of a Task: the execution's name, the key, and a digest that proves both."""
+    return f"{execution.name}{key.replace('/', '.')}-{key_digest(execution, key)[:16]}"
+
+
+def key_of_token(execution: Execution | Issuer, token: str) -> str | None:
+    """Return the key of the Task that a token names; None if the execution has no such token."""
+    found = KEY_IN_TOKEN.fullmatch(token.removeprefix(execution.name))
+    if found is None:
+        return None
+    numbers = found["path"].split(".")
+    path = "/".join(f"{fork}.{index}" for fork, index in zip(numbers[::2], numbers[1::2], strict=False))
+    key = f"{path}:{found['count']}"
+    return key if task_token(execution, key) == token else None
+
+
+def names_in_token(token: str) -> list[str]:
+    """Return the names that the execution of a token can have; there are several where the name ends in digits.
+
+    Empty for a string that is not a task token.
+    """
+    return [token[:end] for end in range(1, len(token)) if KEY_IN_TOKEN.fullmatch(token, end)]
+
+
+def key_digest(execution: Execution | Issuer, key: str) -> str:
+    """Return a digest of an effect's key and its execution, the same in every replay."""
+    return sha256_hex(f"{execution.seed}/{execution.arn}/{key}")

@@ -1,7 +1,7 @@
-"""Fields that hold a number, a time or a text, given literally, by a path or by JSONata; and what AWS says of bad ones.
+"""Evaluate fields that hold a number, a time, a string or an array: literals, paths and JSONata.
 
-Causes are as recorded from the service: paths speak of "the SecondsPath parameter" and quote `path == value`, JSONata
-speaks of the type that was expected.
+The causes of failures are AWS's, word for word: those of a path name "the SecondsPath parameter" and quote
+`path == value`, those of JSONata name the expected type.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from sfnrun.payload import Json, Payload, dumps, type_name
 
 __all__ = ["array", "integer", "percentage", "seconds", "text", "timestamp"]
 
-# A path may lead to the text of a number (recorded for MaxConcurrencyPath and ToleratedFailurePercentagePath).
+# AWS accepts a numeric string at MaxConcurrencyPath and ToleratedFailurePercentagePath; see tests/engine/map.yaml.
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 
-# The longest Wait that AWS takes, in seconds (recorded: 24,855 days wait, 24,856 do not).
+# The longest Wait that AWS accepts, in seconds: 24,855 days wait, 24,856 fail; see tests/engine/wait.yaml.
 LONGEST_WAIT_S = 2**31 - 1
 
 
 def _evaluated(visit: Visit, field: Field, document: Payload, named: str | None = None) -> Json:
-    """The field's value; `named` is what the cause calls a field that it names where a path finds nothing."""
+    """Return the field's value; `named` is the field's name in the cause where a path does not match."""
     if field.expression is None:
         return field.literal
     if visit.state.query_language == "JSONata":
@@ -36,13 +36,13 @@ def _evaluated(visit: Visit, field: Field, document: Payload, named: str | None 
 
 
 def _path(field: Field | None) -> str:
-    """The field's Reference Path as causes show it: one into the context object with a single $ (recorded)."""
+    """Return the field's path as AWS's causes show it: `$$.Map` as `$.Map`; see tests/engine/map.yaml."""
     text = field.expression.text if field is not None and field.expression is not None else "$"
     return text[1:] if text.startswith("$$") else text
 
 
 def _unexpected(visit: Visit, field: Field, expected: str, value: Json) -> StatesError:
-    """JSONata gave a value of another type than the field takes."""
+    """Return the failure of a JSONata field with a result of the wrong type."""
     text = field.expression.text if field.expression else dumps(field.literal)
     return visit.query_error(
         f"The JSONata expression '{text}' specified for the field '{field.name}' returned an unexpected result type. "
@@ -56,7 +56,7 @@ def _is_whole(value: Json) -> bool:
 
 
 def integer(visit: Visit, field: Field | None, document: Payload) -> int | None:
-    """TimeoutSeconds, HeartbeatSeconds, MaxConcurrency and their like: a whole number, or None where not given."""
+    """Return a whole number (TimeoutSeconds, HeartbeatSeconds, MaxConcurrency, …); None without the field."""
     if field is None:
         return None
     value = _evaluated(visit, field, document)
@@ -70,7 +70,7 @@ def integer(visit: Visit, field: Field | None, document: Payload) -> int | None:
 
 
 def percentage(visit: Visit, field: Field | None, document: Payload) -> float | None:
-    """ToleratedFailurePercentage: a number from 0 to 100, or None where not given."""
+    """Return a number from 0 to 100 (ToleratedFailurePercentage); None without the field."""
     if field is None:
         return None
     value = _evaluated(visit, field, document)
@@ -89,7 +89,7 @@ def _invalid_number(field: Field, value: Json, kind: str) -> str:
 
 
 def seconds(visit: Visit, field: Field, document: Payload) -> float:
-    """Seconds or SecondsPath of a Wait."""
+    """Return Seconds or SecondsPath of a Wait."""
     if visit.state.query_language == "JSONata" or field.expression is None:
         value: Any = _evaluated(visit, field, document)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -104,7 +104,7 @@ def seconds(visit: Visit, field: Field, document: Payload) -> float:
 
 
 def _at_path(visit: Visit, field: Field, document: Payload) -> Json:
-    """What SecondsPath and TimestampPath lead to."""
+    """Return the value at SecondsPath or TimestampPath."""
     assert field.expression is not None
     try:
         return field.expression.evaluate(document.value, visit)
@@ -128,7 +128,7 @@ def _seconds_at_path(visit: Visit, field: Field, document: Payload) -> int:
 
 
 def timestamp(visit: Visit, field: Field, document: Payload) -> int:
-    """Timestamp or TimestampPath of a Wait, in milliseconds since 1970."""
+    """Return Timestamp or TimestampPath of a Wait, in milliseconds since 1970."""
     by_path = visit.state.query_language == "JSONPath" and field.expression is not None
     value = _at_path(visit, field, document) if by_path else _evaluated(visit, field, document)
     moment = instant_ms(value) if isinstance(value, str) else None
@@ -143,7 +143,7 @@ def _bad_timestamp(visit: Visit, field: Field, value: Json) -> StatesError:
     shown = value if isinstance(value, str) else dumps(value)
     expected = "ISO-8601 extended offset date-time format string"
     if visit.state.query_language == "JSONata":
-        # Recorded to point to the StateEntered event, unlike all other failed evaluations.
+        # On AWS it points to the StateEntered event, unlike every other failed evaluation.
         text = f"The {field.name} field cannot be parsed as an {expected}: {shown}"
         return visit.query_error(text, field.name, previous=visit.entered)
     text = f"The {field.name} parameter does not reference a valid {expected}: {_path(field)} == {shown}"
@@ -151,7 +151,7 @@ def _bad_timestamp(visit: Visit, field: Field, value: Json) -> StatesError:
 
 
 def text(visit: Visit, field: Field | None, document: Payload) -> str | None:
-    """Error and Cause of a Fail, and their Paths."""
+    """Return Error or Cause of a Fail, or the value at its Path."""
     if field is None:
         return None
     value = _evaluated(visit, field, document, field.name)
@@ -165,7 +165,7 @@ def text(visit: Visit, field: Field | None, document: Payload) -> str | None:
 
 
 def array(visit: Visit, field: Field | None, document: Payload) -> list[Json]:
-    """Items, ItemsPath, or the Map's whole input where neither is given."""
+    """Return Items, the array at ItemsPath, or the Map's whole input if it has neither."""
     value = document.value if field is None else _evaluated(visit, field, document)
     if isinstance(value, list):
         return value

@@ -1,21 +1,34 @@
-"""One coroutine for each state type, and the walk from state to state.
+"""Run states: one coroutine for each state type, the walk from state to state, and Retry and Catch around both.
 
-A state is entered by making a Visit and left by `_exit`; what happens between is what the state is. Retry and Catch
-read as one would say them, in `_persistent`. Source: https://states-language.net/spec.html
+A state is entered by making a Visit and left by `_exit`. Sources: https://states-language.net/spec.html and
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
-from sfnrun.asl.model import Choice, Fail, Map, Parallel, Pass, State, StateMachine, Succeed, Task, Wait
+from sfnrun.asl.model import (
+    Catcher,
+    Choice,
+    Fail,
+    Map,
+    Parallel,
+    Pass,
+    Retrier,
+    State,
+    StateMachine,
+    Succeed,
+    Task,
+    Wait,
+)
 from sfnrun.effects import Pause, Sleep
 from sfnrun.engine import fields
 from sfnrun.engine.children import run_branches, run_items
 from sfnrun.engine.dataflow import FLOWS
 from sfnrun.engine.loop import ExecutionEnded, Fiber
-from sfnrun.engine.retry import Retries, find_catcher
 from sfnrun.engine.task import ask
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
@@ -26,6 +39,9 @@ __all__ = ["walk", "walk_against_history"]
 # Yield every 1,000 states, so that a machine that never blocks still sees its deadline and Ctrl-C.
 STATES_PER_YIELD = 1000
 
+# Longer than any execution: the year that a STANDARD execution may last, and one day.
+LONGEST_DELAY_S = 366 * 86_400
+
 
 class Transition(NamedTuple):
     """How a state was left: its output, and the next state's name or None."""
@@ -35,7 +51,7 @@ class Transition(NamedTuple):
 
 
 async def walk(fiber: Fiber, graph: StateMachine) -> Payload:
-    """Run a graph of states from the fiber's place to one of its ends; return the last output."""
+    """Run a graph of states from the fiber's resume point to one of its ends; return the last output."""
     assert fiber.resume_point is not None
     name, payload = fiber.resume_point
     stepping = fiber.loop.stepping
@@ -60,10 +76,10 @@ async def walk(fiber: Fiber, graph: StateMachine) -> Payload:
 
 
 async def walk_against_history(fiber: Fiber, graph: StateMachine) -> Payload:
-    """Walk beside the history of another interpreter.
+    """Walk along the history of another interpreter.
 
-    AWS runs branches at once: when one fails the others go on until that is known, and their events are told. So a
-    failure waits here, and the driver says when it is seen; one that nothing can catch asks to be seen first.
+    AWS runs branches in parallel: when one fails, the others record events until the failure is noticed. So a failed
+    branch sleeps here until the driver has it noticed. A fatal error sleeps until 0, to be noticed first.
     """
     try:
         return await walk(fiber, graph)
@@ -95,14 +111,14 @@ def _exit(visit: Visit, output: Payload, next: str | None) -> Transition:
     fiber.open = None
     fiber.emit(f"{visit.state.type}StateExited", details)
     if visit.assigned:
-        # What was told counts, here and for the output: a ledger may have set it right.
-        told = {name: payload.value for name, payload in details["assignedVariables"].items()}
-        fiber.variables = {**fiber.variables, **told}
+        # The event counts, here and for the output: a foreign history may have replaced both.
+        assigned_values = {name: payload.value for name, payload in details["assignedVariables"].items()}
+        fiber.variables = {**fiber.variables, **assigned_values}
     return Transition(details["output"], next)
 
 
 def _too_large(name: str) -> StatesError:
-    """A state's own result is too large: that ends the execution at once, whatever its Catch says (recorded)."""
+    """Return the error of a state whose own output is too large; no Catch matches it (tests/engine/limits.yaml)."""
     return StatesError(
         "States.DataLimitExceeded",
         f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit.",
@@ -181,7 +197,7 @@ async def _map(fiber: Fiber, state: Map, payload: Payload) -> Transition:
 
 
 async def _persistent(visit: Visit, attempt: Callable[[Visit, Payload], Awaitable[Payload]]) -> Transition:
-    """Attempt a state's work until it succeeds, is caught, or fails for good."""
+    """Attempt a state's work until it succeeds, its error is caught, or it fails."""
     state = visit.state
     flow = FLOWS[state.query_language]
     retries = Retries(state.retry)
@@ -203,9 +219,15 @@ async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier:
     fiber = visit.fiber
     visit.forked = None
     delay = retries.delay_ms(retrier, lambda: visit.random)
-    told = {"error": error.name, "cause": error.cause, "attempt": retries.used[retrier], "delay_ms": delay}
-    most = visit.state.retry[retrier].max_attempts
-    visit.note("retry", {**told, "max_attempts": most, "retrier": retrier})
+    details = {
+        "error": error.name,
+        "cause": error.cause,
+        "attempt": retries.used[retrier],
+        "delay_ms": delay,
+        "max_attempts": visit.state.retry[retrier].max_attempts,
+        "retrier": retrier,
+    }
+    visit.note("retry", details)
     if delay > 0:
         await Sleep(fiber.next_key(), visit.now + delay)
     visit.retry_count = (visit.retry_count or 0) + 1
@@ -213,7 +235,7 @@ async def _back_off(visit: Visit, error: StatesError, retries: Retries, retrier:
 
 
 def _caught(visit: Visit, error: StatesError) -> Transition:
-    """Leave the state by the Catcher that takes the error. Raises the error if none does."""
+    """Leave the state by the first Catcher that matches the error. Raises the error if none does."""
     state, fiber = visit.state, visit.fiber
     if state.type in ("Map", "Parallel") and not error.fatal:
         fiber.emit(f"{state.type}StateFailed")
@@ -221,12 +243,66 @@ def _caught(visit: Visit, error: StatesError) -> Transition:
     if index is None:
         raise error
     catcher = state.catch[index]
-    told = {"error": error.name, "catcher": index, "next": catcher.next}
-    visit.note("catch", told)
-    # What was not given is null, but a timeout has the empty text for a cause (both recorded).
+    visit.note("catch", {"error": error.name, "catcher": index, "next": catcher.next})
+    # On AWS a missing cause is null, but that of a timeout is the empty string; see tests/engine/catch.yaml.
     cause = "" if error.cause is None and error.name == "States.Timeout" else error.cause
     output = Payload({"Error": error.name, "Cause": cause})
     return _exit(visit, FLOWS[state.query_language].catch_output(visit, catcher, output), catcher.next)
+
+
+def matches(error: StatesError, error_equals: Sequence[str]) -> bool:
+    """Whether one of the names matches the error. Names are compared exactly, and States.Runtime never matches."""
+    if error.fatal or error.name == "States.Runtime":
+        return False
+    return any(_name_matches(name, error) for name in error_equals)
+
+
+def _name_matches(name: str, error: StatesError) -> bool:
+    if name in ("States.ALL", error.name, *error.aliases):
+        return True
+    return name == "States.TaskFailed" and error.name != "States.Timeout"
+
+
+class Retries:
+    """The counters of one visit's Retriers; each counts its own attempts."""
+
+    def __init__(self, retriers: Sequence[Retrier]) -> None:
+        self.retriers = retriers
+        self.used = [0] * len(retriers)
+
+    def take(self, error: StatesError) -> int | None:
+        """Use an attempt of the first Retrier that matches the error; return its index.
+
+        None if no Retrier matches, or if that one has no attempts left: then no later Retrier counts.
+        """
+        for index, retrier in enumerate(self.retriers):
+            if matches(error, retrier.error_equals):
+                if self.used[index] >= retrier.max_attempts:
+                    return None
+                self.used[index] += 1
+                return index
+        return None
+
+    def delay_ms(self, index: int, random_of: Callable[[], random.Random]) -> int:
+        """Return the milliseconds before the attempt just taken. Full jitter draws from [0, delay] after the cap."""
+        retrier = self.retriers[index]
+        cap = retrier.max_delay_seconds
+        try:
+            seconds = retrier.interval_seconds * retrier.backoff_rate ** (self.used[index] - 1)
+        except OverflowError:
+            seconds = float("inf")
+        seconds = min(seconds, LONGEST_DELAY_S if cap is None else cap)
+        if retrier.full_jitter:
+            seconds = random_of().uniform(0, seconds)
+        return round(seconds * 1000)
+
+
+def find_catcher(error: StatesError, catchers: Sequence[Catcher]) -> int | None:
+    """Return the index of the first Catcher that matches the error."""
+    for index, catcher in enumerate(catchers):
+        if matches(error, catcher.error_equals):
+            return index
+    return None
 
 
 VISITS: dict[type[State], Callable[[Fiber, Any, Payload], Awaitable[Transition]]] = {

@@ -1,17 +1,14 @@
-"""A Task asks the world once, and tells of it in the events that its resource's kind has.
+"""Run a Task state, and record the events of its resource's kind.
 
-A Lambda function ARN has LambdaFunction* events, an activity Activity* events, every service integration Task* events,
-whoever answers. Source: recorded histories of the service.
+A Lambda function ARN has LambdaFunction* events, an activity Activity* events, every service integration Task* events.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 from sfnrun.asl.integrations import badly_formed
 from sfnrun.asl.model import Task
-from sfnrun.digest import sha256_hex
 from sfnrun.effects import (
     Call,
     Failed,
@@ -25,27 +22,16 @@ from sfnrun.effects import (
 )
 from sfnrun.engine import fields
 from sfnrun.engine.dataflow import FLOWS
-from sfnrun.engine.execution import Execution
+from sfnrun.engine.execution import Execution, key_digest, task_token
 from sfnrun.engine.visit import Visit
 from sfnrun.errors import StatesError
 from sfnrun.payload import Payload
 
-__all__ = ["Issuer", "ask", "key_of_token", "names_in_token", "task_token"]
-
-# What follows the execution's name in a token: the path of a fiber, the count of the key, and the digest.
-KEY_IN_TOKEN = re.compile(r"(?P<path>(?:[0-9]+\.[0-9]+(?:\.[0-9]+\.[0-9]+)*)?):(?P<count>[0-9]+)-[0-9a-f]{16}")
-
-
-class Issuer(NamedTuple):
-    """What of an execution its task tokens are made of."""
-
-    name: str
-    arn: str
-    seed: int
+__all__ = ["ask"]
 
 
 class Kind(NamedTuple):
-    """How a kind of resource tells its story: the stem of its events, and the member that holds the input."""
+    """The events of a kind of resource: the stem of their names, and the member that holds the input."""
 
     stem: str
     input: str
@@ -59,12 +45,12 @@ KINDS = {
 
 
 async def ask(visit: Visit, effective: Payload) -> Payload:
-    """Ask once and return the result. Raises StatesError as the world, or the clock, has it."""
+    """Run one attempt of a Task and return its result. Raises StatesError if it fails or times out."""
     state, fiber = visit.state, visit.fiber
     assert isinstance(state, Task)
     resource = state.resource
     key = fiber.next_key()
-    if resource.kind == "activity" or resource.pattern:  # `.sync` has a token too (recorded)
+    if resource.kind == "activity" or resource.pattern:  # on AWS `.sync` has a token too; see tests/engine/task.yaml
         visit.token = task_token(fiber.loop.execution, key)
         visit.next_attempt()
     arguments = FLOWS[state.query_language].arguments(visit, effective)
@@ -90,7 +76,7 @@ async def ask(visit: Visit, effective: Payload) -> Payload:
 
 
 def _check(visit: Visit, resource: Resource, arguments: Payload) -> None:
-    """What fails a Task before it is scheduled."""
+    """Raise StatesError for a Task that fails before it is scheduled."""
     known = visit.fiber.loop.execution.activities
     if resource.kind == "activity" and known is not None and resource.arn not in known:
         raise visit.runtime_error(f"The activity {resource.arn} does not exist.")
@@ -101,7 +87,7 @@ def _check(visit: Visit, resource: Resource, arguments: Payload) -> None:
 
 
 async def _answer(visit: Visit, call: Call, stem: str, about: dict[str, Any]) -> Payload:
-    """Follow a call from answer to answer until the last."""
+    """Wait for the answers to a call, and record each; return the result."""
     fiber = visit.fiber
     answer = await call
     while True:
@@ -110,15 +96,16 @@ async def _answer(visit: Visit, call: Call, stem: str, about: dict[str, Any]) ->
                 worker = {"workerName": worker_name} if worker_name else {}
                 fiber.emit(f"{stem}Started", {**about, **worker})
             case Succeeded(output, note):
-                _tell(visit, note)
+                _note_cache(visit, note)
                 return _received(visit, output, stem, about)
             case Submitted(output):
                 fiber.emit(f"{stem}Submitted", {**about, "output": output})
             case Failed(error, cause, note):
-                _tell(visit, note)
+                _note_cache(visit, note)
                 raise _failed(visit, stem, about, error, cause)
             case TimedOut(heartbeat):
-                # A missed heartbeat shows as States.Timeout too, and can be caught under either name (recorded).
+                # A missed heartbeat is recorded as States.Timeout too. Catch and Retry match it under either name; see
+                # tests/engine/timeouts.yaml.
                 fiber.emit(f"{stem}TimedOut", {**about, "error": "States.Timeout"})
                 raise StatesError("States.Timeout", aliases=("States.HeartbeatTimeout",) if heartbeat else ())
         answer = await More(call.key)
@@ -140,19 +127,19 @@ def _received(visit: Visit, output: Payload, stem: str, about: dict[str, Any]) -
 
 
 def _failed(visit: Visit, stem: str, about: dict[str, Any], error: str | None, cause: str | None) -> StatesError:
-    told = {name: value for name, value in (("error", error), ("cause", cause)) if value is not None}
-    visit.fiber.emit(f"{stem}Failed", {**about, **told})
+    details = {name: value for name, value in (("error", error), ("cause", cause)) if value is not None}
+    visit.fiber.emit(f"{stem}Failed", {**about, **details})
     return StatesError(error, cause)
 
 
-def _tell(visit: Visit, note: Any) -> None:
-    """What a cache did, for people: the history's events know nothing of it."""
+def _note_cache(visit: Visit, note: Any) -> None:
+    """Note what a cache did; AWS has no event for that."""
     if note is not None:
         visit.note("cache", note)
 
 
 def _about(resource: Resource) -> dict[str, Any]:
-    """What every event of a service integration says of its resource; those of the other kinds say nothing."""
+    """Return the members that every event of a service integration has; events of other kinds do not name it."""
     return {"resource": resource.label, "resourceType": resource.type} if resource.kind == "service" else {}
 
 
@@ -183,35 +170,7 @@ def _ms(seconds: int | None) -> int | None:
     return None if seconds is None else seconds * 1000
 
 
-def _request_id(execution: Execution | Issuer, key: str) -> str:
+def _request_id(execution: Execution, key: str) -> str:
     """Return a UUID (it looks like version 4) made from the seed and the key, so the same in every replay."""
-    text = _digest(execution, key)
+    text = key_digest(execution, key)
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
-
-
-def task_token(execution: Execution | Issuer, key: str) -> str:
-    """Return the task token of a Task: the execution's name, the key, and a digest that proves both."""
-    return f"{execution.name}{key.replace('/', '.')}-{_digest(execution, key)[:16]}"
-
-
-def key_of_token(execution: Execution | Issuer, token: str) -> str | None:
-    """Return the key of the Task that a token names; None if the execution has no such token."""
-    found = KEY_IN_TOKEN.fullmatch(token.removeprefix(execution.name))
-    if found is None:
-        return None
-    numbers = found["path"].split(".")
-    path = "/".join(f"{fork}.{index}" for fork, index in zip(numbers[::2], numbers[1::2], strict=False))
-    key = f"{path}:{found['count']}"
-    return key if task_token(execution, key) == token else None
-
-
-def names_in_token(token: str) -> list[str]:
-    """Return the names that the execution of a token can have; there are several where the name ends in digits.
-
-    Empty for a string that is not a task token.
-    """
-    return [token[:end] for end in range(1, len(token)) if KEY_IN_TOKEN.fullmatch(token, end)]
-
-
-def _digest(execution: Execution | Issuer, key: str) -> str:
-    return sha256_hex(f"{execution.seed}/{execution.arn}/{key}")

@@ -1,4 +1,4 @@
-"""One visit of a state by a fiber: the Scope of the state's expressions, and what AWS says when one of them fails."""
+"""One visit of a state by a fiber: the scope of the state's expressions, and AWS's causes when one of them fails."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
 
 
 class Visit:
-    """A state being run: `input` as it came, `entered` the id of its StateEntered event, `before` the one before that.
+    """One visit of a state, and the Scope of its expressions.
 
-    `token` is the task token while a Task asks, `retry_count` the number of retries so far (None in a state that has
-    none), `assigned` what the state will assign when it is left. A Parallel or Map has the `outputs` of its children by
-    index, and in `forked` those that have not given one yet; None before it has forked.
+    `input` is the raw input, `entered` the id of the StateEntered event, `before` the id of the event before that.
+    `token` is the task token of the current attempt, `retry_count` the number of retries (None for a state without
+    attempts), `assigned` the variables that the state assigns when it is left. A Parallel or Map has the `outputs` of
+    its children by index, and `forked`, its children without an output; None before it has forked.
     """
 
     __slots__ = (
@@ -35,11 +36,11 @@ class Visit:
         self.fiber = fiber
         self.state = state
         self.before = fiber.previous
-        told: dict[str, Any] = {"name": state.name, "input": input}
-        self.entered = fiber.emit(f"{state.type}StateEntered", told)
-        # Read after the event was told: a ledger may have set both right.
+        details: dict[str, Any] = {"name": state.name, "input": input}
+        self.entered = fiber.emit(f"{state.type}StateEntered", details)
+        # Read after the event is recorded: a foreign history may have replaced both.
         self.entered_at = fiber.loop.now
-        self.input: Payload = told["input"]
+        self.input: Payload = details["input"]
         self.retry_count: int | None = None
         self.token: str | None = None
         self.item: Mapping[str, Json] | None = None
@@ -50,7 +51,7 @@ class Visit:
         self._random: random.Random | None = None
 
     def redriven(self, state: State) -> Visit:
-        """The visit as a redrive goes on with it: not entered again, with counters that begin anew."""
+        """Return the visit as a redrive continues it: not entered again, with counters at zero."""
         self.state = state
         self.retry_count = self.token = self.item = None
         self.assigned = {}
@@ -69,7 +70,7 @@ class Visit:
 
     @property
     def context(self) -> Json:
-        """The context object; made when the first expression of an attempt asks for it."""
+        """The context object; made when an expression of the attempt reads it."""
         if self._context is None:
             state: dict[str, Json] = {"Name": self.state.name, "EnteredTime": timestamp(self.entered_at)}
             if self.retry_count is not None:
@@ -83,7 +84,7 @@ class Visit:
 
     @property
     def random(self) -> random.Random:
-        """Chance that depends on the seed and on this visit alone, so that branches do not disturb each other."""
+        """Randomness that depends on the seed and on this visit alone, so that branches do not affect each other."""
         if self._random is None:
             execution = self.fiber.loop.execution
             redrive = f"/{execution.redrive_count}" if execution.redrive_count else ""
@@ -91,18 +92,18 @@ class Visit:
         return self._random
 
     def next_attempt(self) -> None:
-        """Forget what the context object said of the attempt before."""
+        """Discard the context object of the last attempt."""
         self._context = None
 
     def note(self, kind: str, details: dict[str, Any]) -> None:
-        """Tell people of something that AWS has no event for."""
+        """Record something that AWS has no event for."""
         fiber = self.fiber
         fiber.loop.journal.note(Note(kind, fiber.loop.now, fiber.path, self.state.name, details))
 
     # --- evaluation, and failures as AWS words them ---
 
     def evaluate(self, expression: Expression, document: Payload, field: str | None = None) -> Json:
-        """The value of an expression on a document. Raises StatesError with AWS's cause, which may name the `field`."""
+        """Evaluate an expression on a document. Raises StatesError with AWS's cause, which can name the `field`."""
         try:
             return expression.evaluate(document.value, self)
         except PathError as error:
@@ -112,7 +113,7 @@ class Visit:
             raise self.failure(error) from None
 
     def evaluate_states(self, expression: Expression, states: dict[str, Json]) -> Json:
-        """The same for JSONata, whose document is the `$states` object."""
+        """Evaluate a JSONata expression; its document is the `$states` object."""
         try:
             return expression.evaluate(states, self)
         except StatesError as error:
@@ -149,23 +150,24 @@ class Visit:
         return StatesError("States.Runtime", self.prefix + text, fatal=True)
 
     def query_error(self, text: str, location: str | None = None, previous: int | None = None) -> StatesError:
-        """A failed evaluation of JSONata; AWS has an event of its own for it."""
+        """Return the error of a failed evaluation of JSONata, and record AWS's event for it."""
         return self.failure(StatesError(QUERY_EVALUATION_ERROR, text, location=location), previous)
 
     def failure(self, error: StatesError, previous: int | None = None) -> StatesError:
-        """The error of an expression with AWS's prefix before its cause."""
+        """Return the error of an expression with AWS's prefix in front of its cause."""
         cause = self.prefix + (error.cause or "")
         if error.name == QUERY_EVALUATION_ERROR:
-            self._tell_of_failed_evaluation(cause, error.location, previous)
+            self._emit_failed_evaluation(cause, error.location, previous)
         return StatesError(
             error.name, cause, location=error.location, aliases=error.aliases, fatal=error.name == "States.Runtime"
         )
 
-    def _tell_of_failed_evaluation(self, cause: str, location: str | None, previous: int | None) -> None:
+    def _emit_failed_evaluation(self, cause: str, location: str | None, previous: int | None) -> None:
         details: dict[str, Any] = {"cause": cause, "error": QUERY_EVALUATION_ERROR, "state": self.state.name}
         if location is not None:
             details["location"] = location
-        # It points to the event before the state was entered, as recorded (28 of 33; the rest say otherwise here).
+        # AWS points EvaluationFailed to the event before StateEntered in 28 of 33 recordings; see
+        # tests/engine/jsonata.yaml, "an expression that returns nothing".
         self.fiber.emit("EvaluationFailed", details, self.before if previous is None else previous)
 
     @property

@@ -29,8 +29,8 @@ from sfnrun.effects import (
     Succeeded,
     TimedOut,
 )
+from sfnrun.engine.execution import Issuer, key_of_token, names_in_token
 from sfnrun.engine.run import Outcome, Run
-from sfnrun.engine.task import Issuer, key_of_token, names_in_token
 from sfnrun.errors import ApiError, Token
 from sfnrun.world.agenda import Agenda
 

@@ -8,8 +8,8 @@ from typing import cast
 
 from sfnrun.addresses import Place
 from sfnrun.effects import Answered, Answerer, Call, Pause, Sleep
+from sfnrun.engine.execution import Issuer
 from sfnrun.engine.run import Run
-from sfnrun.engine.task import Issuer
 from sfnrun.world.hosted import Hosted, run_on
 from sfnrun.world.run_loop import RunLoop
 

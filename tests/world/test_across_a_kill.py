@@ -17,9 +17,8 @@ from driving import CALLBACK, AnsweredBy, FakeTime, execution_of, machine_of
 import sfnrun
 from sfnrun import PENDING, Reply, Request
 from sfnrun.effects import Answered, Failed, Handler, Heartbeat, Mail, Stopped, Submitted, Succeeded
-from sfnrun.engine.execution import LIMITS
+from sfnrun.engine.execution import LIMITS, task_token
 from sfnrun.engine.run import Outcome, Run
-from sfnrun.engine.task import task_token
 from sfnrun.errors import WaitingError
 from sfnrun.history.mailbox import MailFile
 from sfnrun.history.recording import read

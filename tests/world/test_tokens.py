@@ -12,8 +12,8 @@ from driving import CALLBACK, START, AnsweredBy, FakeTime, execution_of, machine
 
 from sfnrun import PENDING, Reply, Request, TaskFailed
 from sfnrun.effects import Failed, Handler, Stopped, Succeeded
+from sfnrun.engine.execution import key_of_token, names_in_token, task_token
 from sfnrun.engine.run import Outcome
-from sfnrun.engine.task import key_of_token, names_in_token, task_token
 from sfnrun.errors import ApiError
 from sfnrun.history.journal import EventList
 from sfnrun.payload import Payload
