@@ -325,7 +325,7 @@ def test_a_retry_after_another_delay(tmp_path: Path) -> None:
 
     path = sfnrun.run(retrying(2), tasks=broken, history=tmp_path, name="n", seed=1).history
     assert path is not None
-    with pytest.raises(DivergenceError, match="delay of a retry"):
+    with pytest.raises(DivergenceError, match="retry delay differs"):
         sfnrun.replay(path, definition=retrying(3))
 
 
@@ -333,5 +333,5 @@ def test_a_detail_that_is_gone(tmp_path: Path) -> None:
     before, now = machine(T=task("f", TimeoutSeconds=9, End=True)), machine(T=task("f", End=True))
     path = sfnrun.run(before, tasks=lambda request: 1, history=tmp_path, name="n", seed=1).history
     assert path is not None
-    with pytest.raises(DivergenceError, match="timeoutInSeconds of LambdaFunctionScheduled"):
+    with pytest.raises(DivergenceError, match="timeoutInSeconds"):
         sfnrun.replay(path, definition=now)
