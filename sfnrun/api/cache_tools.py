@@ -23,6 +23,7 @@ from sfnrun.config.names import function_arn
 from sfnrun.effects import Pending, Reply, Request, Resource
 from sfnrun.errors import TaskFailed, UnavailableError, UsageError
 from sfnrun.payload import Json, Payload, loads
+from sfnrun.record import ACCOUNT, REGION
 from sfnrun.tasks.cached.fingerprint import CodeFingerprints
 from sfnrun.tasks.resolve import Resolver, TaskNames
 
@@ -107,7 +108,7 @@ class _Warmer:
 
     def _ask(self, store: Store, policy: Policy, question: Json, payload: Payload) -> str:
         name = policy.task
-        region, account = self._project.settings.region or "us-east-1", self._project.settings.account or "123456789012"
+        region, account = self._project.settings.region or REGION, self._project.settings.account or ACCOUNT
         resource = Resource(function_arn(name, region, account), "lambda", "lambda", name=name)
         handler = self._resolver.find(TaskNames(name, name, resource))
         if handler is None:

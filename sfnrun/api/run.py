@@ -28,7 +28,7 @@ from sfnrun.history.journal import EventList, ListenerJournal, combined
 from sfnrun.history.mailbox import MailFile
 from sfnrun.history.store import already_exists
 from sfnrun.payload import Json, Payload
-from sfnrun.record import Listener
+from sfnrun.record import ACCOUNT, REGION, Listener
 from sfnrun.world.world import Clock
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def run(
         definition, substitutions=substitutions, workflow_type=workflow_type, limits=limits, ignore=settings.ignore
     )
     machine_name = state_machine_name or project.machine or machine.name
-    region, account = region or settings.region or "us-east-1", account or settings.account or "123456789012"
+    region, account = region or settings.region or REGION, account or settings.account or ACCOUNT
     seed = settings.seed if seed is None else seed
     seeded = clock == "virtual" and seed is not None
     payload = input if isinstance(input, Payload) else Payload.from_python({} if input is None else input)

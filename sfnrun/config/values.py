@@ -13,6 +13,7 @@ from sfnrun.config.reader import member_type, plain_type, scalar_of, type_of
 from sfnrun.config.settings import Settings
 from sfnrun.errors import UsageError, did_you_mean
 from sfnrun.payload import Json
+from sfnrun.record import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from sfnrun.config.project import Project
@@ -40,8 +41,8 @@ def values_of(project: Project) -> list[Value]:
         "functions_dir": str(project.functions_dir),
         "store": str(project.store),
         "clock": "real",
-        "region": "us-east-1",
-        "account": "123456789012",
+        "region": REGION,
+        "account": ACCOUNT,
         "cache.backend": project.cache.backend,
     }
     keys = {value.key for value in found}

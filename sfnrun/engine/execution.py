@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -12,6 +10,7 @@ from msgspec import Struct
 from sfnrun.asl.model import Machine
 from sfnrun.digest import sha256_hex
 from sfnrun.payload import Json, Payload
+from sfnrun.record import ACCOUNT, REGION, timestamp
 
 __all__ = [
     "LIMITS",
@@ -22,8 +21,8 @@ __all__ = [
     "key_digest",
     "key_of_token",
     "names_in_token",
+    "start_line",
     "task_token",
-    "timestamp",
 ]
 
 DAY_MS = 86_400_000
@@ -63,8 +62,8 @@ class Execution(Struct, frozen=True):
     seed: int = 0
     workflow_type: Literal["STANDARD", "EXPRESS"] = "STANDARD"
     synchronous: bool = True
-    region: str = "us-east-1"
-    account: str = "123456789012"
+    region: str = REGION
+    account: str = ACCOUNT
     redrive_count: int = 0
     redrive_time: int | None = None
     activities: frozenset[str] | None = None
@@ -86,12 +85,6 @@ class Execution(Struct, frozen=True):
             members = {name: members[name] for name in (shown if self.synchronous else (*shown, "RedriveCount"))}
         machine = {"Id": self.state_machine_arn, "Name": self.state_machine_name}
         return {"Execution": members, "StateMachine": machine}
-
-
-@lru_cache(maxsize=256)
-def timestamp(ms: int) -> str:
-    """Return a time of the engine as AWS writes it: `2026-11-22T08:30:00.000Z`."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
 def start_line(machine: Machine, execution: Execution, *, limits: bool, stepping: bool) -> dict[str, Json]:

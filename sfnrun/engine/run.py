@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from sfnrun.addresses import Place, Step
 from sfnrun.asl.model import Machine, Map, Parallel, StateMachine
@@ -22,17 +22,9 @@ from sfnrun.engine.loop import DEADLINE, ExecutionEnded, Fiber, ForeignHistory, 
 from sfnrun.engine.states import walk, walk_against_history
 from sfnrun.errors import UsageError
 from sfnrun.payload import Payload
-from sfnrun.record import Journal
+from sfnrun.record import STATUS_OF, Journal, Status
 
-__all__ = ["Outcome", "Redrive", "Redrives", "Run", "Status", "interpret", "no_redrives", "pull"]
-
-Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
-
-STATUS_OF: dict[str, Status] = {
-    "ExecutionFailed": "FAILED",
-    "ExecutionTimedOut": "TIMED_OUT",
-    "ExecutionAborted": "ABORTED",
-}
+__all__ = ["Outcome", "Redrive", "Redrives", "Run", "interpret", "no_redrives", "pull"]
 
 
 class Outcome(NamedTuple):

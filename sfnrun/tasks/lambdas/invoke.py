@@ -12,6 +12,7 @@ from sfnrun.config.names import function_arn, function_name, qualifier
 from sfnrun.effects import PENDING, Output, Pending, Reply, Request
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload, dumps, loads
+from sfnrun.record import ACCOUNT, REGION
 from sfnrun.tasks.lambdas.environment.context import LambdaContext
 from sfnrun.tasks.lambdas.environment.errors import FunctionError
 from sfnrun.tasks.lambdas.runtime import (
@@ -33,9 +34,6 @@ __all__ = [
     "output_of",
     "task_failure",
 ]
-
-REGION = "us-east-1"
-ACCOUNT = "123456789012"
 
 
 def invoke_by_arn(runtime: LambdaRuntime, request: Request) -> Output:

@@ -24,15 +24,16 @@ from sfnrun.asl.text.source import FileMachine, Format, Reader, Source, format_o
 from sfnrun.asl.text.substitution import Substitutions
 from sfnrun.errors import DefinitionError, Problem, Severity
 from sfnrun.payload import Json, dumps, loads
+from sfnrun.record import ACCOUNT, REGION
 
 __all__ = ["machines"]
 
 # Values that a deployment knows and a template does not, so that ARNs can be parsed; --set AWS::Region=… overrides.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
 _PSEUDO_PARAMETERS = {
-    "AWS::AccountId": "123456789012",
+    "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
-    "AWS::Region": "us-east-1",
+    "AWS::Region": REGION,
     "AWS::URLSuffix": "amazonaws.com",
 }
 _NAMES = re.compile(r"\$\{!?([^{}]+)\}")
