@@ -89,7 +89,7 @@ def clear(
     """Remove what is kept."""
     from sfnrun.api.cache_tools import inventory, now_ms
     from sfnrun.errors import UsageError
-    from sfnrun.view.measures import counted
+    from sfnrun.view.text import counted
 
     if all_ == (state is not None or expired):
         raise UsageError("say what is to be cleared", "--state NAME, --expired, or --all")
@@ -129,7 +129,7 @@ def import_(
 ) -> None:
     """Keep what was exported elsewhere."""
     from sfnrun.api.cache_tools import inventory
-    from sfnrun.view.measures import counted
+    from sfnrun.view.text import counted
 
     with inventory(_settings(config)) as found:
         count = found.import_lines(_lines(file))
@@ -191,7 +191,7 @@ def _members(record: Any) -> dict[str, Any]:
 
 def _table(columns: dict[str, Callable[[Any], str]], rows: Iterable[Any]) -> None:
     """Columns as wide as they must be; the first is text, the others are figures unless they are text too."""
-    from sfnrun.view.measures import cells, clean, fit, pad
+    from sfnrun.view.text import cells, clean, fit, pad
 
     lines = [list(columns), *([fit(clean(cell(row)), 60) for cell in columns.values()] for row in rows)]
     widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
@@ -200,7 +200,7 @@ def _table(columns: dict[str, Callable[[Any], str]], rows: Iterable[Any]) -> Non
 
 
 def _whole(told: Any) -> str:
-    from sfnrun.view.measures import counted
+    from sfnrun.view.text import counted
 
     facts = told.info
     parts = [told.label]
@@ -216,13 +216,13 @@ def _whole(told: Any) -> str:
 
 def _ms(ms: int | None) -> str:
     """A length of time; what a run under the virtual clock kept may lie in the future."""
-    from sfnrun.view.measures import duration
+    from sfnrun.view.text import duration
 
     return "-" if ms is None else f"in {duration(-ms)}" if ms < 0 else duration(ms)
 
 
 def _size(length: int) -> str:
-    from sfnrun.view.measures import size
+    from sfnrun.view.text import size
 
     return size(length)
 

@@ -192,8 +192,6 @@ def _warn(watch: "Watch", warnings: "list[Problem]") -> None:
 
 
 def _stepper(watch: "Watch") -> "Callable[[sfnrun.Pause], sfnrun.Resumed]":
-    import sfnrun
-    from sfnrun.view.step import Stepper, open_terminal
+    from sfnrun.view.stepper import Stepper, open_terminal
 
-    stepper = Stepper(open_terminal().readline, watch.trace.write)
-    return lambda pause: sfnrun.Resumed(*stepper(pause))
+    return Stepper(open_terminal().readline, watch.trace.write)

@@ -10,8 +10,7 @@ from sfnrun.cli.recorded import Folder, Name, folder_of
 
 if TYPE_CHECKING:
     from sfnrun.history.recording import Recording
-    from sfnrun.view.graph.outline import Graph
-    from sfnrun.view.graph.path import Path
+    from sfnrun.view.graph.model import Graph, Path
 
 __all__ = ["EXAMPLE", "export"]
 
@@ -103,12 +102,11 @@ def _graph(recording: "Recording") -> "tuple[Graph, Path]":
     """The graph of the recorded definition, and the path through it."""
     from sfnrun.asl.text.source import from_text
     from sfnrun.history.timeline import timeline_of
-    from sfnrun.view.graph.outline import outline
-    from sfnrun.view.graph.path import path_of
+    from sfnrun.view.graph.model import graph_of, path_of
 
     start = recording.start
     source = from_text(start["definition"], start["file"], substitutions=start["substitutions"], limits=False)
-    return outline(source.value), path_of(timeline_of(recording))
+    return graph_of(source.value), path_of(timeline_of(recording))
 
 
 _FORMATS: "dict[ExportFormat, Callable[[Recording], str]]" = {

@@ -66,7 +66,7 @@ def replay_(
     """Run an execution again over its recorded answers and compare; exit 3 where it goes another way."""
     from sfnrun.cli.trace_step import step_through
     from sfnrun.history.recording import read
-    from sfnrun.view.pace import speed_of
+    from sfnrun.view.listeners import speed_of
 
     pace = speed_of(speed)
     paths = _chosen(names or ["last"], folder_of(history))
@@ -118,7 +118,7 @@ def _watch(
     import sfnrun
     from sfnrun.cli.output import handlers_on_stderr, print_line
     from sfnrun.cli.watching import Watch, recorded_source
-    from sfnrun.view.pace import Paced
+    from sfnrun.view.listeners import Paced
 
     watch = Watch(quiet=quiet, json=json, verbose=verbose, real=False, replayed=True)
     listener = watch.listener
@@ -143,7 +143,7 @@ def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | N
     from sfnrun.cli.watching import Watch
     from sfnrun.history.recording import read
     from sfnrun.view.line import Line
-    from sfnrun.view.measures import counted
+    from sfnrun.view.text import counted
 
     watch = Watch(quiet=True, moving=False)
     diverged = unreadable = 0
@@ -167,7 +167,7 @@ def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | N
 
 def _tell(watch: "Watch", divergence: DivergenceError, recording: "Recording", definition: str | None) -> None:
     from sfnrun.cli.watching import place_of
-    from sfnrun.view.divergence import divergence_lines
+    from sfnrun.view.summary import divergence_lines
 
     place = place_of(_source(recording, definition), divergence.state) if divergence.state else None
     for line in divergence_lines(divergence, place):

@@ -55,15 +55,15 @@ def show(
 def _as_text(recording: "Recording", verbose: bool) -> None:
     from sfnrun.cli.output import trace_on_stdout
     from sfnrun.cli.watching import ending_of
-    from sfnrun.view.closing import closing
     from sfnrun.view.story import Story
+    from sfnrun.view.summary import summary_lines
 
     with trace_on_stdout() as trace:
         story = Story(trace.say, verbose=verbose)
         recording.replay_to(story)
         if story.timeline.status == "RUNNING":
             story.say_open()
-        for line in closing(ending_of(story, recording)):
+        for line in summary_lines(ending_of(story, recording)):
             trace.say(line)
 
 
@@ -71,7 +71,7 @@ def _as_json(recording: "Recording", verbose: bool) -> None:
     import io
 
     from sfnrun.cli.output import print_line
-    from sfnrun.view.jsonlines import JsonLines
+    from sfnrun.view.listeners import JsonLines
 
     text = io.StringIO()
     recording.replay_to(JsonLines(text))

@@ -16,8 +16,7 @@ def step_through(recording: Recording, definition: str | None) -> None:
     """Walk through the events of a replay, up to where it diverged, and raise the DivergenceError at the end."""
     import sfnrun
     from sfnrun.errors import DivergenceError
-    from sfnrun.view.step import open_terminal
-    from sfnrun.view.travel import Travel
+    from sfnrun.view.stepper import Travel, open_terminal
 
     heard, diverged, ending = _Heard(), None, []
     replay = sfnrun.replay

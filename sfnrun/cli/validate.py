@@ -135,7 +135,7 @@ def _check(
 
 
 def _summary(found: Round, fixes: Fixes | None, *, is_fixed: bool) -> Iterator[str]:
-    from sfnrun.view.measures import counted
+    from sfnrun.view.text import counted
 
     number = counted(len(found.files), "file")
     counts = [counted(count, noun) for noun, count in _counts(found.problems)]

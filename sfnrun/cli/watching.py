@@ -16,14 +16,14 @@ from sfnrun.payload import Json
 from sfnrun.record import Listener
 from sfnrun.view import Trace, open_trace
 from sfnrun.view.line import Line
-from sfnrun.view.measures import clean
+from sfnrun.view.text import clean
 
 if TYPE_CHECKING:
     from sfnrun.api.result import Result
     from sfnrun.asl.text.source import Source
     from sfnrun.history.recording import Recording
-    from sfnrun.view.closing import Ending, Place
     from sfnrun.view.story import Story
+    from sfnrun.view.summary import Ending, Location
 
 __all__ = ["Watch", "ending_of", "place_of", "recorded_source"]
 
@@ -53,7 +53,7 @@ class Watch:
         # Python has no stderr at all where the shell closed it (`2>&-`).
         stream = sys.stderr or io.StringIO()
         if json and not quiet:
-            from sfnrun.view.jsonlines import JsonLines
+            from sfnrun.view.listeners import JsonLines
 
             self.listener = JsonLines(stream)
         self.trace, watch = open_trace(stream, moving=moving and not quiet and not json, real=real)
@@ -90,14 +90,14 @@ class Watch:
         """Say how it ended: the whole for those who watched, a failure alone for --quiet, nothing more for --json."""
         if self._json:
             return
-        from sfnrun.view.closing import closing, why
+        from sfnrun.view.summary import failure_lines, summary_lines
 
         ending = self._ending(result, source)
-        for line in why(ending) if self._quiet else closing(ending):
+        for line in failure_lines(ending) if self._quiet else summary_lines(ending):
             self.trace.say(line)
 
     def _ending(self, result: Result, source: Source | None) -> Ending:
-        from sfnrun.view.closing import Ending
+        from sfnrun.view.summary import Ending
 
         story = self.story
         return Ending(
@@ -120,7 +120,7 @@ class Watch:
 def ending_of(story: Story, recording: Recording) -> Ending:
     """How a recorded execution ended; it took what it took then."""
     from sfnrun.history.listing import summary_of
-    from sfnrun.view.closing import Ending
+    from sfnrun.view.summary import Ending
 
     timeline = story.timeline
     took = timeline.now - timeline.began
@@ -154,13 +154,13 @@ def recorded_source(recording: Recording) -> Source:
     return from_text(start["definition"], start.get("file") or "<definition>", limits=False)
 
 
-def place_of(source: Source, state: str | None) -> Place | None:
-    """Where a definition says what a state is; None if it has no text, as one built in Python."""
-    from sfnrun.view.closing import Place
+def place_of(source: Source, state: str | None) -> Location | None:
+    """Where a state is defined; None if the definition has no text, as one built in Python."""
+    from sfnrun.view.summary import Location
 
     pointer = _pointer_of(source.value, state)
     problem = source.problem("", "", pointer, key=True) if pointer else None
-    return Place(source.name, problem.span, problem.source_line) if problem and problem.span else None
+    return Location(source.name, problem.span, problem.source_line) if problem and problem.span else None
 
 
 def _pointer_of(graph: Json, name: str | None, pointer: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:

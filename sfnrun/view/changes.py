@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from sfnrun.payload import Json, dumps
-from sfnrun.view.measures import clean, counted
+from sfnrun.view.text import clean, counted
 
 __all__ = ["Change", "changes", "summary"]
 

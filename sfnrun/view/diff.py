@@ -12,7 +12,7 @@ from sfnrun.payload import plain
 from sfnrun.record import Event
 from sfnrun.view.changes import changes
 from sfnrun.view.line import Line
-from sfnrun.view.measures import clean, counted, fit, pad
+from sfnrun.view.text import clean, counted, fit, pad
 
 __all__ = ["diff_lines"]
 

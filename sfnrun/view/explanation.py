@@ -11,8 +11,8 @@ from sfnrun.payload import Json, Payload, dumps
 from sfnrun.record import timestamp
 from sfnrun.view.changes import summary
 from sfnrun.view.line import MARKS, Line
-from sfnrun.view.measures import clean, counted, duration, fit
-from sfnrun.view.tidy_json import tidy
+from sfnrun.view.pretty_json import pretty
+from sfnrun.view.text import clean, counted, duration, fit
 
 __all__ = ["explanation_as_json", "stages", "why"]
 
@@ -80,7 +80,7 @@ def _is_alike(one: Payload, other: Payload) -> bool:
 
 
 def _pretty(value: Json) -> Iterator[str]:
-    lines = list(tidy(value, indent="  "))
+    lines = list(pretty(value, indent="  "))
     yield from lines[:_LINES]
     if len(lines) > _LINES:
         yield f"  … {counted(len(lines) - _LINES, 'more line')} (--format json has them)"

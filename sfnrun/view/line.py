@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sfnrun.view.measures import cells, fit, pad, wrapped
+from sfnrun.view.text import cells, fit, pad, wrapped
 
 __all__ = ["ASCII_MARKS", "MARKS", "Line", "Segment", "plain", "rows", "segments"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sfnrun.history.listing import Summary
-from sfnrun.view.measures import clean, duration, fit, pad
+from sfnrun.view.text import clean, duration, fit, pad
 
 __all__ = ["listing"]
 

@@ -18,8 +18,8 @@ from rich.text import Text
 
 from sfnrun.history.visit import Visit
 from sfnrun.view.line import Line, rows, segments
-from sfnrun.view.measures import cells, clean, counted, duration, fit
 from sfnrun.view.story import BIG_MAP, Story
+from sfnrun.view.text import cells, clean, counted, duration, fit
 
 __all__ = ["LiveTrace"]
 

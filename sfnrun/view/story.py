@@ -15,10 +15,10 @@ from sfnrun.history.timeline import Timeline
 from sfnrun.history.visit import Visit
 from sfnrun.payload import loads
 from sfnrun.record import Event, Note
-from sfnrun.view.cache_tally import CacheTally
 from sfnrun.view.changes import summary
 from sfnrun.view.line import Line
-from sfnrun.view.measures import clean, counted, duration
+from sfnrun.view.summary import CacheTally
+from sfnrun.view.text import clean, counted, duration
 
 __all__ = ["Story"]
 

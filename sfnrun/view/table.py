@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sfnrun.view.measures import cells, clean, fit, pad
 from sfnrun.view.palette import paint
+from sfnrun.view.text import cells, clean, fit, pad
 
 __all__ = ["Column", "tab_separated", "table"]
 

@@ -226,7 +226,7 @@ BAD_USAGE = [
     (("execute", "x", "--clock", "sundial"), "sundial"),
     (("execute", "x", "--seed", "one"), "one"),
     (("execute", "x", "--nope"), "--nope"),
-    (("trace", "replay", "--speed", "fast"), "--speed 'fast'"),
+    (("trace", "replay", "--speed", "fast"), "--speed: 'fast'"),
 ]
 
 
@@ -348,7 +348,7 @@ def test_stepping_needs_a_terminal(hello, folder):
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no terminal to ask on" in done.stderr
+    assert "needs an interactive terminal" in done.stderr
     assert not (folder / ".sfnrun").exists()
 
 

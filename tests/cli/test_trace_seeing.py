@@ -170,7 +170,7 @@ def walk(folder: Path, typed: str, *arguments: str) -> tuple[int, str]:
 
 
 def test_walking_at_a_terminal(sfn, refund, folder):
-    code, shown = walk(folder, "n\nj PayBack\nb\nd\nq\n")
+    code, shown = walk(folder, "n\ng PayBack\nb\nd\nq\n")
     stops = [line.split()[1] for line in shown.splitlines() if line.startswith("●")]
     assert (code, stops) == (0, ["2/20", "13/20", "15/20", "13/20"])
     assert '"amount": 80' in shown

@@ -1,16 +1,16 @@
 import pytest
 from telling import START, Teller
 
+from sfnrun.effects import Pause, Resumed
 from sfnrun.errors import UsageError
 from sfnrun.payload import Payload
 from sfnrun.record import Event
-from sfnrun.view.pace import Paced, speed_of
-from sfnrun.view.step import StepChoice, Stepper, edit_in_editor, open_terminal
+from sfnrun.view.listeners import Paced, speed_of
+from sfnrun.view.stepper import Stepper, edit_in_editor, open_terminal
 
 
-class View:
-    def __init__(self, type="Task", input=None):
-        self.state, self.type, self.fiber, self.input = "Charge", type, "", Payload(input or {"n": 1})
+def pause(type="Task"):
+    return Pause("key", "Charge", type, "", Payload({"n": 1}))
 
 
 def stepper(answers, edit=None):
@@ -21,39 +21,66 @@ def stepper(answers, edit=None):
 
 @pytest.mark.parametrize(
     ("answers", "action"),
-    [(["\n"], "run"), (["r\n"], "run"), (["s\n"], "skip"), (["q\n"], "quit"), ([""], "quit"), (["?\n", "Q\n"], "quit")],
+    [
+        (["\n"], "run"),
+        (["n\n"], "run"),
+        (["s\n"], "skip"),
+        (["q\n"], "quit"),
+        ([""], "quit"),
+        (["?\n", "x\n", "d\n", "q\n"], "quit"),
+    ],
 )
 def test_a_key_decides(answers, action):
     step, _ = stepper(answers)
-    assert step(View()) == StepChoice(action, None)
+    assert step(pause()) == Resumed(action, None)
 
 
 def test_continue_asks_no_more():
     step, written = stepper(["c\n"])
-    assert step(View()) == step(View()) == StepChoice("run", None)
+    assert step(pause()) == step(pause()) == Resumed("run", None)
     assert sum("> " in text for text in written) == 1
 
 
 @pytest.mark.parametrize("type", ["Choice", "Fail"])
 def test_what_has_no_next_cannot_be_skipped(type):
     step, written = stepper(["s\n", "\n"])
-    assert step(View(type)).action == "run"
-    assert not any("skip" in text for text in written)
+    assert step(pause(type)).action == "run"
+    assert f"  a {type} state cannot be skipped\n" in written
+    assert not any("s skip" in text for text in written)
+
+
+@pytest.mark.parametrize(
+    ("answers", "output"),
+    [(['s {"b": 2}\n'], {"b": 2}), (["s [1\n", "s 7\n"], 7), (["e\n", "s\n"], {"n": 2}), (["s\n"], None)],
+)
+def test_a_state_is_skipped_with_an_output(answers, output):
+    step, written = stepper(answers, edit=lambda text: text.replace("1", "2"))
+    resumed = step(pause())
+    assert (resumed.action, resumed.input and resumed.input.value) == ("skip", output)
+    assert any("Charge skipped with" in text for text in written)
+
+
+@pytest.mark.parametrize("key", ["?", "h", "x"])
+def test_any_other_key_shows_the_help(key):
+    step, written = stepper([f"{key}\n", "\n"])
+    step(pause())
+    assert any("s [JSON]" in text for text in written)
 
 
 def test_the_data_can_be_edited():
     step, written = stepper(["e\n", "\n"], edit=lambda text: text.replace("1", "2"))
-    choice = step(View())
+    choice = step(pause())
     assert choice.input is not None
     assert choice.input.value == {"n": 2}
     assert any('"n": 1' in text for text in written)
+    assert any('"n": 2' in text for text in written)
 
 
 def test_what_is_no_json_changes_nothing():
     step, written = stepper(["e\n", "\n"], edit=lambda text: "{")
-    choice = step(View())
+    choice = step(pause())
     assert choice.input.value == {"n": 1}
-    assert any("not JSON" in text for text in written)
+    assert any("input unchanged" in text for text in written)
 
 
 def test_the_editor_is_the_persons_own(monkeypatch, tmp_path):
@@ -73,7 +100,7 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch):
         raise OSError
 
     monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(UsageError, match="no terminal"):
+    with pytest.raises(UsageError, match="interactive terminal"):
         open_terminal()
 
 

@@ -10,7 +10,7 @@ import sfnrun
 from sfnrun.history.diff import in_order, side_by_side
 from sfnrun.history.recording import Recording, read
 from sfnrun.view.diff import diff_lines
-from sfnrun.view.travel import Travel
+from sfnrun.view.stepper import Travel
 
 PASS = {"Type": "Pass", "End": True}
 
@@ -125,12 +125,12 @@ WALKS = [
     (["q"], [2]),
     (["", "", "q"], [2, 10, 12]),
     (["n", "n", "b", "b", "b", "q"], [2, 10, 12, 10, 2, 1]),
-    (["e", "e", "E", "q"], [2, 3, 4, 3]),
-    (["j Each", "q"], [2, 25]),
-    (["j Count", "j Count", "j Count", "q"], [2, 10, 14, 10]),
-    (["j 12", "q"], [2, 12]),
-    (["c", "e", "q"], [2, 50]),
-    (["j 1", "b", "E", "q"], [2, 1]),
+    ([">", ">", "<", "q"], [2, 3, 4, 3]),
+    (["g Each", "q"], [2, 25]),
+    (["g Count", "g Count", "g Count", "q"], [2, 10, 14, 10]),
+    (["g 12", "q"], [2, 12]),
+    (["c", ">", "q"], [2, 50]),
+    (["g 1", "b", "<", "q"], [2, 1]),
 ]
 
 
@@ -141,13 +141,13 @@ def test_going_both_ways(typed: list[str], stops: list[int], tmp_path: Path):
 
 
 def test_the_data_of_an_event(tmp_path: Path):
-    shown = walked(recorded(tmp_path), "j 3", "d").shown
+    shown = walked(recorded(tmp_path), "g 3", "d").shown
     assert '  resource\n    "arn:aws:lambda' in shown
     assert '  input\n    { "n": 0, "items": [1, 2, 3] }\n' in shown
 
 
 def test_what_a_state_changed_is_shown_when_it_is_left(tmp_path: Path):
-    shown = walked(recorded(tmp_path), "j 9").shown
+    shown = walked(recorded(tmp_path), "g 9").shown
     assert "● 9/50  +2 s  TaskStateExited Ask" in shown
     assert "  + $.asked: " in shown
 
@@ -155,23 +155,23 @@ def test_what_a_state_changed_is_shown_when_it_is_left(tmp_path: Path):
 def test_states_that_are_open(tmp_path: Path):
     recording = recorded(tmp_path)
     entered = next(event.id for event in recording.events() if event.fiber == "1.0")
-    assert "  Both\n  Sleep  in 1.0\n" in walked(recording, f"j {entered}", "o").shown
+    assert "  Both\n  Sleep  in 1.0\n" in walked(recording, f"g {entered}", "o").shown
 
 
 def test_how_it_ended_stands_at_the_end(tmp_path: Path):
     assert walked(recorded(tmp_path), "c").shown.count("  that was it\n") == 1
 
 
-@pytest.mark.parametrize("typed", ["x", "j Nowhere", "j 999"])
+@pytest.mark.parametrize("typed", ["x", "g Nowhere", "g 999"])
 def test_a_slip_is_told_and_changes_nothing(typed: str, tmp_path: Path):
     person = walked(recorded(tmp_path), typed, "q")
-    assert "unknown" in person.shown or "not found" in person.shown
+    assert "g PLACE   to a state" in person.shown or "not found" in person.shown
     assert len(person.stops()) == 1
 
 
 @pytest.mark.parametrize("typed", ["?", "help"])
 def test_every_command_is_explained_in_a_line(typed: str, tmp_path: Path):
     said = walked(recorded(tmp_path), typed, "q").shown.replace(" > ", " >\n")  # a terminal shows the Enter
-    for command in ("Enter, n", "b", "e, E", "j TO", "d", "o", "c", "q"):
+    for command in ("Enter", "b", "e, E", "g TO", "d", "o", "c", "q"):
         assert f"\n  {command}  " in said
     assert max(map(len, said.splitlines())) <= 80

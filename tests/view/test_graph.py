@@ -11,11 +11,10 @@ from sfnrun.history.timeline import timeline_of
 from sfnrun.view.graph.dot import dot
 from sfnrun.view.graph.layout import layered
 from sfnrun.view.graph.mermaid import mermaid
-from sfnrun.view.graph.outline import Way, every_graph, outline
-from sfnrun.view.graph.path import Path, path_of
+from sfnrun.view.graph.model import Edge, Path, every_graph, graph_of, path_of
 from sfnrun.view.graph.svg import svg
 
-GRAPH = outline(DEFINITION)
+GRAPH = graph_of(DEFINITION)
 NAMES = [node.name for graph in every_graph(GRAPH) for node in graph.nodes]
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -27,13 +26,13 @@ def path(tmp_path) -> Path:
 
 def test_the_outline_has_every_way():
     assert GRAPH.start == ODD
-    assert set(GRAPH.ways) == {
-        Way(ODD, "Count", "next"),
-        Way("Count", "Enough", "next"),
-        Way("Enough", "Count", "choice", "rule 1"),
-        Way("Enough", "Both", "default", "default"),
-        Way("Both", "Never", "next"),
-        Way("Both", "Each", "catch", "catch Broke"),
+    assert set(GRAPH.edges) == {
+        Edge(ODD, "Count", "next"),
+        Edge("Count", "Enough", "next"),
+        Edge("Enough", "Count", "choice", "rule 1"),
+        Edge("Enough", "Both", "default", "default"),
+        Edge("Both", "Never", "next"),
+        Edge("Both", "Each", "catch", "catch Broke"),
     }
     assert [graph.title for graph in every_graph(GRAPH)] == ["", "branch 0", "branch 1", "each item"]
 
@@ -49,9 +48,9 @@ def test_the_path_counts_and_tells(path):
         "aborted",
         "",
     ]
-    assert path.told(ODD) == ["2 s · 1 retry"]
-    assert path.told("Item") == ["\u00d73", "Spoilt"]
-    assert path.told("Never") == []
+    assert path.labels(ODD) == ["2 s · 1 retry"]
+    assert path.labels("Item") == ["\u00d73", "Spoilt"]
+    assert path.labels("Never") == []
 
 
 # --- layout ---
@@ -116,8 +115,8 @@ def test_ways_taken_are_drawn_through(path):
     root = ElementTree.fromstring(svg(GRAPH, path))
     drawn = [line.get("class") for line in root.iter(f"{SVG}path") if line.get("class")]
     # The starts of four graphs, the five ways of the execution; Both to Never and the end were not come to.
-    assert drawn.count("way taken") == 4 + 5
-    assert drawn.count("way") == 2
+    assert drawn.count("edge taken") == 4 + 5
+    assert drawn.count("edge") == 2
 
 
 def test_mermaid_numbers_the_states(path):

@@ -4,15 +4,14 @@ from io import StringIO
 import pytest
 from telling import Teller, plain
 
-from sfnrun.view.cache_tally import CacheTally
 from sfnrun.view.changes import changes, summary
-from sfnrun.view.closing import Ending, cause_lines, closing
 from sfnrun.view.line import MARKS, Line, rows, segments
 from sfnrun.view.line import plain as plain_text
 from sfnrun.view.live import LiveTrace
-from sfnrun.view.measures import cells, clean, counted, duration, fit, size, wrapped
 from sfnrun.view.plain import PlainTrace
 from sfnrun.view.story import Story
+from sfnrun.view.summary import CacheTally, Ending, cause_lines, summary_lines
+from sfnrun.view.text import cells, clean, counted, duration, fit, size, wrapped
 
 DURATIONS = [
     (0, "0 ms"),
@@ -166,7 +165,7 @@ def test_many_changes_are_counted():
 
 def ending(**members):
     told = {"status": "SUCCEEDED", "took": 100.0, "simulated": 0.0, "states": 3, "events": 8, **members}
-    return [line.text for line in closing(Ending(**told))]
+    return [line.text for line in summary_lines(Ending(**told))]
 
 
 def test_the_closing_line():

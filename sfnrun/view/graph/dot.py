@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sfnrun.view.graph.outline import Graph, Node, Way
-from sfnrun.view.graph.path import Path, times
+from sfnrun.view.graph.model import Edge, Graph, Node, Path, times
 
 __all__ = ["dot"]
 
@@ -21,7 +20,7 @@ _STYLES = {
 
 
 def dot(graph: Graph, path: Path) -> str:
-    """The graph's text; states are coloured by how they went, the ways that were not taken are dotted."""
+    """The graph's text; states are coloured by how they went, the edges that were not taken are dotted."""
     head = [
         "digraph execution {",
         '  graph [fontname="Helvetica", compound=true, style=rounded, color="#b0bec5"]',
@@ -36,13 +35,13 @@ def _lines(graph: Graph, path: Path, indent: str, start: str) -> Iterator[str]:
     for node in graph.nodes:
         yield from _node(node, path, indent)
     yield f"{indent}{_quoted(start)} -> {_quoted(graph.start)}"
-    for way in graph.ways:
-        yield f"{indent}{_way(way, path)}"
+    for edge in graph.edges:
+        yield f"{indent}{_edge(edge, path)}"
 
 
 def _node(node: Node, path: Path, indent: str) -> Iterator[str]:
     fill, stroke = _STYLES[path.outcome(node.name)]
-    label = _quoted("\n".join([node.name, *path.told(node.name)]))
+    label = _quoted("\n".join([node.name, *path.labels(node.name)]))
     shape = _SHAPES.get(node.type, "box")
     about = f'label={label}, shape={shape}, fillcolor="{fill}", color="{stroke}"'
     if not node.inside:
@@ -61,11 +60,11 @@ def _node(node: Node, path: Path, indent: str) -> Iterator[str]:
     yield f"{indent}}}"
 
 
-def _way(way: Way, path: Path) -> str:
-    taken = path.taken[way.source, way.target]
-    label = " ".join(filter(None, [way.label, times(taken)]))
+def _edge(edge: Edge, path: Path) -> str:
+    taken = path.taken[edge.source, edge.target]
+    label = " ".join(filter(None, [edge.label, times(taken)]))
     style = 'penwidth=2, color="#37474f"' if taken else 'style=dotted, color="#90a4ae"'
-    return f"{_quoted(way.source)} -> {_quoted(way.target)} [label={_quoted(label)}, {style}]"
+    return f"{_quoted(edge.source)} -> {_quoted(edge.target)} [label={_quoted(label)}, {style}]"
 
 
 def _quoted(text: str) -> str:

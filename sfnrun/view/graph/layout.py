@@ -1,6 +1,6 @@
-"""Where the boxes of a graph stand: in layers from top to bottom, ordered so that few ways cross, close to their kin.
+"""Where the boxes of a graph stand: in layers from top to bottom, ordered so that few edges cross, close to their kin.
 
-The layers are the longest ways from the start; a way over several layers is led through points of its own. Source:
+The layers are the longest edges from the start; an edge over several layers is led through points of its own. Source:
 Sugiyama, Tagawa, Toda (1981), with the positions of each layer by isotonic regression, which is exact.
 """
 
@@ -40,7 +40,7 @@ class Box(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The boxes by name, and for each way the points it is led through; `back` are the ways that lead upwards."""
+    """The boxes by name, and for each edge the points it is led through; `back` are the edges that lead upwards."""
 
     boxes: Mapping[str, Box]
     bends: Mapping[Edge, Sequence[Point]]
@@ -53,7 +53,7 @@ Size = tuple[float, float]
 
 
 def layered(sizes: Mapping[str, Size], edges: Sequence[Edge], start: str) -> Layout:
-    """Place boxes of these sizes; `edges` are the ways between them, the first box is `start`."""
+    """Place boxes of these sizes; `edges` are the edges between them, the first box is `start`."""
     forward, back = _without_cycles(sizes, edges, start)
     ranks = _ranks(sizes, forward)
     layers, chains, links = _filled(sizes, forward, ranks)
@@ -65,7 +65,7 @@ def layered(sizes: Mapping[str, Size], edges: Sequence[Edge], start: str) -> Lay
 
 
 def _without_cycles(sizes: Mapping[str, Size], edges: Sequence[Edge], start: str) -> tuple[list[Edge], frozenset[Edge]]:
-    """The ways that lead on, and those that lead back, as a walk from the start finds them."""
+    """The edges that lead on, and those that lead back, as a walk from the start finds them."""
     after: dict[str, list[str]] = defaultdict(list)
     for source, target in edges:
         after[source].append(target)
@@ -117,7 +117,7 @@ Links = dict[str, tuple[list[str], list[str]]]
 def _filled(
     sizes: Mapping[str, Size], edges: Sequence[Edge], ranks: Mapping[str, int]
 ) -> tuple[list[list[str]], dict[Edge, list[str]], Links]:
-    """The layers with a point for every way that crosses them, the points of each way, and who is linked to whom."""
+    """The layers with a point for every edge that crosses them, the points of each edge, and who is linked to whom."""
     layers: list[list[str]] = [[] for _ in range(max(ranks.values(), default=0) + 1)]
     for name in sizes:
         layers[ranks[name]].append(name)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sfnrun.view.graph.outline import Graph, Node, Way
-from sfnrun.view.graph.path import Path, times
+from sfnrun.view.graph.model import Edge, Graph, Node, Path, times
 
 __all__ = ["mermaid"]
 
@@ -21,12 +20,12 @@ _STYLES = {
 
 
 def mermaid(graph: Graph, path: Path) -> str:
-    """The chart's text; the path is in its colours, the ways that were not taken are dotted."""
+    """The chart's text; the path is in its colours, the edges that were not taken are dotted."""
     return "\n".join(_Chart(path).lines(graph))
 
 
 class _Chart:
-    """Numbers states, since a name may hold anything, and ways, since styles are given to them by number."""
+    """Numbers states, since a name may hold anything, and edges, since styles are given to them by number."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -43,18 +42,18 @@ class _Chart:
         for node in graph.nodes:
             yield from self._node(node, indent)
         yield f"{indent}{start} --> {self._id(graph.start)}"
-        for way in graph.ways:
-            yield f"{indent}{self._way(way)}"
+        for edge in graph.edges:
+            yield f"{indent}{self._edge(edge)}"
 
     def _node(self, node: Node, indent: str) -> Iterator[str]:
         id = self._id(node.name)
         outcome = self._path.outcome(node.name) or "unvisited"
-        told = "<br/>".join(_escaped(text) for text in (node.name, *self._path.told(node.name)))
+        label = "<br/>".join(_escaped(text) for text in (node.name, *self._path.labels(node.name)))
         if not node.inside:
             left, right = _SHAPES.get(node.type, ("[", "]"))
-            yield f'{indent}{id}{left}"{told}"{right}:::{outcome}'
+            yield f'{indent}{id}{left}"{label}"{right}:::{outcome}'
             return
-        yield f'{indent}subgraph {id}["{told}"]'
+        yield f'{indent}subgraph {id}["{label}"]'
         for index, inside in enumerate(node.inside):
             yield f'{indent}  subgraph {id}b{index}["{_escaped(inside.title or " ")}"]'
             yield from self._graph(inside, indent + "    ", f"{id}b{index}s")
@@ -62,12 +61,12 @@ class _Chart:
         yield f"{indent}end"
         yield f"{indent}class {id} {outcome}"
 
-    def _way(self, way: Way) -> str:
-        taken = self._path.taken[way.source, way.target]
-        label = " ".join(filter(None, [way.label, times(taken)]))
+    def _edge(self, edge: Edge) -> str:
+        taken = self._path.taken[edge.source, edge.target]
+        label = " ".join(filter(None, [edge.label, times(taken)]))
         arrow = "==>" if taken else "-.->"
         written = f'|"{_escaped(label)}"|' if label else ""
-        return f"{self._id(way.source)} {arrow}{written} {self._id(way.target)}"
+        return f"{self._id(edge.source)} {arrow}{written} {self._id(edge.target)}"
 
     def _id(self, name: str) -> str:
         return self._ids.setdefault(name, f"s{len(self._ids) + 1}")

@@ -1,6 +1,6 @@
 """A graph as an SVG picture of its own: no script, no font and no file from elsewhere.
 
-States are coloured by how they went, with their times, retries and errors; the ways that were taken are drawn through.
+States are coloured by how they went, with their times, retries and errors; the edges that were taken are drawn through.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from sfnrun.view.graph.layout import Box, Layout, Point, layered
-from sfnrun.view.graph.outline import Graph, Node, Way
-from sfnrun.view.graph.path import Path, times
-from sfnrun.view.measures import cells, fit
+from sfnrun.view.graph.model import Edge, Graph, Node, Path, times
+from sfnrun.view.text import cells, fit
 
 __all__ = ["svg"]
 
@@ -40,7 +39,7 @@ _STYLE = (
     ".name{font-size:13px;font-weight:600}.small{font-size:11px}.type{font-size:10px;fill:#80868b}"
     ".title{font-size:10px;fill:#80868b;text-anchor:start}"
     ".label{font-size:10px;fill:#5f6368;paint-order:stroke;stroke:#fff;stroke-width:3px}"
-    ".way{fill:none;stroke:#b8bec4;stroke-width:1.2;stroke-dasharray:3 3}"
+    ".edge{fill:none;stroke:#b8bec4;stroke-width:1.2;stroke-dasharray:3 3}"
     ".taken{stroke:#3c4043;stroke-width:1.8;stroke-dasharray:none}"
 )
 
@@ -67,7 +66,7 @@ def svg(graph: Graph, path: Path) -> str:
 def _definitions() -> Iterator[str]:
     yield f"<style>{_STYLE}</style>"
     yield "<defs>"
-    for name, colour in (("way", "#b8bec4"), ("taken", "#3c4043")):
+    for name, colour in (("edge", "#b8bec4"), ("taken", "#3c4043")):
         yield (
             f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
             f'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
@@ -83,7 +82,7 @@ def _laid_out(graph: Graph, path: Path, *, outermost: bool = False) -> Part:
     inside = {node.name: [_laid_out(each, path) for each in node.inside] for node in graph.nodes}
     sizes = {_START: (_DOT, _DOT)}
     sizes |= {node.name: _size(node, inside[node.name], path) for node in graph.nodes}
-    edges = [(_START, graph.start), *((way.source, way.target) for way in graph.ways)]
+    edges = [(_START, graph.start), *((edge.source, edge.target) for edge in graph.edges)]
     if outermost:
         sizes[_END] = (_DOT, _DOT)
         edges += [(node.name, _END) for node in graph.nodes if node.ends and node.type != "Fail"]
@@ -91,7 +90,7 @@ def _laid_out(graph: Graph, path: Path, *, outermost: bool = False) -> Part:
 
 
 def _size(node: Node, inside: list[Part], path: Path) -> tuple[float, float]:
-    texts = path.told(node.name)
+    texts = path.labels(node.name)
     width = max([cells(_short(node.name)) * _NAME_WIDTH, *(cells(_short(text)) * _SMALL_WIDTH for text in texts), 76.0])
     width += 2 * _PADDING
     height = 2 * _LINE + _LINE * len(texts) + _PADDING
@@ -112,16 +111,16 @@ def _short(text: str) -> str:
 def _drawn(part: Part, path: Path, x: float, y: float) -> Iterator[str]:
     layout = part.layout
     yield f'<g transform="translate({x:.1f} {y:.1f})">'
-    for place, way in enumerate(part.graph.ways):
-        yield from _way(way, layout, path, place)
+    for place, edge in enumerate(part.graph.edges):
+        yield from _edge(edge, layout, path, place)
     yield from _plain_way(_START, part.graph.start, layout, taken=bool(path.visits.get(part.graph.start)))
     for node in part.graph.nodes:
         yield from _node(node, layout.boxes[node.name], part.inside[node.name], path)
         if _END in layout.boxes and node.ends and node.type != "Fail":
             reached = path.outcome(node.name) in ("succeeded", "caught")
             yield from _plain_way(node.name, _END, layout, taken=reached)
-    for place, way in enumerate(part.graph.ways):
-        yield from _label(way, layout, path, place)
+    for place, edge in enumerate(part.graph.edges):
+        yield from _label(edge, layout, path, place)
     yield from _dots(layout)
     yield "</g>"
 
@@ -148,11 +147,11 @@ def _node(node: Node, box: Box, inside: list[Part], path: Path) -> Iterator[str]
     line = box.y + _PADDING / 2 + _LINE * 0.85
     yield f'<text class="name" x="{box.middle:.1f}" y="{line:.1f}" fill="{ink}">{_text(_short(node.name))}</text>'
     yield f'<text class="type" x="{box.middle:.1f}" y="{line + _LINE:.1f}">{node.type}</text>'
-    for number, told in enumerate(path.told(node.name), 2):
+    for number, label in enumerate(path.labels(node.name), 2):
         at = line + number * _LINE
-        yield f'<text class="small" x="{box.middle:.1f}" y="{at:.1f}" fill="{ink}">{_text(_short(told))}</text>'
+        yield f'<text class="small" x="{box.middle:.1f}" y="{at:.1f}" fill="{ink}">{_text(_short(label))}</text>'
     if inside:
-        top = line + (1 + len(path.told(node.name))) * _LINE + _PADDING
+        top = line + (1 + len(path.labels(node.name))) * _LINE + _PADDING
         yield from _branches(inside, box, top, path)
     yield "</g>"
 
@@ -172,26 +171,26 @@ def _branches(inside: list[Part], box: Box, top: float, path: Path) -> Iterator[
         left += width + _PADDING
 
 
-def _way(way: Way, layout: Layout, path: Path, place: int) -> Iterator[str]:
-    taken = bool(path.taken[way.source, way.target])
-    if (way.source, way.target) in layout.back:
-        yield _way_back(way, layout, taken, place)
+def _edge(edge: Edge, layout: Layout, path: Path, place: int) -> Iterator[str]:
+    taken = bool(path.taken[edge.source, edge.target])
+    if (edge.source, edge.target) in layout.back:
+        yield _way_back(edge, layout, taken, place)
     else:
-        yield from _plain_way(way.source, way.target, layout, taken=taken)
+        yield from _plain_way(edge.source, edge.target, layout, taken=taken)
 
 
-def _label(way: Way, layout: Layout, path: Path, place: int) -> Iterator[str]:
-    """What is written on a way, over everything else."""
-    taken = path.taken[way.source, way.target]
-    label = " ".join(filter(None, [way.label, times(taken)]))
+def _label(edge: Edge, layout: Layout, path: Path, place: int) -> Iterator[str]:
+    """What is written on an edge, over everything else."""
+    taken = path.taken[edge.source, edge.target]
+    label = " ".join(filter(None, [edge.label, times(taken)]))
     if not label:
         return
-    if (way.source, way.target) in layout.back:
-        x, low, high = _around(way, layout, place)
+    if (edge.source, edge.target) in layout.back:
+        x, low, high = _around(edge, layout, place)
         at = (x, (low + high) / 2)
     else:
-        (ax, ay), (bx, by), *_ = _points(way.source, way.target, layout)
-        at = (ax + (bx - ax) * 0.72, ay + (by - ay) * 0.6)  # where ways from the same state have parted
+        (ax, ay), (bx, by), *_ = _points(edge.source, edge.target, layout)
+        at = (ax + (bx - ax) * 0.72, ay + (by - ay) * 0.6)  # where edges from the same state have parted
     yield f'<text class="label" x="{at[0]:.1f}" y="{at[1] + 3:.1f}">{_text(label)}</text>'
 
 
@@ -209,17 +208,17 @@ def _plain_way(source: str, target: str, layout: Layout, *, taken: bool) -> Iter
     yield _line(drawn, taken)
 
 
-def _around(way: Way, layout: Layout, place: int) -> tuple[float, float, float]:
-    """How a way leads back, around the right side of everything between its ends: how far out, from where, to where."""
-    below, above = layout.boxes[way.source], layout.boxes[way.target]
+def _around(edge: Edge, layout: Layout, place: int) -> tuple[float, float, float]:
+    """How an edge leads back, around the right side of what is between its ends: how far out, from where, to where."""
+    below, above = layout.boxes[edge.source], layout.boxes[edge.target]
     between = [box for box in layout.boxes.values() if box.bottom >= above.y and box.y <= below.bottom]
     out = max(box.x + box.width for box in between) + 18 + 5 * (place % 4)
     return out, below.y + below.height * 0.6, above.y + above.height * 0.4
 
 
-def _way_back(way: Way, layout: Layout, taken: bool, place: int) -> str:
-    out, low, high = _around(way, layout, place)
-    begin, end = (layout.boxes[name].x + layout.boxes[name].width for name in (way.source, way.target))
+def _way_back(edge: Edge, layout: Layout, taken: bool, place: int) -> str:
+    out, low, high = _around(edge, layout, place)
+    begin, end = (layout.boxes[name].x + layout.boxes[name].width for name in (edge.source, edge.target))
     half = (low + high) / 2
     return _line(
         f"M{begin:.1f} {low:.1f}C{out:.1f} {low:.1f} {out:.1f} {low:.1f} {out:.1f} {half:.1f}"
@@ -229,8 +228,8 @@ def _way_back(way: Way, layout: Layout, taken: bool, place: int) -> str:
 
 
 def _line(drawn: str, taken: bool) -> str:
-    name = "taken" if taken else "way"
-    return f'<path class="way{" taken" if taken else ""}" d="{drawn}" marker-end="url(#{name})"/>'
+    name = "taken" if taken else "edge"
+    return f'<path class="edge{" taken" if taken else ""}" d="{drawn}" marker-end="url(#{name})"/>'
 
 
 def _text(text: str) -> str:

@@ -1,36 +1,29 @@
 """Reports of the problems of files.
 
-    text.py     for a terminal or a log: every problem with its line and a caret, bounded
-    data.py     JSON
-    sarif.py    SARIF 2.1.0, for code scanning
-    github.py   the annotations of GitHub Actions
-    junit.py    JUnit's XML, for whatever shows the results of tests
-
-A report is a function from `Checked` files to a text; it is imported when it is used.
+A report is a function from `Checked` files to a text; its module is imported when it is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
 from sfnrun.view.reports.checked import Checked
 
 __all__ = ["FORMATS", "Checked", "report"]
 
-# format -> the module of its `report`
-FORMATS = {
-    "text": "text",
-    "json": "data",
-    "sarif": "sarif",
-    "github": "github",
-    "junit": "junit",
-}
-
-Report = Callable[[Sequence[Checked]], str]
+FORMATS = ("text", "json", "github", "junit", "sarif")
 
 
-def report(format: str) -> Report:
+def report(format: str) -> Callable[[Sequence[Checked]], str]:
     """The function that reports in this format."""
-    found: Report = import_module(f"sfnrun.view.reports.{FORMATS[format]}").report
-    return found
+    if format == "text":
+        from sfnrun.view.reports import text
+
+        return text.report
+    if format == "junit":
+        from sfnrun.view.reports import junit
+
+        return junit.report
+    from sfnrun.view.reports import formats
+
+    return {"json": formats.json, "github": formats.github, "sarif": formats.sarif}[format]

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as Xml
 
 from sfnrun.errors import Problem
 from sfnrun.history.exports.junit import element, to_xml
-from sfnrun.view.measures import clean
 from sfnrun.view.reports.checked import Checked
+from sfnrun.view.text import clean
 
 __all__ = ["report"]
 

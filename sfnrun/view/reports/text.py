@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from sfnrun.errors import Problem, caret
-from sfnrun.view.measures import clean
 from sfnrun.view.palette import has_color, paint
 from sfnrun.view.reports.checked import Checked
+from sfnrun.view.text import clean
 
 __all__ = ["MOST", "lines", "report"]
 

@@ -1,25 +1,57 @@
-"""The last lines: how the execution ended, why, where that stands in the definition, and where its history is."""
+"""The last lines of a trace: how the execution ended, why and where, what the cache did, or where a replay diverged."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct
 
-from sfnrun.errors import Span, caret
+from sfnrun.cache.outcome import saved_ms
+from sfnrun.errors import DivergenceError, Span, caret
 from sfnrun.payload import Json, loads
-from sfnrun.view.cache_tally import CacheTally
+from sfnrun.view.changes import summary as changes_of
 from sfnrun.view.line import Line
-from sfnrun.view.measures import clean, counted, duration
+from sfnrun.view.text import clean, counted, duration, fit
 
-__all__ = ["Ending", "Place", "cause_lines", "closing", "why"]
+__all__ = ["CacheTally", "Ending", "Location", "cause_lines", "divergence_lines", "failure_lines", "summary_lines"]
 
 _MAX_CAUSE_LINES = 40
+_SIDE_COLUMNS = 2_000
+_SIDE_COLUMNS_WITH_CHANGES = 160
 
 
-class Place(Struct, frozen=True):
+class CacheTally:
+    """Counts the outcomes of an execution's cache notes; `asked` is how often there was something to look for."""
+
+    def __init__(self) -> None:
+        self.hits = self.misses = self.stale = 0
+        self.saved_ms = 0
+
+    def count(self, note: Mapping[str, Any]) -> None:
+        outcome = note.get("outcome")
+        self.hits += outcome == "hit"
+        self.misses += outcome == "miss"
+        self.stale += outcome == "stale"
+        self.saved_ms += saved_ms(note)
+
+    @property
+    def asked(self) -> int:
+        return self.hits + self.misses + self.stale
+
+    @property
+    def text(self) -> str:
+        """Such as `cache: 9 hits, 1 miss (90 %), saved 1.3 s`."""
+        parts = [counted(self.hits, "hit"), f"{self.misses:,} {'miss' if self.misses == 1 else 'misses'}"]
+        if self.stale:
+            parts.append(f"{self.stale} stale")
+        text = f"cache: {', '.join(parts)} ({100 * (self.hits + self.stale) // self.asked} %)"
+        return f"{text}, saved {duration(self.saved_ms)}" if self.saved_ms else text
+
+
+class Location(Struct, frozen=True):
     """A place in a definition: the file's name, the span and the text of its first line."""
 
     path: str
@@ -42,14 +74,14 @@ class Ending(Struct, frozen=True, kw_only=True):
     retries: int = 0
     cache: CacheTally | None = None
     history: str | None = None
-    place: Place | None = None
+    place: Location | None = None
     hint: str = ""
 
 
-def closing(ending: Ending) -> Iterator[Line]:
+def summary_lines(ending: Ending) -> Iterator[Line]:
     """The lines of an ending, failure first, so that the last line always says the same things."""
     failed = ending.status not in ("SUCCEEDED", "RUNNING")
-    yield from why(ending)
+    yield from failure_lines(ending)
     parts = [
         f"{ending.status} in {duration(ending.took)}",
         counted(ending.states, "state"),
@@ -70,7 +102,7 @@ def closing(ending: Ending) -> Iterator[Line]:
         yield Line("warn", text=f"help: {ending.hint}")
 
 
-def why(ending: Ending) -> Iterator[Line]:
+def failure_lines(ending: Ending) -> Iterator[Line]:
     """The lines of a failure: its error, its cause as a person reads it, its place in the definition."""
     if ending.error or ending.cause:
         yield Line("text")
@@ -91,7 +123,7 @@ def relative(path: str) -> str:
     return path.removeprefix(here)
 
 
-def _where(place: Place) -> str:
+def _where(place: Location) -> str:
     return f"{place.path}:{place.span.line}:{place.span.column}"
 
 
@@ -114,3 +146,30 @@ def _readable(value: Json) -> list[str]:
     # The error payload of a Lambda function: its message, then its frames.
     frames = [line for frame in value.get("stackTrace") or [] for line in str(frame).rstrip("\n").splitlines()]
     return [*value["errorMessage"].splitlines(), *frames]
+
+
+def divergence_lines(divergence: DivergenceError, place: Location | None = None) -> Iterator[Line]:
+    """The lines of a divergence; `place` is that of its state in the definition that was replayed."""
+    yield Line("bad", text=clean(divergence.message))
+    if place is not None:
+        yield Line("faint", text=f"  {place.path}:{place.span.line}:{place.span.column}")
+        yield from (Line("source", text=line) for line in caret(place.source_line, place.span).splitlines())
+    recorded, now = _container(divergence.recorded), _container(divergence.now)
+    both = recorded is not None and now is not None
+    columns = _SIDE_COLUMNS_WITH_CHANGES if both else _SIDE_COLUMNS
+    yield Line("text", text=f"  recorded  {fit(clean(divergence.recorded), columns)}")
+    yield Line("text", text=f"  now       {fit(clean(divergence.now), columns)}")
+    if both:
+        yield from (Line(change.kind, text=change.text) for change in changes_of(recorded, now))
+    if divergence.hint:
+        yield Line("warn", text=f"  help: {divergence.hint}")
+
+
+def _container(text: str) -> Json:
+    """The object or array that a text is, or None."""
+    if text[:1] not in ("{", "["):
+        return None
+    try:
+        return loads(text)
+    except ValueError:
+        return None
