@@ -172,6 +172,6 @@ def test_a_slip_is_told_and_changes_nothing(typed: str, tmp_path: Path):
 @pytest.mark.parametrize("typed", ["?", "help"])
 def test_every_command_is_explained_in_a_line(typed: str, tmp_path: Path):
     said = walked(recorded(tmp_path), typed, "q").shown.replace(" > ", " >\n")  # a terminal shows the Enter
-    for command in ("Enter", "b", "e, E", "g TO", "d", "o", "c", "q"):
+    for command in ("Enter", "b", "> <", "g PLACE", "d", "o", "c", "q"):
         assert f"\n  {command}  " in said
     assert max(map(len, said.splitlines())) <= 80
