@@ -142,7 +142,7 @@ _REPLAY_HELP = """\
   Enter     to the next state
   b         back to the state before
   g PLACE   to a state by its name, or to an event by its number
-  > <       to the next event, to the event before
+  . ,       to the next event, to the event before
   d         the data of this event
   o         the states that are open
   c         continue to the end
@@ -174,8 +174,8 @@ class Travel:
             "": lambda _: self._to(self._next_stop(1)),
             "n": lambda _: self._to(self._next_stop(1)),
             "b": lambda _: self._to(self._next_stop(-1)),
-            ">": lambda _: self._to(self._at + 1),
-            "<": lambda _: self._to(self._at - 1),
+            ".": lambda _: self._to(self._at + 1),
+            ",": lambda _: self._to(self._at - 1),
             "g": self._go,
             "d": self._data,
             "o": self._open_states,

@@ -125,12 +125,12 @@ WALKS = [
     (["q"], [2]),
     (["", "", "q"], [2, 10, 12]),
     (["n", "n", "b", "b", "b", "q"], [2, 10, 12, 10, 2, 1]),
-    ([">", ">", "<", "q"], [2, 3, 4, 3]),
+    ([".", ".", ",", "q"], [2, 3, 4, 3]),
     (["g Each", "q"], [2, 25]),
     (["g Count", "g Count", "g Count", "q"], [2, 10, 14, 10]),
     (["g 12", "q"], [2, 12]),
-    (["c", ">", "q"], [2, 50]),
-    (["g 1", "b", "<", "q"], [2, 1]),
+    (["c", ".", "q"], [2, 50]),
+    (["g 1", "b", ",", "q"], [2, 1]),
 ]
 
 
@@ -172,6 +172,6 @@ def test_a_slip_is_told_and_changes_nothing(typed: str, tmp_path: Path):
 @pytest.mark.parametrize("typed", ["?", "help"])
 def test_every_command_is_explained_in_a_line(typed: str, tmp_path: Path):
     said = walked(recorded(tmp_path), typed, "q").shown.replace(" > ", " >\n")  # a terminal shows the Enter
-    for command in ("Enter", "b", "> <", "g PLACE", "d", "o", "c", "q"):
+    for command in ("Enter", "b", ". ,", "g PLACE", "d", "o", "c", "q"):
         assert f"\n  {command}  " in said
     assert max(map(len, said.splitlines())) <= 80
