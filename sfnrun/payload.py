@@ -1,7 +1,7 @@
-"""JSON values and their text: a value that came from outside keeps its text, one that we made gets it at most once.
+"""JSON values and their text: a value from outside keeps its text, one that sfnrun makes is encoded at most once.
 
-AWS passes the source text of a value along until an operation rebuilds it, and writes what it makes itself compactly
-(no blanks). So fidelity and speed are the same rule. Values are never mutated once they are in a Payload.
+AWS passes the source text of a value along until an operation rebuilds the value, and writes its own values compactly,
+without spaces. So the same rule gives fidelity and speed. Values are never mutated once they are in a Payload.
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ __all__ = [
 
 Json = Any
 
-# Jackson, which AWS parses with, refuses nesting deeper than this.
+# Jackson, which AWS parses with, rejects deeper nesting.
 MAX_DEPTH = 1000
 
-
-# Texts of fewer characters are made anew sooner than put together.
+# It is faster to encode shorter texts again than to assemble them.
 LARGE = 4096
 
 
 class Payload:
     """A JSON value with its text; whichever is missing is made on first use, once.
 
-    `mark` belongs to whoever writes the text down: itself, and what stands for the text there from then on.
+    `mark` is a slot for one history writer: (writer, inline text or number of the value line).
     """
 
     __slots__ = ("_last", "_text", "_value", "mark")
@@ -50,7 +49,7 @@ class Payload:
     def __init__(self, value: Json) -> None:
         self._value = value
         self._text: str | None = None
-        # The name of the last member of an object whose text we made, and where its value begins there.
+        # For an object that was encoded here: the name of its last member, and where its value begins in the text.
         self._last: tuple[str, int] | None = None
         self.mark: tuple[object, str | int] | None = None
 
@@ -63,16 +62,16 @@ class Payload:
 
     @classmethod
     def from_python(cls, value: object) -> Payload:
-        """What user code returned, turned into plain JSON. Raises TypeError or ValueError if it cannot be.
+        """The payload of a Python value that user code returned. Raises TypeError or ValueError if it is not JSON.
 
-        Tuples become arrays and numbers as keys strings, as `json.dumps` has it; the value is a copy of its own.
+        Tuples become arrays and numeric keys become strings, as in `json.dumps`. The value is copied.
         """
         try:
             text = _encode(value).decode()
             same = _fast_decode(text)
         except (TypeError, msgspec.MsgspecError, *BEYOND):
             text, same = "", None
-        # The encoder takes more than JSON (sets, dates, NaN), so what comes back tells whether it was JSON.
+        # The encoder accepts more than JSON (sets, dates, NaN), so the decoded value shows whether it was JSON.
         if text == "" or same != value:
             with room_to_nest():
                 text = _strict_encode(value)
@@ -83,7 +82,7 @@ class Payload:
 
     @classmethod
     def joined(cls, items: list[Payload]) -> Payload:
-        """The array of the items, whose texts it takes over as they are."""
+        """The array of the items; their texts are used unchanged."""
         payload = cls([item._value for item in items])
         if any(item._text is not None for item in items):
             payload._text = f"[{','.join(item.text for item in items)}]"
@@ -92,8 +91,8 @@ class Payload:
     def with_member(self, name: str, value: Json) -> Payload:
         """The object with a member set; every other member is shared.
 
-        Where its last member is replaced or a new one is added, which is what a ResultPath mostly does, the text that
-        we made of it before is used again instead of being made anew.
+        If the last member is replaced or a new one is added, as most ResultPaths do, the text that was encoded before
+        is extended instead of encoded again.
         """
         before, text, last = self._value, self._text, self._last
         payload = Payload({**before, name: value})
@@ -174,7 +173,7 @@ def json_equal(one: Json, other: Json) -> bool:
 
 
 def dumps(value: Json) -> str:
-    """Compact JSON text, as AWS writes it: no blanks, characters beyond ASCII as they are."""
+    """Compact JSON text, as AWS writes it: no spaces, non-ASCII characters unescaped."""
     try:
         return _encode(value).decode()
     except BEYOND:
@@ -182,7 +181,7 @@ def dumps(value: Json) -> str:
 
 
 def canonical(value: Json) -> bytes:
-    """Text that is the same for equal values only: 1, 1.0 and true are three, the order of an object's keys is none."""
+    """Text that is equal for equal values only: 1, 1.0 and true are three values, the order of keys does not matter."""
     try:
         return msgspec.json.encode(value, order="sorted")
     except BEYOND:
@@ -193,7 +192,7 @@ def canonical(value: Json) -> bytes:
 def loads(text: str | bytes, decode: Callable[[str], Json] | None = None) -> Json:
     """Decode a JSON text, with integers of any size. Raises ValueError, with the position if there is one.
 
-    `decode` is the method of another json.JSONDecoder, for one that is stricter or reads numbers otherwise.
+    `decode` is the method of another json.JSONDecoder: a stricter one, or one that reads numbers differently.
     """
     value = _loads(text, decode)
     # The decoders' own limits depend on the version of Python and on the caller's stack.
@@ -234,7 +233,7 @@ def _loads(text: str | bytes, decode: Callable[[str], Json] | None) -> Json:
         try:
             return _fast_decode(text)
         except (msgspec.MsgspecError, *BEYOND):
-            decode = _decode  # takes a little more, and says better what is wrong
+            decode = _decode  # accepts a little more, and has better messages
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogatepass")
     try:
@@ -247,7 +246,7 @@ def _loads(text: str | bytes, decode: Callable[[str], Json] | None) -> Json:
                 raise ValueError(_TOO_DEEP) from None
 
 
-# What the fast encoder and decoder do not manage: deep nesting, and lone surrogates, which JSON may have.
+# What the fast encoder and decoder cannot handle: deep nesting, and lone surrogates, which JSON may have.
 BEYOND = (RecursionError, UnicodeEncodeError)
 
 _encode = msgspec.json.Encoder().encode
@@ -282,7 +281,7 @@ _decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 @contextmanager
 def room_to_nest() -> Iterator[None]:
-    """Room on the stack to walk one JSON value of the deepest nesting, whatever the caller's limit is."""
+    """Raise the recursion limit so that one JSON value of the deepest nesting can be walked."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(limit + 3 * MAX_DEPTH)
     try:

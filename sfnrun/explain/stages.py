@@ -21,7 +21,7 @@ _SHOWN = 200  # characters of a value that should have been an array
 class _Attempt(NamedTuple):
     """The attempt that is described: the payload and result of its Task, and its expressions."""
 
-    asked: Payload | None
+    payload: Payload | None
     result: Payload | None
     evaluated: list[Evaluated]
 
@@ -29,7 +29,7 @@ class _Attempt(NamedTuple):
 def stages_of(state: State, observed: Observed, number: int) -> Iterator[Stage]:
     """The stages of attempt `number` (from 1) in order, without those that it did not reach."""
     visit, found = observed.visit, observed.visit.attempts[number - 1]
-    attempt = _Attempt(found.asked, found.result, observed.evaluated[number - 1])
+    attempt = _Attempt(found.payload, found.result, observed.evaluated[number - 1])
     is_last = number == len(visit.attempts)
     flow = _jsonata if state.query_language == "JSONata" else _jsonpath
     yield Stage("input", visit.input)
@@ -58,10 +58,10 @@ def _jsonpath(state: State, visit: Visit, attempt: _Attempt) -> Iterator[Stage]:
     if isinstance(state, Map):
         yield from _map_stages(state, attempt, effective.payload)
     elif state.type in ("Pass", "Task", "Parallel"):
-        asked = _asked(_stage("afterParameters", _find(attempt, "Parameters"), effective.payload), attempt)
-        yield asked
-        if isinstance(state, Pass) and asked.payload is not None:
-            yield from _selected(state, visit, attempt, asked.payload)
+        sent = _sent(_stage("afterParameters", _find(attempt, "Parameters"), effective.payload), attempt)
+        yield sent
+        if isinstance(state, Pass) and sent.payload is not None:
+            yield from _selected(state, visit, attempt, sent.payload)
     if attempt.result is not None:
         yield from _after_result(state, visit, attempt, attempt.result)
 
@@ -85,9 +85,9 @@ def _effective(state: State, visit: Visit, attempt: _Attempt) -> Stage:
     return _stage("afterInputPath", _find(attempt, "InputPath"), visit.input)
 
 
-def _asked(stage: Stage, attempt: _Attempt) -> Stage:
+def _sent(stage: Stage, attempt: _Attempt) -> Stage:
     """The payload of a Task is in its event, with the recorded random values and tokens."""
-    return stage if attempt.asked is None else Stage(stage.name, attempt.asked, stage.expression)
+    return stage if attempt.payload is None else Stage(stage.name, attempt.payload, stage.expression)
 
 
 def _after_result_path(state: State, visit: Visit, result: Payload) -> Stage:
@@ -106,7 +106,7 @@ def _jsonata(state: State, visit: Visit, attempt: _Attempt) -> Iterator[Stage]:
     if isinstance(state, Map):
         yield from _map_stages(state, attempt, visit.input)
     elif state.arguments is not None:
-        yield _asked(_stage("afterArguments", _find(attempt, "Arguments"), visit.input), attempt)
+        yield _sent(_stage("afterArguments", _find(attempt, "Arguments"), visit.input), attempt)
     if attempt.result is not None:
         yield Stage("result", attempt.result)
 

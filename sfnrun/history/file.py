@@ -26,7 +26,7 @@ import msgspec
 
 from sfnrun.effects import Answered
 from sfnrun.errors import HistoryError
-from sfnrun.history.lock import take
+from sfnrun.history.lock import acquire
 from sfnrun.history.recording import FORMAT, ReadLines, Recording, decode, missing, whole_lines
 from sfnrun.payload import BEYOND, Json, Payload, dumps, room_to_nest
 from sfnrun.private import make_directory, opener
@@ -53,7 +53,7 @@ class HistoryFile:
             make_directory(path.parent)
             file = open(path, "xb", buffering=0, opener=opener)  # noqa: SIM115
             with suppress(OSError):  # the file is new, so the lock is free; without locks it cannot be resumed
-                take(file)
+                acquire(file)
             if fsync:
                 _sync_folder(path.parent)
         except FileExistsError as error:
@@ -86,7 +86,7 @@ class HistoryFile:
         except OSError as error:
             raise _write_error(path, error) from None
         try:
-            if not take(file):
+            if not acquire(file):
                 raise HistoryError(
                     f"execution '{path.stem}' is running in another process",
                     f"wait for it to end, or run `sfnrun stop {path.stem}`",

@@ -1,9 +1,8 @@
-"""One owner for each execution: a lock on its open history, which ends with the process that holds it.
+"""File lock on a history, released by the kernel when its process exits.
 
-flock is kept by the open file and not by a name on the disk, so `kill -9` lets go of it and nothing is left to clean
-up. A process that a handler forks inherits the file; it closes its copy, or it would go on holding the lock when its
-parent is dead. Where there is no flock (Windows) a byte far behind the end of the file is locked: a lock there keeps
-others from reading what it covers.
+flock belongs to the open file and not to a name on the disk, so `kill -9` releases it and leaves nothing to clean up. A
+process that a handler forks inherits the open file and with it the lock, so it closes its copy. Windows has no flock;
+there a byte far behind the end of the file is locked, because a lock on Windows prevents others from reading the range.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["is_held", "take"]
+__all__ = ["acquire", "is_held"]
 
-# Whoever looks whether a lock is held has it for a moment.
+# `is_held` holds the lock for a moment, so acquiring it is tried several times.
 _TRIES = 20
 _SECONDS_BETWEEN_TRIES = 0.01
 
@@ -32,10 +31,10 @@ _FAR_BEHIND = 1 << 62
 _held: WeakSet[FileIO] = WeakSet()
 
 
-def take(file: FileIO) -> bool:
-    """Take the lock of an open history for as long as it is open. False: somebody has it.
+def acquire(file: FileIO) -> bool:
+    """Lock an open history for as long as it is open; return False if another process holds the lock.
 
-    Raises OSError where the file system has no locks.
+    Raises OSError if the file system has no locks.
     """
     for attempt in range(_TRIES):
         if attempt:
@@ -47,7 +46,7 @@ def take(file: FileIO) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process has the lock of a history."""
+    """Whether a running process holds the lock of a history."""
     try:
         with open(path, "rb", buffering=0) as file:
             return not _lock(file, shared=True)
@@ -78,11 +77,11 @@ else:
         return True
 
 
-def _let_go() -> None:
+def _release_in_child() -> None:
     for file in list(_held):
         with suppress(OSError):
             file.close()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_release_in_child)

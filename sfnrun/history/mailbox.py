@@ -23,7 +23,7 @@ from typing import Any
 
 from sfnrun.effects import Failed, Heartbeat, Mail, Stopped, Succeeded
 from sfnrun.errors import HistoryError
-from sfnrun.history.lock import take
+from sfnrun.history.lock import acquire
 from sfnrun.payload import Json, Payload, dumps, loads
 
 __all__ = ["MailFile"]
@@ -105,7 +105,7 @@ class MailFile:
         while True:
             file = FileIO(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "r+")
             try:
-                if take(file) and self._is_current(file):
+                if acquire(file) and self._is_current(file):
                     return file
                 if time.monotonic() > until:
                     raise OSError("another process keeps it locked")

@@ -14,7 +14,7 @@ from typing import Protocol
 from sfnrun.errors import ApiError, HistoryError, UnavailableError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.listing import Summary, summaries, summary_of
-from sfnrun.history.lock import take
+from sfnrun.history.lock import acquire
 from sfnrun.history.recording import Recording, missing, read
 from sfnrun.payload import Json
 from sfnrun.record import Journal
@@ -105,7 +105,7 @@ class FolderStore:
         except OSError as error:
             raise HistoryError(f"cannot lock the history {path}: {error.strerror or error}") from None
         with file:
-            yield take(file)
+            yield acquire(file)
 
 
 def already_exists(arn: str) -> ApiError:

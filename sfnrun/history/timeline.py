@@ -166,7 +166,7 @@ class Timeline:
             attempt = Attempt()
             visit.attempts.append(attempt)
         attempt.began = event.at
-        attempt.asked = event.details.get("parameters") or event.details.get("input")
+        attempt.payload = event.details.get("parameters") or event.details.get("input")
 
     def _succeed(self, event: Event) -> None:
         visit = self.open.get(event.fiber)

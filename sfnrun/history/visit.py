@@ -21,14 +21,14 @@ NO_VARIABLES: Mapping[str, Payload] = MappingProxyType({})
 class Attempt(Struct):
     """One attempt of a visit. Times are in milliseconds since the Unix epoch.
 
-    `asked` is the payload of the Task and `began` the time of its call; both are None if the attempt called nothing.
+    `payload` is that of the Task and `began` the time of its call; both are None if the attempt called nothing.
     `error` is None if the attempt succeeded or still runs. `retry` is the note of the retry that followed. `redriven`
     means that the execution ended during the attempt, and that a redrive began the next one.
     """
 
     began: int | None = None
     ended: int | None = None
-    asked: Payload | None = None
+    payload: Payload | None = None
     result: Payload | None = None
     error: str | None = None
     cause: str | None = None

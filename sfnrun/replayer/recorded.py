@@ -91,8 +91,8 @@ class ReplayDriver:
         key = answered.key
         if not key:
             return answered
-        asked = self._open.get(key)
-        if asked is None:
+        found = self._open.get(key)
+        if found is None:
             waiting = ", ".join(sorted(self._open)) or "nothing"
             raise self._divergence(
                 key,
@@ -100,14 +100,14 @@ class ReplayDriver:
                 f"{line['answer']} for {key}",
                 f"waiting for {waiting}",
             )
-        if isinstance(asked.effect, Sleep) and self._punctual is not None:
-            self._check_sleep(asked.effect, answered.at)
+        if isinstance(found.effect, Sleep) and self._punctual is not None:
+            self._check_sleep(found.effect, answered.at)
         if isinstance(answered.answer, Started | Submitted):
-            asked.answers.append(answered.answer)
+            found.answers.append(answered.answer)
         if not isinstance(answered.answer, Submitted):
             del self._open[key]
         if isinstance(answered.answer, Started):
-            self._open[key] = asked  # its handler was called then, after the effects that had begun before
+            self._open[key] = found  # its handler was called then, after the effects that had begun before
         return answered
 
     def _check_sleep(self, sleep: Sleep, woken: int) -> None:

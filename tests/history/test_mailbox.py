@@ -159,7 +159,7 @@ def test_mail_is_not_written_into_a_mailbox_that_was_just_removed(
         taken.append(file)
         return True
 
-    monkeypatch.setattr(mailbox, "take", take)
+    monkeypatch.setattr(mailbox, "acquire", take)
     MailFile(history).send(mail(1))
     assert len(taken) == 2
     assert owner.collect() == [mail(1)]
