@@ -23,7 +23,7 @@ from sfnrun.history.visit import Visit
 from sfnrun.payload import Json
 from sfnrun.replayer.rerun import machines_of, rerun
 
-__all__ = ["explain"]
+__all__ = ["explain", "explain_visit"]
 
 
 def explain(
@@ -36,25 +36,30 @@ def explain(
     explained, else the last one. `attempt` counts from 1; by default it is the last. Raises UsageError if there is no
     such state, visit, item or attempt.
     """
-    machines = machines_of(recording)
     visits = [each for each in timeline_of(recording) if each.name == state]
     if not visits:
-        _state(every_state(machines[-1].graph), state)  # raises if there is no such state
-    chosen = _chosen(visits, state, visit, item)
-    begun = sum(event.type == "ExecutionRedriven" for event in islice(recording.events(), chosen.entered))
-    found, own = _found(machines[begun], state)
-    observer = Observer(state, describer(found, own), redrives_in(recording))
+        _state(every_state(machines_of(recording)[-1].graph), state)  # raises if there is no such state
+    return explain_visit(recording, _chosen(visits, state, visit, item), attempt)
+
+
+def explain_visit(recording: Recording, visit: Visit, attempt: int | None = None) -> Explanation:
+    """Explain an attempt of a visit, by default the last. Raises UsageError if there is no such attempt."""
+    machines = machines_of(recording)
+    begun = sum(event.type == "ExecutionRedriven" for event in islice(recording.events(), visit.entered))
+    found, own = _found(machines[begun], visit.name)
+    observer = Observer(visit.name, describer(found, own), redrives_in(recording))
     rerun(recording, [instrumented(machine, observer) for machine in machines], observer)
-    seen = observer.observed(chosen.entered)
+    seen = observer.observed(visit.entered)
+    visits = [each for each in observer.timeline if each.name == visit.name]
     attempts = seen.visit.attempts
     number = len(attempts) if attempt is None else attempt
     if not 1 <= number <= len(attempts):
-        raise UsageError(f"attempt {number} not found: '{state}' was tried {_times(len(attempts))} in this visit")
+        raise UsageError(f"attempt {number} not found: '{visit.name}' was tried {_times(len(attempts))} in this visit")
     # A redrive can continue the visit, and with another definition.
-    found, own = _found(machines[begun + sum(one.redriven for one in attempts[: number - 1])], state)
+    found, own = _found(machines[begun + sum(one.redriven for one in attempts[: number - 1])], visit.name)
     return Explanation(
         visit=seen.visit,
-        visit_number=visits.index(chosen) + 1,
+        visit_number=visits.index(seen.visit) + 1,
         visits=len(visits),
         attempt=number,
         attempts=len(attempts),

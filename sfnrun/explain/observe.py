@@ -82,14 +82,13 @@ class Observer:
     def observed(self, entered: int) -> Observed:
         """What was observed of the visit with this StateEntered event."""
         visit = next(visit for visit in self.timeline if visit.entered == entered)
-        assert visit.attempt  # there is one at least
         evaluated = [self._evaluated[entered, number] for number in range(1, len(visit.attempts) + 1)]
         return Observed(visit, evaluated, self._rules[entered])
 
     def evaluated(self, scope: Scope, evaluated: Evaluated) -> None:
         """An expression of an observed state was evaluated."""
         visit = self._visit(scope)
-        self._evaluated[visit.entered, len(visit.attempts) or 1].append(evaluated)
+        self._evaluated[visit.entered, len(visit.attempts)].append(evaluated)
 
     def ruled(self, scope: Scope, index: int, document: Json, outcome: bool | None, error: str | None = None) -> None:
         """A Choice rule of an observed state was evaluated."""
@@ -105,7 +104,7 @@ class Observer:
         if event.type in ("MapStateSucceeded", "ParallelStateSucceeded"):
             visit = self.timeline.open.get(event.fiber)
             if visit is not None and visit.name == self.state:
-                visit.attempt.result = self._joined(visit)
+                visit.attempts[-1].result = self._joined(visit)
 
     def _joined(self, visit: Visit) -> Payload:
         """The outputs of the branches or items that the last attempt of a visit started."""

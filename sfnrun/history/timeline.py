@@ -104,7 +104,7 @@ class Timeline:
         self._complete_errors(visit.fiber, error)
         if visit.outcome != "failed" or visit.error is None:
             visit.fail(error, None)
-        attempt = visit.attempt
+        attempt = visit.attempts[-1]
         attempt.error = error or attempt.error
         attempt.cause = note.details.get("cause") or attempt.cause
         self.origin = None
@@ -161,7 +161,7 @@ class Timeline:
         if visit is None:
             return
         visit.until = None
-        attempt = visit.attempt
+        attempt = visit.attempts[-1]
         if attempt.began is not None:
             attempt = Attempt()
             visit.attempts.append(attempt)
@@ -171,7 +171,7 @@ class Timeline:
     def _succeed(self, event: Event) -> None:
         visit = self.open.get(event.fiber)
         if visit is not None:
-            attempt = visit.attempt
+            attempt = visit.attempts[-1]
             attempt.ended, attempt.result = event.at, event.details.get("output")
 
     def _fail(self, event: Event) -> None:
@@ -180,7 +180,7 @@ class Timeline:
             return
         visit.fail(event.details.get("error"), event.details.get("cause"))
         if event.type != "EvaluationFailed":
-            visit.attempt.ended = event.at
+            visit.attempts[-1].ended = event.at
 
     # --- Parallel and Map ---
 
@@ -297,7 +297,7 @@ class Timeline:
             self._continued[fiber] = (visit.outcome, visit.ended, visit.error, visit.cause)
             visit.outcome, visit.ended, visit.error, visit.cause = "running", None, None, None
             visit.since, visit.until, visit.failed = event.at, None, 0
-            visit.attempt.redriven = True
+            visit.attempts[-1].redriven = True
             visit.attempts.append(Attempt())
             self.open[fiber] = visit
         self._continuable.clear()

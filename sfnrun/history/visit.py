@@ -69,7 +69,7 @@ class Visit(Struct, eq=False):
     items: int | None = None
     done: int = 0
     failed: int = 0
-    attempts: list[Attempt] = field(default_factory=list)
+    _attempts: list[Attempt] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     @property
@@ -83,24 +83,24 @@ class Visit(Struct, eq=False):
         return 0 if self.ended is None else self.ended - self.began
 
     @property
-    def attempt(self) -> Attempt:
-        """The current or last attempt. A visit has no attempts while there is nothing to say about them."""
-        if not self.attempts:
-            self.attempts.append(Attempt())
-        return self.attempts[-1]
+    def attempts(self) -> list[Attempt]:
+        """The attempts in their order, at least one."""
+        if not self._attempts:  # most visits have nothing to say about it, so the record is made on demand
+            self._attempts.append(Attempt())
+        return self._attempts
 
     @property
     def retries(self) -> int:
         """How often the state was retried."""
-        return sum(attempt.retry is not None for attempt in self.attempts)
+        return sum(attempt.retry is not None for attempt in self._attempts)
 
     @property
     def calls(self) -> list[Attempt]:
         """The attempts that called a Task."""
-        return [attempt for attempt in self.attempts if attempt.began is not None]
+        return [attempt for attempt in self._attempts if attempt.began is not None]
 
     def fail(self, error: str | None, cause: str | None) -> None:
         """The attempt has failed, and so has the state, unless a Retrier or a Catcher handles it."""
         self.outcome, self.error, self.cause = "failed", error, cause
-        attempt = self.attempt
+        attempt = self.attempts[-1]
         attempt.error, attempt.cause = error, cause

@@ -146,7 +146,7 @@ class Story:
         took = (visit.ended or 0) - visit.since
         if took or visit.type == "Task":
             parts.append(duration(took) if took else "<1 ms")
-        if len(visit.attempts) > 1:
+        if visit.retries:
             since_redrive = takewhile(lambda attempt: not attempt.redriven, reversed(visit.attempts))
             retries = sum(attempt.retry is not None for attempt in since_redrive)
             if retries:

@@ -145,7 +145,12 @@ def test_a_redrive_makes_another_attempt_of_what_it_continues() -> None:
 
 def test_a_redrive_from_another_state_adds_no_attempt() -> None:
     timeline = folded(*REDRIVEN, enter("Pass", "C"))
-    assert [[attempt.redriven for attempt in visit.attempts] for visit in timeline] == [[False], [False], [False], []]
+    assert [[attempt.redriven for attempt in visit.attempts] for visit in timeline] == [
+        [False],
+        [False],
+        [False],
+        [False],
+    ]
 
 
 def test_visits_are_closed_from_the_inside_out() -> None:
