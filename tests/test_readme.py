@@ -1,12 +1,17 @@
 """What the README shows is run as it stands, and its figures of time are the only thing that may differ."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import time
 import tomllib
 from pathlib import Path
@@ -46,17 +51,33 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def run_as_shown(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of a session. One that is killed after some seconds is killed when its execution waits instead."""
+    """Run a command of a session, with a terminal of 100 columns as its stdout.
+
+    One that is killed after some seconds is killed when its execution waits instead.
+    """
     words = shlex.split(command, comments=True)
-    if words[:3] != ["timeout", "-s", "KILL"]:
-        return run(words, folder)
-    history = folder / ".sfnrun/executions" / f"{words[words.index('--name') + 1]}.jsonl"
-    with subprocess.Popen(words[4:], cwd=folder, env=environment(), stdout=PIPE, stderr=PIPE, text=True) as process:
-        while process.poll() is None and not (history.is_file() and "WaitStateEntered" in history.read_text()):
-            time.sleep(0.01)
-        process.kill()
-        out, err = process.communicate()
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
+    is_killed = words[:3] == ["timeout", "-s", "KILL"]
+    ours, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    process = subprocess.Popen(
+        words[4:] if is_killed else words,
+        cwd=folder, env={**environment(), "SFNRUN_PAGER": "cat"}, stdout=terminal, stderr=PIPE, text=True,
+    )  # fmt: skip
+    os.close(terminal)
+    with process:
+        if is_killed:
+            history = folder / ".sfnrun/executions" / f"{words[words.index('--name') + 1]}.jsonl"
+            while process.poll() is None and not (history.is_file() and "WaitStateEntered" in history.read_text()):
+                time.sleep(0.01)
+            process.kill()
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux says EIO when the last process has closed its end
+            while data := os.read(ours, 65536):
+                shown += data
+        assert process.stderr is not None
+        err = process.stderr.read()
+    os.close(ours)
+    return subprocess.CompletedProcess(words, process.returncode, shown.decode().replace("\r\n", "\n"), err)
 
 
 def sessions() -> list[tuple[str, list[str]]]:
@@ -70,7 +91,7 @@ def sessions() -> list[tuple[str, list[str]]]:
 
 
 def without_times(line: str) -> str:
-    line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S+ \S+ +", "WHEN  ", line)
+    line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +\S+ \S+ +|(?<=STARTED) +(?=TOOK)", "WHEN  ", line)
     line = re.sub(r"<?\d+(\.\d+)? ms\b|(?<=\bin )\d+(\.\d+)? s\b", "TIME", line)
     return re.sub(r"\d{8}-\d{6}\S*\.jsonl", "NAME.jsonl", line)
 

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "world": FLOOR | {"asl.model", "engine"},
     "tasks": FLOOR | {"asl.integrations", "asl.load", "asl.model", "asl.text", "config", "cache"},
     "cache": FLOOR | {"asl.model", "config"},
-    "view": FLOOR | {"cache.outcome", "explain.explanation", "history"},
+    "view": FLOOR | {"cache.admin", "cache.outcome", "explain.explanation", "history"},
     "api": FLOOR | {"asl", "cache", "config", "engine", "expr", "history", "replayer", "tasks", "world"},
     "explain": FLOOR | {"asl", "cache.outcome", "engine", "expr", "history", "replayer"},
     "cli": FLOOR | {"", "api", "asl", "config", "explain", "history", "view"},

@@ -16,6 +16,7 @@ import msgspec
 from sfnrun.cache.backend import BackendInfo, MissHint, Unavailable, is_entry_key
 from sfnrun.cache.entry import Entry, encode
 from sfnrun.cache.store import Store, StoredEntry
+from sfnrun.config.names import tasks_named
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json, loads
 
@@ -107,7 +108,7 @@ class CacheAdmin:
 
     def entries(self, now: int, task: str | None = None) -> list[EntrySummary]:
         """Return the entries of one task, or of all, newest first."""
-        found = [stored for stored in self._store.scan() if task in (None, stored.entry.task, stored.entry.state)]
+        found = [stored for stored in self._store.scan() if _is_of(stored.entry, task)]
         return [_line(stored, now) for stored in sorted(found, key=lambda stored: -stored.entry.stored_at)]
 
     def show(self, key: str, *, reveal: bool = False) -> EntryDetails:
@@ -161,8 +162,13 @@ def _line(stored: StoredEntry, now: int) -> EntrySummary:
     return EntrySummary(key, entry.task, entry.kind, entry.key_text, age, expires_in, size, entry.real_took_ms)
 
 
+def _is_of(entry: Entry, task: str | None) -> bool:
+    """Whether an entry belongs to a task, which is named as under `tasks:` in sfnrun.yaml; None: every task."""
+    return task in (None, entry.task) or bool(tasks_named([str(task)], entry.state, entry.task, entry.task))
+
+
 def _meant(entry: Entry, task: str | None, expired_at: int | None) -> bool:
-    if task not in (None, entry.task, entry.state):
+    if not _is_of(entry, task):
         return False
     return expired_at is None or (entry.expires_at is not None and entry.expires_at <= expired_at)
 

@@ -1,252 +1,193 @@
-"""`sfnrun cache`: what is kept of Task results, where, and what it saved; tables for people, `--json` for programs."""
+"""`sfnrun cache`: inspect, clear, prefill, export and import cached Task results."""
+
+from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from sfnrun.cli import options
+from sfnrun.cli.application import add, group
+from sfnrun.cli.completion import complete_task
+from sfnrun.errors import UsageError
 
 if TYPE_CHECKING:
     from sfnrun.config import Project
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="See, clear, fill and carry kept Task results.",
-    epilog="Example: [bold]sfnrun cache stats[/bold]",
-    rich_markup_mode="rich",
-    add_completion=False,
+app = group(
+    "Inspect, clear, prefill, export and import cached Task results.",
+    "sfnrun cache stats",
+    "sfnrun cache clear GetPrice",
 )
 
-ConfigFile = Annotated[
-    str | None, typer.Option("--config", metavar="FILE", help="Configuration.", show_default="sfnrun.yaml")
+Task = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TASK]",
+        help="Only entries of this Task: state, function or resource; * for any characters.",
+        autocompletion=complete_task,
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+Source = Annotated[str, typer.Argument(metavar="FILE|-", help="JSON Lines; - is stdin.")]
 
 
-@app.command(epilog="Example: [bold]sfnrun cache stats[/bold]")
-def stats(config: ConfigFile = None, json: Json = False) -> None:
-    """Show hits, misses and what they saved, by task."""
+def stats(config: options.Config = None, json: options.Json = False) -> None:
+    """Show hits, misses and time saved, for each task."""
     from sfnrun.api.cache_tools import inventory, now_ms
+    from sfnrun.cli.output import print_json, print_rows
+    from sfnrun.view.tables import STATS_FIGURES, backend_line, stats_row
 
-    settings = _settings(config)
-    with inventory(settings) as found:
-        told = found.stats(now_ms())
+    project = _project(config)
+    with inventory(project) as cache:
+        found = cache.stats(now_ms())
     if json:
-        rows = [{**task._asdict(), "hit_rate": task.hit_rate} for task in told.tasks]
-        _write_json({"backend": told.label, "faults": told.faults, **told.info._asdict(), "tasks": rows})
-        return
-    if told.tasks:
-        _table(_STATS, told.tasks)
-        _write(_whole(told))
+        rows = [{**task._asdict(), "hit_rate": task.hit_rate} for task in found.tasks]
+        print_json({"backend": found.label, "faults": found.faults, **found.info._asdict(), "tasks": rows})
+    elif found.tasks:
+        print_rows(("TASK", *STATS_FIGURES), [stats_row(task) for task in found.tasks], figures=STATS_FIGURES)
+        print(backend_line(found), file=sys.stderr)
     else:
-        _nothing(settings)
+        _nothing(project)
 
 
-@app.command("list", epilog="Example: [bold]sfnrun cache list GetPrice[/bold]")
 def list_(
-    task: Annotated[str | None, typer.Argument(help="Only what is kept for this task.", show_default=False)] = None,
-    config: ConfigFile = None,
-    json: Json = False,
+    task: Task = None, limit: options.Limit = 30, config: options.Config = None, json: options.Json = False
 ) -> None:
-    """List what is kept, the youngest first."""
+    """List cached results, newest first."""
     from sfnrun.api.cache_tools import inventory, now_ms
+    from sfnrun.cli.output import print_json, print_rows
+    from sfnrun.view.tables import ENTRY_COLUMNS, ENTRY_FIGURES, entry_row
 
-    settings = _settings(config)
-    with inventory(settings) as found:
-        lines = found.entries(now_ms(), task)
+    project = _project(config)
+    with inventory(project) as cache:
+        entries = cache.entries(now_ms(), task)
+    shown = entries[:limit] if limit else entries
     if json:
-        _write_json([line._asdict() for line in lines])
-    elif lines:
-        _table(_LIST, lines)
+        print_json([entry._asdict() for entry in shown])
+    elif entries:
+        print_rows(ENTRY_COLUMNS, [entry_row(entry) for entry in shown], figures=ENTRY_FIGURES)
+        if len(shown) < len(entries):
+            print(f"{len(shown):,} of {len(entries):,}", file=sys.stderr)
     else:
-        _nothing(settings, "" if task is None else f" for {task}")
+        _nothing(project, "" if task is None else f" for {task}")
 
 
-@app.command(epilog="Example: [bold]sfnrun cache show 3f1c --reveal[/bold]")
 def show(
-    key: Annotated[str, typer.Argument(help="The key of an entry, or how it begins.", show_default=False)],
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show the value itself, not only its shape.")] = False,
-    config: ConfigFile = None,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key of the entry, or a unique prefix of it.")],
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the value instead of its shape.")] = False,
+    config: options.Config = None,
 ) -> None:
-    """Show one entry, its value masked."""
+    """Show one entry, with its value masked."""
     from sfnrun.api.cache_tools import inventory
+    from sfnrun.cli.output import print_json
 
-    with inventory(_settings(config)) as found:
-        shown = found.show(key, reveal=reveal)
-    _write_json({"key": shown.key, **_members(shown.entry), "value": shown.value})
+    with inventory(_project(config)) as cache:
+        found = cache.show(key, reveal=reveal)
+    print_json({"key": found.key, **_members(found.entry), "value": found.value})
 
 
-@app.command(epilog="Example: [bold]sfnrun cache clear --state GetPrice[/bold]")
 def clear(
-    state: Annotated[str | None, typer.Option(help="Only what is kept for this task.")] = None,
-    expired: Annotated[bool, typer.Option("--expired", help="Only what has expired.")] = False,
-    all_: Annotated[bool, typer.Option("--all", help="Everything, counters too.")] = False,
-    config: ConfigFile = None,
+    task: Task = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Only expired entries.")] = False,
+    all_: options.All = False,
+    config: options.Config = None,
 ) -> None:
-    """Remove what is kept."""
+    """Remove cached results."""
     from sfnrun.api.cache_tools import inventory, now_ms
-    from sfnrun.errors import UsageError
     from sfnrun.view.text import counted
 
-    if all_ == (state is not None or expired):
-        raise UsageError("say what is to be cleared", "--state NAME, --expired, or --all")
-    with inventory(_settings(config)) as found:
-        count = found.clear(task=state, expired_at=now_ms() if expired else None)
+    if all_ == (task is not None or expired):
+        raise UsageError("no entries to clear were selected", "pass TASK, --expired or --all")
+    with inventory(_project(config)) as cache:
+        count = cache.clear(task=task, expired_at=now_ms() if expired else None)
     print(f"{counted(count, 'entry')} removed", file=sys.stderr)
 
 
-@app.command(epilog="Example: [bold]sfnrun cache warm prices.jsonl[/bold]")
-def warm(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help='Lines of {"task", "payload", "value"}.')],
-    config: ConfigFile = None,
-) -> None:
-    """Fill the cache before it is asked; a line without a value asks the task's handler."""
+def warm(file: Source, config: options.Config = None) -> None:
+    """Fill the cache in advance.
+
+    Each line has `task`, `payload` and perhaps `value`; without a value, the task's handler is called.
+    """
     from sfnrun.api.cache_tools import warm
 
-    warmed = warm(_settings(config), _lines(file))
-    print(f"{warmed.given} given, {warmed.asked} asked, {warmed.failed} failed", file=sys.stderr)
+    warmed = warm(_project(config), _lines(file))
+    counts = f"{warmed.given} stored from values, {warmed.asked} computed by handlers, {warmed.failed} failed"
+    print(counts, file=sys.stderr)
     if warmed.failed:
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: [bold]sfnrun cache export > answers.jsonl[/bold]")
-def export(config: ConfigFile = None) -> None:
-    """Write everything that is kept to stdout, one JSON line an entry, values and all."""
+def export(output: options.Output = None, config: options.Config = None) -> None:
+    """Export all entries, including values, as JSON Lines."""
     from sfnrun.api.cache_tools import inventory
+    from sfnrun.cli.output import print_document, print_line
 
-    with inventory(_settings(config)) as found:
-        for line in found.export():
-            _write(line)
+    with inventory(_project(config)) as cache:
+        if output is None:
+            for line in cache.export():
+                print_line(line)
+        else:
+            print_document("\n".join(cache.export()), output)
 
 
-@app.command("import", epilog="Example: [bold]sfnrun cache import answers.jsonl[/bold]")
-def import_(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="What `sfnrun cache export` wrote.")],
-    config: ConfigFile = None,
-) -> None:
-    """Keep what was exported elsewhere."""
+def import_(file: Source, config: options.Config = None) -> None:
+    """Import entries from `sfnrun cache export`."""
     from sfnrun.api.cache_tools import inventory
     from sfnrun.view.text import counted
 
-    with inventory(_settings(config)) as found:
-        count = found.import_lines(_lines(file))
-    print(f"{counted(count, 'entry')} kept", file=sys.stderr)
+    with inventory(_project(config)) as cache:
+        count = cache.import_lines(_lines(file))
+    print(f"{counted(count, 'entry')} imported", file=sys.stderr)
 
 
-@app.command(epilog="Example: [bold]sfnrun cache demo --backend redis://127.0.0.1:6379[/bold]")
 def demo(
     backend: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where answers are kept.", show_default="a folder")
+        str | None, typer.Option(metavar="URL", help="Cache backend.", show_default="a temporary directory")
     ] = None,
 ) -> None:
-    """Run the caching example and explain what a hit, a miss and a stale answer cost."""
+    """Run the caching example and measure a hit, a miss and a stale read."""
     from sfnrun.api.cache_demo import cache_demo
+    from sfnrun.cli.output import print_line
 
-    cache_demo(_write, backend)
+    cache_demo(print_line, backend)
 
 
-def _settings(path: str | None) -> "Project":
+def _project(config: list[str] | None) -> Project:
     from sfnrun.config import load_project
 
-    return load_project(config=path)
+    return load_project(config=config or None)
 
 
-def _nothing(settings: "Project", whom: str = "") -> None:
-    """Say where nothing was found."""
+def _nothing(project: Project, whose: str = "") -> None:
     from sfnrun.api.cache_tools import place_of
 
-    print(f"nothing is kept{whom} in {place_of(settings)}", file=sys.stderr)
+    print(f"no cached results{whose} in {place_of(project)}", file=sys.stderr)
 
 
 def _lines(file: str) -> Iterable[str]:
-    from sfnrun.errors import UsageError
-
     try:
-        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return text.decode().splitlines()
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return data.decode().splitlines()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8") from None
-
-
-def _write(line: str) -> None:
-    from sfnrun.cli.output import print_line
-
-    print_line(line)
-
-
-def _write_json(value: Any) -> None:
-    import json
-
-    _write(json.dumps(value, indent=2, ensure_ascii=False))
+        raise UsageError(f"{file} is not valid UTF-8", "save the file as UTF-8") from None
 
 
 def _members(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__struct_fields__}
 
 
-def _table(columns: dict[str, Callable[[Any], str]], rows: Iterable[Any]) -> None:
-    """Columns as wide as they must be; the first is text, the others are figures unless they are text too."""
-    from sfnrun.view.text import cells, clean, fit, pad
-
-    lines = [list(columns), *([fit(clean(cell(row)), 60) for cell in columns.values()] for row in rows)]
-    widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        _write("  ".join(pad(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _whole(told: Any) -> str:
-    from sfnrun.view.text import counted
-
-    facts = told.info
-    parts = [told.label]
-    if facts.size_bytes is not None:
-        limit = f" of {_size(facts.limit_bytes)}" if facts.limit_bytes else ""
-        parts.append(f"{_size(facts.size_bytes)}{limit}")
-    if facts.eviction_policy:
-        parts.append(f"{counted(facts.evictions, 'eviction')} ({facts.eviction_policy})")
-    if told.faults:
-        parts.append(f"out of reach {counted(told.faults, 'time')}")
-    return ", ".join(parts)
-
-
-def _ms(ms: int | None) -> str:
-    """A length of time; what a run under the virtual clock kept may lie in the future."""
-    from sfnrun.view.text import duration
-
-    return "-" if ms is None else f"in {duration(-ms)}" if ms < 0 else duration(ms)
-
-
-def _size(length: int) -> str:
-    from sfnrun.view.text import size
-
-    return size(length)
-
-
-_STATS: dict[str, Callable[[Any], str]] = {
-    "task": lambda task: task.task,
-    "hit rate": lambda task: "-" if task.hit_rate is None else f"{task.hit_rate:.0%}",
-    "hits": lambda task: f"{task.hits:,}",
-    "misses": lambda task: f"{task.misses:,}",
-    "stale": lambda task: f"{task.stale:,}",
-    "bypassed": lambda task: f"{task.bypassed:,}",
-    "saved": lambda task: _ms(task.saved_ms),
-    "entries": lambda task: f"{task.entries:,}",
-    "bytes": lambda task: _size(task.bytes),
-    "oldest": lambda task: _ms(task.oldest_ms),
-}
-_LIST: dict[str, Callable[[Any], str]] = {
-    "key": lambda line: line.key[:12],
-    "task": lambda line: line.task,
-    "age": lambda line: _ms(line.age_ms),
-    "expires in": lambda line: (
-        "never" if line.expires_in_ms is None else "expired" if line.expires_in_ms <= 0 else _ms(line.expires_in_ms)
-    ),
-    "took": lambda line: _ms(line.took_ms),
-    "bytes": lambda line: _size(line.bytes),
-    "asked": lambda line: ("failed: " if line.kind == "error" else "") + line.key_text,
-}
+add(app, list_, "sfnrun cache list", "sfnrun cache list GetPrice --json", name="list")
+add(app, show, "sfnrun cache show 3f1c", "sfnrun cache show 3f1c --reveal")
+add(app, stats, "sfnrun cache stats", "sfnrun cache stats --json | jq .tasks")
+add(app, clear, "sfnrun cache clear GetPrice", "sfnrun cache clear --expired")
+add(app, warm, "sfnrun cache warm prices.jsonl", "sfnrun cache warm - < prices.jsonl")
+add(app, export, "sfnrun cache export > results.jsonl", "sfnrun cache export -o results.jsonl")
+add(app, import_, "sfnrun cache import results.jsonl", "sfnrun cache import - < results.jsonl", name="import")
+add(app, demo, "sfnrun cache demo", "sfnrun cache demo --backend redis://127.0.0.1:6379")

@@ -14,6 +14,7 @@ from sfnrun.cli.completion import complete_run, complete_task
 
 __all__ = [
     "PANELS",
+    "All",
     "Cache",
     "CacheTtl",
     "Clock",
@@ -159,6 +160,7 @@ Until = Annotated[
 Text = Annotated[
     str | None, typer.Option("--text", metavar="TEXT", help="Only executions whose history contains this text.")
 ]
+All = Annotated[bool, typer.Option("--all", help="Everything.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most N rows; 0 for all.", min=0)]
 
 # --- panels ---

@@ -107,7 +107,7 @@ def print_document(text: str, path: str | None = None) -> None:
 
 def print_rows(titles: Iterable[str], rows: Sequence[Sequence[str]], *, figures: Iterable[str] = ()) -> None:
     """A table with a header, cut to the width of the terminal; in a pipe tab-separated, in full and without header."""
-    from sfnrun.view.table import Column, tab_separated, table
+    from sfnrun.view.tables import Column, tab_separated, table
 
     if not is_terminal():
         for line in tab_separated(rows):

@@ -40,9 +40,9 @@ def list_(
     history: Folder = None,
 ) -> None:
     """List recorded executions, the newest first."""
-    from sfnrun.cli.output import print_line
+    from sfnrun.cli.output import print_rows
     from sfnrun.history.listing import summaries
-    from sfnrun.view.listing import listing
+    from sfnrun.view.tables import RUN_COLUMNS, run_row
 
     folder = folder_of(history)
     found = summaries(folder)
@@ -60,7 +60,7 @@ def list_(
         and (text is None or _has(folder / f"{one.name}.jsonl", text))
     ]
     if chosen:
-        print_line("\n".join(listing(chosen)))
+        print_rows(RUN_COLUMNS, [run_row(each) for each in chosen], figures=("TOOK",))
     else:
         print(f"none of {len(found):,} executions in {folder} is like that", file=sys.stderr)
 

@@ -18,12 +18,12 @@ from rich.text import Text
 
 from sfnrun.history.visit import Visit
 from sfnrun.view.line import Line, rows, segments
+from sfnrun.view.palette import STYLES, has_color
 from sfnrun.view.story import BIG_MAP, Story
 from sfnrun.view.text import cells, clean, counted, duration, fit
 
 __all__ = ["LiveTrace"]
 
-STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "faint": "dim", "name": "bold", "type": "cyan", "": ""}
 _FRAMES_PER_SECOND = 12
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _RUNNING_SHOWN = 8
@@ -37,7 +37,14 @@ class LiveTrace:
     """
 
     def __init__(self, stream: TextIO, *, moving: bool = True, real: bool = True) -> None:
-        self.console = Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
+        self.console = Console(
+            file=stream,
+            highlight=False,
+            emoji=False,
+            markup=False,
+            soft_wrap=False,
+            color_system="auto" if has_color(stream) else None,
+        )
         self._real = real
         self._moving = moving
         self._story: Story | None = None
@@ -116,7 +123,7 @@ class LiveTrace:
             self.console.print(Text("\n").join(texts), no_wrap=True, overflow="ellipsis", crop=True)
 
     def _text(self, parts: list[tuple[str, str]]) -> Text:
-        return Text.assemble(*((text, STYLES[style]) for text, style in parts), no_wrap=True, overflow="ellipsis")
+        return Text.assemble(*((text, STYLES[style][0]) for text, style in parts), no_wrap=True, overflow="ellipsis")
 
     # What is running
 

@@ -20,6 +20,7 @@ from sfnrun.cache.admin import CacheAdmin
 from sfnrun.cli.cache import app
 from sfnrun.config import CacheSettings, FunctionSettings, load_project
 from sfnrun.errors import UnavailableError, UsageError
+from sfnrun.view.tables import ENTRY_COLUMNS
 
 from .world import World
 
@@ -149,33 +150,39 @@ def test_warm_and_look(project):
         '{"task": "GetPrice", "payload": {"sku": "a"}}\n\n'
         '{"task": "GetPrice", "payload": {"sku": "b"}, "value": 1.50}\n'
     )
-    assert sfn_cache("warm", "prices.jsonl").stderr == "1 given, 1 asked, 0 failed\n"
-    listed = sfn_cache("list").stdout.splitlines()
-    assert listed[0].split() == ["key", "task", "age", "expires", "in", "took", "bytes", "asked"]
-    assert [line.split()[-1] for line in listed[1:]] == ['{"sku":"b"}', '{"sku":"a"}']
+    assert sfn_cache("warm", "prices.jsonl").stderr == "1 stored from values, 1 computed by handlers, 0 failed\n"
+    listed = [line.split("\t") for line in sfn_cache("list").stdout.splitlines()]
+    assert [(row[1], row[-1]) for row in listed] == [("GetPrice", '{"sku":"b"}'), ("GetPrice", '{"sku":"a"}')]
+    assert {len(row) for row in listed} == {len(ENTRY_COLUMNS)}
+    limited = sfn_cache("list", "-n", "1")
+    assert (len(limited.stdout.splitlines()), limited.stderr) == (1, "1 of 2\n")
     entries = json.loads(sfn_cache("list", "GetPrice", "--json").stdout)
     assert json.loads(sfn_cache("show", entries[0]["key"]).stdout)["value"] == "•••"
     assert json.loads(sfn_cache("show", entries[0]["key"], "--reveal").stdout)["value"] == 1.5
     stats = json.loads(sfn_cache("stats", "--json").stdout)
     assert (stats["tasks"][0]["task"], stats["tasks"][0]["entries"]) == ("GetPrice", 2)
-    table = sfn_cache("stats").stdout.splitlines()
-    assert table[1].split()[:3] == ["GetPrice", "-", "0"]
+    shown = sfn_cache("stats")
+    assert shown.stdout.split("\t")[:3] == ["GetPrice", "-", "0"]
+    assert shown.stderr.startswith("disk ")
+    for name in ("get-price", "Get*", "GetPrice"):
+        assert len(sfn_cache("list", name).stdout.splitlines()) == 2
+    assert sfn_cache("list", "Other").stdout == ""
     exported = sfn_cache("export").stdout
-    assert sfn_cache("clear", "--state", "GetPrice").stderr == "2 entries removed\n"
-    assert sfn_cache("list").stderr == f"nothing is kept in {project}/.sfnrun/cache\n"
-    assert sfn_cache("import", "-", stdin=exported).stderr == "2 entries kept\n"
+    assert sfn_cache("clear", "GetPrice").stderr == "2 entries removed\n"
+    assert sfn_cache("list").stderr == f"no cached results in {project}/.sfnrun/cache\n"
+    assert sfn_cache("import", "-", stdin=exported).stderr == "2 entries imported\n"
     assert sfn_cache("clear", "--expired").stderr == "0 entries removed\n"
     assert sfn_cache("clear", "--all").stderr == "2 entries removed\n"
 
 
 def test_an_empty_cache_is_named(project):
-    told = f"nothing is kept in {project}/.sfnrun/cache\n"
+    told = f"no cached results in {project}/.sfnrun/cache\n"
     for command in (["stats"], ["list"]):
         assert sfn_cache(*command).stderr == told
     assert json.loads(sfn_cache("stats", "--json").stdout)["tasks"] == []
     assert sfn_cache("export").stdout == ""
     assert sfn_cache("clear", "--all").stderr == "0 entries removed\n"
-    assert sfn_cache("list", "GetPrice").stderr == f"nothing is kept for GetPrice in {project}/.sfnrun/cache\n"
+    assert sfn_cache("list", "GetPrice").stderr == f"no cached results for GetPrice in {project}/.sfnrun/cache\n"
     assert not list(project.rglob(".sfnrun"))  # who only looks makes no folder
 
 

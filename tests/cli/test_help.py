@@ -40,7 +40,7 @@ def test_help(sfn, monkeypatch, path) -> None:
     for example in examples:
         words = shlex.split(example)
         assert words[: len(path) + 1] == ["sfnrun", *path]
-        end = next((index for index, word in enumerate(words) if word in ("|", ">")), len(words))
+        end = next((index for index, word in enumerate(words) if word in ("|", ">", "<")), len(words))
         understood(words[1:end])
 
 
