@@ -145,6 +145,8 @@ class World:
         virtual clock stands until then. `stop_at` is when to stop it, in milliseconds since 1970. `on_end` is called on
         the World's thread when the execution has ended.
         """
+        if mailbox is not None:
+            mailbox.discard()  # it is that of an execution whose history was removed
         run = Run(machine, execution, _NoSink(), journal, limits, stepping=stepping)
         hosted = Hosted(self._loop, run, answerer, step, mailbox, on_end)
         self._loop.post(self._loop.start, hosted, stop_at)

@@ -161,6 +161,20 @@ def test_mail_is_kept_where_the_history_has_lost_more_lines_than_the_mailbox(tmp
     assert types_of(result)[-4:] == ["TaskSubmitted", "TaskSucceeded", "TaskStateExited", "ExecutionSucceeded"]
 
 
+def test_mail_for_a_task_that_is_not_reached_yet_waits_for_it(tmp_path: Path) -> None:
+    """The history has lost the first answer and all after it; the mailbox has lost nothing."""
+    path = left_waiting(TWO, tmp_path, "virtual")
+    waiting = path.read_bytes()
+    send(path, RESULT)
+    with pytest.raises(WaitingError):
+        sfnrun.resume(path, tasks=Worker())
+    send(path, Succeeded(Payload(2)), ":2")
+    path.write_bytes(waiting)
+    result = sfnrun.resume(path, tasks=Worker())
+    assert result.output == 2
+    assert types_of(result).count("TaskSubmitted") == 2
+
+
 def test_a_request_to_stop_does_not_stop_the_redrive(tmp_path: Path) -> None:
     path = left_waiting(ONE, tmp_path, "virtual")
     send(path, Stopped())
@@ -169,6 +183,12 @@ def test_a_request_to_stop_does_not_stop_the_redrive(tmp_path: Path) -> None:
     assert sfnrun.resume(path, tasks=Worker()).status == "ABORTED"
     shutil.copy(left, MailFile(path).path)
     assert sfnrun.redrive(path, tasks=lambda request: 5).output == 5
+
+
+def test_mail_of_an_execution_that_was_removed_is_not_for_the_next_of_its_name(tmp_path: Path) -> None:
+    MailFile(tmp_path / "n.jsonl").send(Mail(0, "", Stopped()))
+    assert sfnrun.run(ONE, tasks=lambda request: 5, history=tmp_path, name="n").output == 5
+    assert [file.name for file in tmp_path.iterdir()] == ["n.jsonl"]
 
 
 def test_a_handler_that_has_answered_by_itself_is_called_again(tmp_path: Path) -> None:
