@@ -120,7 +120,13 @@ def _is_name(name: str) -> bool:
 
 
 def _means_task(name: str, tasks: Iterable[RawTask]) -> bool:
-    return any(tasks_named([name], *task) for task in tasks)
+    return any(tasks_named([name], *task) or _can_call_any_function(task) for task in tasks)
+
+
+def _can_call_any_function(task: RawTask) -> bool:
+    """Whether a Task takes the name of its function from its input, so that any name can be that of a function."""
+    _, function, resource = task
+    return not function and "lambda:invoke" in resource
 
 
 def _means_function(name: str, functions: Iterable[str]) -> bool:

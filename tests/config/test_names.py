@@ -150,3 +150,11 @@ def test_refreshed_tasks_are_named_as_everywhere(project: Path) -> None:
     assert calls == ["Save", "Put", "Save", "Put", "Save", "Put"]
     with pytest.raises(UsageError, match="--refresh: no state, function or resource is called 'Sav'"):
         sfnrun.run(definition, tasks=1 and {"*": 1}, cache=CacheOptions(refresh=frozenset({"Sav"}), everything=True))
+
+
+def test_names_are_accepted_where_a_task_takes_its_function_from_the_input() -> None:
+    parameters = {"FunctionName.$": "$.function", "Payload": {}}
+    state = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": parameters, "End": True}
+    machine = {"StartAt": "Call", "States": {"Call": state}}
+    result = sfnrun.run(machine, {"function": "charge-card"}, tasks={"charge-card": lambda event, context: "charged"})
+    assert result.output["Payload"] == "charged"
