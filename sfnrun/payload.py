@@ -55,14 +55,14 @@ class Payload:
 
     @classmethod
     def parse(cls, text: str) -> Payload:
-        """The payload of a JSON text, which it keeps. Raises ValueError if the text is not JSON."""
+        """Return the payload of a JSON text, which it keeps. Raises ValueError if the text is not JSON."""
         payload = cls(loads(text))
         payload._text = text
         return payload
 
     @classmethod
     def from_python(cls, value: object) -> Payload:
-        """The payload of a Python value that user code returned. Raises TypeError or ValueError if it is not JSON.
+        """Return the payload of a Python value of user code. Raises TypeError or ValueError if it is not JSON.
 
         Tuples become arrays and numeric keys become strings, as in `json.dumps`. The value is copied.
         """
@@ -82,14 +82,14 @@ class Payload:
 
     @classmethod
     def joined(cls, items: list[Payload]) -> Payload:
-        """The array of the items; their texts are used unchanged."""
+        """Return the array of the items; their texts are used unchanged."""
         payload = cls([item._value for item in items])
         if any(item._text is not None for item in items):
             payload._text = f"[{','.join(item.text for item in items)}]"
         return payload
 
     def with_member(self, name: str, value: Json) -> Payload:
-        """The object with a member set; every other member is shared.
+        """Return the object with a member set; every other member is shared.
 
         If the last member is replaced or a new one is added, as most ResultPaths do, the text that was encoded before
         is extended instead of encoded again.
@@ -125,7 +125,7 @@ class Payload:
         return self._text
 
     def exceeds(self, limit: int) -> bool:
-        """Whether the text is longer than `limit` bytes of UTF-8."""
+        """Return whether the text is longer than `limit` bytes of UTF-8."""
         text = self.text
         # No character takes more than four bytes, so most texts need no encoding to know.
         return len(text) * 4 > limit and (len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit)
@@ -135,7 +135,7 @@ class Payload:
 
 
 def type_name(value: Json) -> str:
-    """The JSON type of a value, as AWS names it: array, object, string, number, boolean or null."""
+    """Return the JSON type of a value, as AWS names it: array, object, string, number, boolean or null."""
     return TYPE_NAMES[type(value)]
 
 
@@ -151,7 +151,7 @@ TYPE_NAMES = {
 
 
 def plain(value: Any) -> Json:
-    """The JSON value of an event's detail: a Payload, or an object of Payloads such as assignedVariables."""
+    """Return the JSON value of an event's detail: a Payload, or an object of Payloads such as assignedVariables."""
     if isinstance(value, Payload):
         return value.value
     if isinstance(value, dict):
@@ -160,7 +160,7 @@ def plain(value: Any) -> Json:
 
 
 def json_equal(one: Json, other: Json) -> bool:
-    """Whether two JSON values are equal. 1, 1.0 and true are three values; the order of keys does not matter."""
+    """Return whether two JSON values are equal. 1, 1.0 and true are three values; the order of keys does not matter."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -173,7 +173,7 @@ def json_equal(one: Json, other: Json) -> bool:
 
 
 def dumps(value: Json) -> str:
-    """Compact JSON text, as AWS writes it: no spaces, non-ASCII characters unescaped."""
+    """Return compact JSON text, as AWS writes it: no spaces, non-ASCII characters unescaped."""
     try:
         return _encode(value).decode()
     except BEYOND:
@@ -181,7 +181,7 @@ def dumps(value: Json) -> str:
 
 
 def canonical(value: Json) -> bytes:
-    """Text that is equal for equal values only: 1, 1.0 and true are three values, the order of keys does not matter."""
+    """Return text that is equal for equal values only, in the sense of `json_equal`."""
     try:
         return msgspec.json.encode(value, order="sorted")
     except BEYOND:

@@ -77,7 +77,7 @@ class Event(Struct, frozen=True):
     raw: Mapping[str, Json] | None = None
 
     def to_aws(self) -> dict[str, Any]:
-        """The event as boto3's `get_execution_history` returns it: payloads as JSON text, the time as a datetime."""
+        """Return the event as boto3's `get_execution_history` does: payloads as JSON text, the time as a datetime."""
         projected: dict[str, Any] = {
             "timestamp": datetime.fromtimestamp(self.at / 1000, UTC),
             "type": self.type,
@@ -91,7 +91,7 @@ class Event(Struct, frozen=True):
 
 
 def details_key(type: str) -> str | None:
-    """The name of an event type's details member: `stateEnteredEventDetails`; None if it has none."""
+    """Return the name of an event type's details member: `stateEnteredEventDetails`; None if it has none."""
     if type in _WITHOUT_DETAILS:
         return None
     for end in ("StateEntered", "StateExited"):
@@ -151,5 +151,5 @@ class Journal(Protocol):
 
 @lru_cache(maxsize=256)
 def timestamp(ms: int) -> str:
-    """A time as AWS writes it: `2026-11-22T08:30:00.000Z`."""
+    """Return a time as AWS writes it: `2026-11-22T08:30:00.000Z`."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

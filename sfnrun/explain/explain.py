@@ -69,7 +69,7 @@ def explain_visit(recording: Recording, visit: Visit, attempt: int | None = None
 
 
 def _found(machine: Machine, name: str) -> tuple[State, Mapping[str, Json]]:
-    """A state of a machine, and its JSON in the definition."""
+    """Return a state of a machine, and its JSON in the definition."""
     state = _state(every_state(machine.graph), name)
     return state, _own(machine, state)
 
@@ -83,7 +83,7 @@ def _state(states: Sequence[State], name: str) -> State:
 
 
 def _own(machine: Machine, state: State) -> Mapping[str, Json]:
-    """The JSON of a state in the definition."""
+    """Return the JSON of a state in the definition."""
     value = from_text(machine.text, machine.file, substitutions=machine.substitutions, limits=False).value
     for step in state.pointer:
         value = value[step]
@@ -107,7 +107,7 @@ def _chosen(visits: list[Visit], state: str, number: int | None, item: str | Non
 
 
 def _is_in(fiber: str, item: str) -> bool:
-    """Whether the innermost branches and items of a fiber are these: "2/0" is item 0 inside item 2."""
+    """Return whether the innermost branches and items of a fiber are these: "2/0" is item 0 inside item 2."""
     indices = [part.rpartition(".")[2] for part in fiber.split("/")]
     wanted = item.split("/")
     return bool(fiber) and indices[-len(wanted) :] == wanted

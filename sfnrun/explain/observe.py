@@ -80,7 +80,7 @@ class Observer:
         self._rules: dict[int, list[RuleSeen]] = defaultdict(list)
 
     def observed(self, entered: int) -> Observed:
-        """What was observed of the visit with this StateEntered event."""
+        """Return what was observed of the visit with this StateEntered event."""
         visit = next(visit for visit in self.timeline if visit.entered == entered)
         evaluated = [self._evaluated[entered, number] for number in range(1, len(visit.attempts) + 1)]
         return Observed(visit, evaluated, self._rules[entered])
@@ -107,7 +107,7 @@ class Observer:
                 visit.attempts[-1].result = self._joined(visit)
 
     def _joined(self, visit: Visit) -> Payload:
-        """The outputs of the branches or items that the last attempt of a visit started."""
+        """Return the outputs of the branches or items that the last attempt of a visit started."""
         inside = (each for each in self.timeline if each.around is visit and each.fork == visit.forks)
         outputs = {each.item or 0: each.output for each in inside}
         return Payload.joined([output for _, output in sorted(outputs.items()) if output is not None])
@@ -120,7 +120,7 @@ class Observer:
 
 
 def instrumented(machine: Machine, observer: Observer) -> Machine:
-    """The machine, with expressions of the observed states that report their values to the observer."""
+    """Return the machine, with expressions of the observed states that report their values to the observer."""
     return msgspec.structs.replace(machine, graph=_graph(machine.graph, observer))
 
 

@@ -18,7 +18,7 @@ __all__ = ["reasons_of"]
 
 
 def reasons_of(state: State, own: Mapping[str, Any], observed: Observed) -> Iterator[Reason]:
-    """The reasons in the order of the decisions; none for a state that decides nothing. `own` is the state's JSON."""
+    """Yield the reasons in the order of the decisions, if there were any. `own` is the JSON of the state."""
     if isinstance(state, Choice):
         yield from _choice(state, own, observed.rules)
     if isinstance(state, Wait):
@@ -107,7 +107,7 @@ def _failures(state: State, visit: Visit) -> Iterator[Reason]:
 
 
 def _cause(cause: str | None) -> Iterator[str]:
-    """The first line of a cause; of the error of a Lambda function, of its message."""
+    """Yield the first line of a cause; of the error of a Lambda function, of its message."""
     if not cause:
         return
     try:

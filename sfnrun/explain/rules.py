@@ -21,7 +21,7 @@ _SHOWN = 200
 
 
 def describer(state: State, own: Mapping[str, Any]) -> Describe:
-    """A function that describes the rules of a state; `own` is the state's JSON."""
+    """Return a function that describes the rules of a state; `own` is the state's JSON."""
     rules = own.get("Choices") or ()
     if state.query_language == "JSONata":
         return lambda index, document, scope: _references(rules[index]["Condition"], document, scope)
@@ -29,7 +29,7 @@ def describer(state: State, own: Mapping[str, Any]) -> Describe:
 
 
 def rule_text(state: State, rule: Mapping[str, Any]) -> str:
-    """A rule of the definition on one line."""
+    """Return a rule of the definition on one line."""
     if state.query_language == "JSONata":
         return str(rule["Condition"]) if isinstance(rule["Condition"], str) else dumps(rule["Condition"])
     return compile_rule(rule, _ignore).text
@@ -53,7 +53,7 @@ def _references(condition: Json, document: Json, scope: Scope) -> list[Finding]:
 
 
 def _held(text: str, document: Json, scope: Scope) -> str | None:
-    """The value of a reference; None if it is bound inside the expression."""
+    """Return the value of a reference; None if it is bound inside the expression."""
     from sfnrun.expr.jsonata import compile_jsonata
 
     try:

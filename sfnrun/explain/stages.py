@@ -27,7 +27,7 @@ class _Attempt(NamedTuple):
 
 
 def stages_of(state: State, observed: Observed, number: int) -> Iterator[Stage]:
-    """The stages of attempt `number` (from 1) in order, without those that it did not reach."""
+    """Yield the stages of attempt `number` (from 1) in order, without those that it did not reach."""
     visit, found = observed.visit, observed.visit.attempts[number - 1]
     attempt = _Attempt(found.payload, found.result, observed.evaluated[number - 1])
     is_last = number == len(visit.attempts)
@@ -72,7 +72,7 @@ def _after_result(state: State, visit: Visit, attempt: _Attempt, result: Payload
 
 
 def _selected(state: State, visit: Visit, attempt: _Attempt, result: Payload) -> Iterator[Stage]:
-    """The stages after a result. A Pass without one passes the value of its Parameters on, which is not a result."""
+    """Yield the stages after a result. The value that a Pass makes of its Parameters is not a result."""
     selected = _stage("afterResultSelector", _find(attempt, "ResultSelector"), result)
     yield selected
     if selected.payload is not None:
@@ -125,7 +125,7 @@ def _map_stages(state: Map, attempt: _Attempt, given: Payload | None) -> Iterato
 
 
 def _items(state: Map, attempt: _Attempt, given: Payload | None) -> Stage | None:
-    """The array of a Map, or an error if the value is not an array. None if the attempt did not reach it."""
+    """Return the array of a Map, or an error if the value is not an array. None if the attempt did not reach it."""
     field = state.items
     found = None if field is None else _find(attempt, field.name)
     if field is not None and field.expression is not None and found is None:
@@ -137,7 +137,7 @@ def _items(state: Map, attempt: _Attempt, given: Payload | None) -> Stage | None
 
 
 def _bounds(state: Map, attempt: _Attempt) -> Iterator[Stage]:
-    """The concurrency, which TestState returns for every Map, and the failure tolerances that are set."""
+    """Yield the concurrency, which TestState returns for every Map, and the failure tolerances that are set."""
     bounds = {
         "maxConcurrency": state.max_concurrency or Field("MaxConcurrency", 0),
         "toleratedFailureCount": state.tolerated_failure_count,
@@ -149,7 +149,7 @@ def _bounds(state: Map, attempt: _Attempt) -> Iterator[Stage]:
 
 
 def _output_text(attempt: _Attempt) -> str:
-    """The text of the expression that made the output: the last one evaluated for it."""
+    """Return the text of the expression that made the output: the last one evaluated for it."""
     made = [one for one in attempt.evaluated if one.field == "OutputPath" or one.field.rpartition("/")[2] == "Output"]
     return made[-1].text if made else ""
 

@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 
 def in_order(recording: Recording) -> list[Event]:
-    """The events, with those of each branch and item together."""
+    """Return the events, with those of each branch and item together."""
     by_fiber: dict[str, list[Event]] = defaultdict(list)
     children: dict[tuple[str, int], list[str]] = defaultdict(list)
     for event in recording.events():

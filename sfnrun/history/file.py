@@ -191,7 +191,7 @@ class LineWriter:
         self._encode_lines = msgspec.json.Encoder(enc_hook=self._payload).encode_lines
 
     def encode(self, happened: Iterable[Event | Note | Answered]) -> tuple[bytes, dict[int, str]]:
-        """The lines, and the texts by number that they are the first to refer to."""
+        """Return the lines, and the texts by number that they are the first to refer to."""
         lines: list[dict[str, Any]] = []
         start = self._start_time
         for what in happened:
@@ -227,7 +227,7 @@ class LineWriter:
         return {"answer": answer.__class__.__name__, "at": at - self._start_time, "key": key, **members}
 
     def _payload(self, payload: Payload) -> str | int:
-        """The text of a payload, or its number. Most payloads are written several times, so the result is cached."""
+        """Return the text of a payload, or its number; cached, because most payloads are written several times."""
         mark = payload.mark
         if mark is None or mark[0] is not self:
             mark = payload.mark = (self, self._reference(payload.text))
@@ -244,7 +244,7 @@ class LineWriter:
 
 
 def _value_line(number: int, text: str) -> bytes:
-    """The line of a large text. Without line breaks the JSON is written unquoted: readable, and found by grep."""
+    """Return the line of a large text. JSON without line breaks is written unquoted, so that grep finds it."""
     if "\n" not in text and "\r" not in text:
         try:
             return b'{"value":%d,"json":%b}\n' % (number, text.encode())

@@ -72,7 +72,7 @@ class _Combined:
 
 
 def combined(journals: Sequence[Journal]) -> Journal:
-    """One journal that writes to all of these, in order; a single one is returned as it is."""
+    """Return one journal that writes to all of these, in order; a single one is returned as it is."""
     if not journals:
         return NullJournal()
     return journals[0] if len(journals) == 1 else _Combined(journals)

@@ -46,7 +46,7 @@ def acquire(file: FileIO) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a running process holds the lock of a history."""
+    """Return whether a running process holds the lock of a history."""
     try:
         with open(path, "rb", buffering=0) as file:
             return not _lock(file, shared=True)

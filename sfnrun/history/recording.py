@@ -64,13 +64,13 @@ class Recording(Struct, frozen=True):
         return start_time
 
     def of_kind(self, kind: str) -> Iterator[Line]:
-        """The lines that are events, notes or answers."""
+        """Return the lines that are events, notes or answers."""
         if isinstance(self.lines, ReadLines):
             return self.lines.of_kind(kind)
         return (line for line in self.lines if kind in line)
 
     def events(self) -> Iterator[Event]:
-        """The events, numbered as AWS does."""
+        """Return the events, numbered as AWS does."""
         start_time = self.start_time
         return (event_of(line, id, start_time) for id, line in enumerate(self.of_kind("event"), 1))
 
@@ -87,7 +87,7 @@ class Recording(Struct, frozen=True):
 
 
 def event_of(line: Line, id: int, start_time: int) -> Event:
-    """The event of an event line; `id` is its number among the events, from 1."""
+    """Return the event of an event line; `id` is its number among the events, from 1."""
     details = {name: _detail(name, value) for name, value in line.items() if name not in ENVELOPE}
     at = line["at"] + start_time
     return Event(id, line["previous"], at, line["event"], line.get("fiber", ""), details, line.get("aws"))
@@ -102,7 +102,7 @@ def _detail(name: str, value: Json) -> Json | Payload:
 
 
 def note_of(line: Line, start_time: int) -> Note:
-    """The note of a note line."""
+    """Return the note of a note line."""
     return Note(line["note"], line["at"] + start_time, line["fiber"], line["state"], line["details"])
 
 
@@ -123,7 +123,7 @@ _ANSWERS: dict[str, type[Answer]] = {
 
 
 def answered_of(line: Line, start_time: int) -> Answered:
-    """The answer of an answer line."""
+    """Return the answer of an answer line."""
     kind = _ANSWERS.get(line["answer"])
     if kind is None:
         raise HistoryError(f"unknown kind of answer in the history: {line['answer']!r}", "upgrade sfnrun")
@@ -177,7 +177,7 @@ class ReadLines(Sequence[Line]):
         return self._values
 
     def of_kind(self, kind: str) -> Iterator[Line]:
-        """The lines that are events, notes or answers. In a plain file only those are parsed."""
+        """Return the lines that are events, notes or answers. In a plain file only those are parsed."""
         if self._lines is None and self.plain:
             initial = ord(kind[0])
             return (self.parsed(text) for text in self.texts if text[2] == initial)
@@ -245,12 +245,12 @@ def read(path: Path, *, lazily: bool = False) -> Recording:
 
 
 def whole_lines(data: bytes) -> bytes:
-    """The data without a torn last line, which a crash leaves."""
+    """Return the data without a torn last line, which a crash leaves."""
     return data[: data.rfind(b"\n") + 1]
 
 
 def decode(path: Path, data: bytes) -> Recording:
-    """The recording in the whole lines of a file."""
+    """Return the recording in the whole lines of a file."""
     if b"\r" in data:  # git on Windows checks files out with CRLF
         data = data.replace(b"\r\n", b"\n")
     texts = data.split(b"\n")
@@ -263,7 +263,7 @@ def decode(path: Path, data: bytes) -> Recording:
 
 
 def missing(path: Path) -> HistoryError:
-    """The error for a history that does not exist."""
+    """Return the error for a history that does not exist."""
     return HistoryError(f"history not found: {path}", "run `sfnrun trace list` to list executions")
 
 
@@ -300,7 +300,7 @@ def _parsed(path: Path, number: int, text: bytes) -> dict[str, Json]:
 
 
 def _all_parsed(path: Path, texts: list[bytes]) -> list[dict[str, Json]]:
-    """The objects of the lines. Parsing all at once is much faster; on a failure they are parsed one by one."""
+    """Return the objects of the lines. Parsing all at once is much faster; on a failure they are parsed one by one."""
     short = [b'{"value":0}' if text.startswith(_VALUE) else text for text in texts]
     try:
         lines: list[Any] = msgspec.json.decode(b"[%b]" % b",".join(short))

@@ -25,14 +25,14 @@ _NAMED = re.compile(r"\(entered at the event id #(\d+)\)")
 
 
 def timeline_of(recording: Recording) -> Timeline:
-    """The Timeline of a whole recording."""
+    """Return the Timeline of a whole recording."""
     timeline = Timeline(redrives=redrives_in(recording))
     recording.replay_to(timeline)
     return timeline
 
 
 def redrives_in(recording: Recording) -> Iterator[Mapping[str, Json]]:
-    """The recorded orders to redrive the execution."""
+    """Return the recorded orders to redrive the execution."""
     return (line for line in recording.of_kind("answer") if line["answer"] == "Redriven")
 
 
@@ -68,7 +68,7 @@ class Timeline:
         return iter(self.visits)
 
     def visit_in(self, fiber: str) -> Visit | None:
-        """The last visit of a fiber, or of one around it."""
+        """Return the last visit of a fiber, or of one around it."""
         while fiber and fiber not in self.last:
             fiber = fiber.rpartition("/")[0]
         return self.last.get(fiber)
@@ -137,7 +137,7 @@ class Timeline:
             self.last[fiber] = visit
 
     def _variables_in(self, fiber: str) -> Mapping[str, Payload]:
-        """The variables of a fiber. A parent assigns none while its children run."""
+        """Return the variables of a fiber. A parent assigns none while its children run."""
         while fiber and fiber not in self._variables:
             fiber = fiber.rpartition("/")[0]
         return self._variables.get(fiber, NO_VARIABLES)

@@ -65,7 +65,7 @@ class AwsReplayDriver:
         self._expected.pop(key, None)
 
     def redriven(self) -> Answered | None:
-        """The order to redrive the execution, if it was redriven."""
+        """Return the order to redrive the execution, if it was redriven."""
         event = self._index.redriven
         return None if event is None else self._give(event, "", Redriven())
 
@@ -117,7 +117,7 @@ class AwsReplayDriver:
         return [event for event in after if event.type.endswith(("Scheduled", "StateExited", "EvaluationFailed"))]
 
     def _without_event(self) -> tuple[Event, str]:
-        """The next event and the effect that it fits best, if no event follows any effect.
+        """Return the next event and the effect that it fits best, if no event follows any effect.
 
         An evaluation that fails on the next attempt points elsewhere, and so does a state that was not entered on AWS.
         """
@@ -128,7 +128,7 @@ class AwsReplayDriver:
         return event, min(keys, key=lambda key: self._rank(key, event))
 
     def _rank(self, key: str, event: Event) -> int:
-        """Sort key of effects, the smaller the likelier that the event answers this one.
+        """Return the sort key of effects, the smaller the likelier that the event answers this one.
 
         -1: a failure that nothing can catch; it ends the execution at once. 0: a failure that was not seen yet.
         1: a redriven state that the event points to. 2: another redriven state. 3: everything else.
@@ -154,7 +154,7 @@ class AwsReplayDriver:
 
 
 def _not_last(events: Iterable[Event]) -> list[Event]:
-    """The events without the last of the execution, which points to the last event of any branch."""
+    """Return the events without the last of the execution, which points to the last event of any branch."""
     return [event for event in events if event.type not in STATUS_OF or event.type == "ExecutionSucceeded"]
 
 

@@ -93,7 +93,7 @@ class AwsEventIndex:
             self._last_begun = event.id
 
     def match(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
-        """The recorded id and time of an event; payloads in `details` become the recorded ones."""
+        """Return the recorded id and time of an event; payloads in `details` become the recorded ones."""
         if type == _REDRIVEN:
             self._begin_attempt()
         recorded = self._find(type, previous, fiber, details)
@@ -123,17 +123,17 @@ class AwsEventIndex:
         return recorded.id, recorded.at
 
     def after(self, id: int) -> Iterator[Event]:
-        """The events that point to this one and have not happened again."""
+        """Return the events that point to this one and have not happened again."""
         return (event for event in self._after[id] if not self.has_happened(event))
 
     def entries_of(self, fiber: str, type: str, name: str) -> Iterator[Event]:
-        """Entries of a state that follow the last event of the fiber, or begin it."""
+        """Yield entries of a state that follow the last event of the fiber, or begin it."""
         last = self.last.get(fiber, self.last.get(fiber.rpartition("/")[0], 0))
         for previous in (last, 0) if not fiber else (last,):
             yield from self._free(self._exact[(f"{type}StateEntered", name, None), previous], fiber)
 
     def after_failure(self, fiber: str) -> Iterator[Event]:
-        """The events that a failure inside a fiber led to: they point to what failed, in whatever branch that was.
+        """Yield the events that a failure inside a fiber led to: they point to what failed, in any branch.
 
         An EvaluationFailed points to the event before the state's entry.
         """
@@ -149,16 +149,16 @@ class AwsEventIndex:
                     yield from self.after(id)
 
     def is_in(self, fiber: str, state: str) -> bool:
-        """Whether a fiber has entered a state and not left it; if the state is to run then, it is redriven."""
+        """Return whether a fiber has entered a state and not left it; if the state is to run then, it is redriven."""
         visit = self._timeline.last.get(fiber)
         return visit is not None and visit.exited is None and visit.name == state
 
     def has_happened(self, event: Event) -> bool:
-        """Whether a recorded event has happened again."""
+        """Return whether a recorded event has happened again."""
         return self.happened[event.id - 1] is not None
 
     def rest(self) -> Iterator[Event]:
-        """The events that have not happened again, of the attempts that have begun."""
+        """Return the events that have not happened again, of the attempts that have begun."""
         return (event for event in self.events[: self._last_begun] if not self.has_happened(event))
 
     @property
@@ -192,12 +192,12 @@ class AwsEventIndex:
         return next((event for event in near if self._comes_from(event, fiber)), near[0] if near else None)
 
     def _free(self, events: Iterable[Event], fiber: str) -> Iterator[Event]:
-        """Those that have not happened again, and did not happen in another fiber."""
+        """Return those of the events that have not happened again, and not in another fiber."""
         known = self._fibers_known
         return (event for event in events if not self.has_happened(event) and (not known or event.fiber == fiber))
 
     def _is_near(self, event: Event, fiber: str) -> bool:
-        """Whether an event comes from the fiber, or from a branch next to it."""
+        """Return whether an event comes from the fiber, or from a branch next to it."""
         if self._fibers_known or event.previous == 0:
             return not self._fibers_known or event.fiber == fiber
         # An item can start in the slot of another item than here, so only it may point to an event to come.
@@ -206,7 +206,7 @@ class AwsEventIndex:
         return self._comes_from(event, fiber.rpartition("/")[0])
 
     def _comes_from(self, event: Event, fiber: str) -> bool:
-        """Whether the event that this one points to, or the last before it that happened, was in or below the fiber."""
+        """Return whether the last event before this one in its chain that happened was in or below the fiber."""
         happened = None
         while event.previous and happened is None:
             event = self.events[event.previous - 1]
@@ -238,7 +238,7 @@ def _identity(type: str, details: Mapping[str, Any]) -> Identity:
 
 
 def _attempts(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """The events before the first redrive, then those from each redrive on."""
+    """Yield the events before the first redrive, then those from each redrive on."""
     attempt: list[Event] = []
     for event in events:
         if event.type == _REDRIVEN:

@@ -139,7 +139,7 @@ class _Identity:
         self.role = str(first.details.get("roleArn", ""))
 
     def execution(self, machine: Machine) -> Execution:
-        """The execution as the engine needs it."""
+        """Return the execution as the engine needs it."""
         machine_name = self.machine or machine.name
         prefix = f"arn:aws:states:{self.region}:{self.account}"
         name = self.name or f"{machine_name}-{self.start}"
@@ -196,7 +196,7 @@ def _of_another_definition(divergence: DivergenceError) -> DivergenceError:
 def _in_order(
     history: AwsHistory, index: AwsEventIndex, given: list[GivenAnswer], notes: list[tuple[int, Note]]
 ) -> Iterator[Event | Note | Answered]:
-    """The events in AWS's order; before each the answers that it was taken for, after each the notes about it."""
+    """Yield the events in AWS's order; before each the answers that it was taken for, after each the notes about it."""
     answers, remarks = deque(given), deque(sorted(notes, key=lambda one: one[0]))
     for event, happened in zip(index.events, index.happened, strict=True):
         while answers and answers[0].event <= event.id:
@@ -209,7 +209,7 @@ def _in_order(
 
 
 def _besides(event: Event) -> dict[str, Any]:
-    """The details that only AWS has: versions, workers."""
+    """Return the details that only AWS has: versions, workers."""
     return {name: value for name, value in event.details.items() if name not in _WITH_PAYLOADS}
 
 

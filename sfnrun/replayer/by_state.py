@@ -39,7 +39,7 @@ NumberedAnswer = tuple[int, Line]
 
 
 def _visit_in(timeline: Timeline, fiber: str) -> Visit | None:
-    """The visit that a fiber is in, aborted or not, or that is around it."""
+    """Return the visit that a fiber is in, aborted or not, or that is around it."""
     visit = timeline.last.get(fiber)
     if visit is not None and visit.exited is None:
         return visit
@@ -86,7 +86,7 @@ class RecordedPaths:
                 timeline.note(note_of(line, recording.start_time))
 
     def is_new(self, visit: Visit | None) -> bool:
-        """Whether a visit is of a state, or inside of one, that was never entered."""
+        """Return whether a visit is of a state, or inside of one, that was never entered."""
         while visit is not None and visit.name in self.states:
             visit = visit.around
         return visit is not None
@@ -136,15 +136,15 @@ class StatePathMatcher:
         self._last_id = recorded.count
 
     def path_of(self, fiber: str) -> Path:
-        """The state path of a fiber."""
+        """Return the state path of a fiber."""
         return _path_of(self._timeline, fiber)
 
     def is_new(self, fiber: str) -> bool:
-        """Whether a fiber is in a state that the recording does not have."""
+        """Return whether a fiber is in a state that the recording does not have."""
         return self._recorded.is_new(_visit_in(self._timeline, fiber))
 
     def match(self, type: str, previous: int, fiber: str, details: dict[str, Any]) -> tuple[int, int]:
-        """The id and the time of an event. A new event gets the time of the last answer."""
+        """Return the id and the time of an event. A new event gets the time of the last answer."""
         self._is_foreign = True
         recorded = self._matched(Event(0, previous, self._now, type, fiber, details))
         if recorded is None:
@@ -181,7 +181,7 @@ class StatePathMatcher:
             raise divergence(what, _state_of(path), text, "nothing")
 
     def _matched(self, event: Event) -> Event | None:
-        """The recorded event that this one is; None in a new state. Its details become the recorded ones."""
+        """Return the recorded event that this one is; None in a new state. Its details become the recorded ones."""
         type, fiber, details = event.type, event.fiber, event.details
         before = self._timeline.last.get(fiber) or self._timeline.last.get(fiber.rpartition("/")[0])
         path, visit = _fold(self._timeline, event)
@@ -265,7 +265,7 @@ class StatePathDriver:
             self._live.cancel(key)
 
     def redriven(self) -> Answered | None:
-        """The recorded order to redrive the execution, if that is the next answer to the execution as a whole."""
+        """Return the recorded order to redrive the execution, if that is its next answer."""
         orders = self._open[""]
         if orders and orders[0][1]["answer"] == Redriven.__name__:
             return answered_of(orders.popleft()[1], self._start_time)

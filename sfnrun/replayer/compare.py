@@ -139,7 +139,7 @@ class Comparison:
             raise self._divergence("the recording has more events", text, "the end", recorded.fiber)
 
     def state_of(self, fiber: str) -> str | None:
-        """The state that a fiber is in, or was in last, or that is around it. Folds the recording on each call."""
+        """Return the state that a fiber is in or was in last, or that is around it. Folds the recording on each call."""
         self.compare()
         timeline = Timeline()
         for event in islice(self._recording.events(), self.happened):
@@ -148,7 +148,7 @@ class Comparison:
         return None if visit is None else visit.name
 
     def _next_line(self) -> Line | None:
-        """The next line that comes from the engine; reports the notes before it that do not."""
+        """Return the next line that comes from the engine; reports the notes before it that do not."""
         while (line := self._recorded.next) is not None and line.get("note") in _NOT_OF_THE_ENGINE:
             self._recorded.take()
             if self._listener is not None:
@@ -174,7 +174,7 @@ class Comparison:
                 raise self._divergence(what, describe_value(before), describe_value(now), event.fiber)
 
     def _blamed(self, recorded: Event, event: Event) -> str | None:
-        """The state to blame for a different event: one of another type or name, or the Map whose items differ.
+        """Return the state to blame for a different event: of another type or name, or the Map whose items differ.
 
         None is the state that the fiber is in, or that led to the next one.
         """

@@ -29,7 +29,7 @@ _NEW_IN_CONTEXT = "RedriveCount"
 
 
 def same_shape(one: Json, other: Json) -> bool:
-    """Whether two JSON values differ only in the strings and numbers that they contain."""
+    """Return whether two JSON values differ only in the strings and numbers that they contain."""
     if isinstance(one, dict) and isinstance(other, dict):
         names = (one.keys() | other.keys()) - {_NEW_IN_CONTEXT}
         return all(name in one and name in other and same_shape(one[name], other[name]) for name in names)
@@ -59,13 +59,13 @@ def adopt_recorded(details: dict[str, Any], recorded: Mapping[str, Any], nondete
 
 
 def _is_unknown(details: Mapping[str, Any], name: str) -> bool:
-    """Whether the recording omits a payload (logs without execution data), or AWS cut it."""
+    """Return whether the recording omits a payload (logs without execution data), or AWS cut it."""
     about = details.get(f"{name}Details")
     return name not in details or (isinstance(about, dict) and bool(about.get("truncated")))
 
 
 def match(name: str, now: Any, recorded: Any, nondeterministic: bool = False) -> Any:
-    """The recorded value of a detail if the two match, else None. A payload keeps its recorded text."""
+    """Return the recorded value of a detail if the two match, else None. A payload keeps its recorded text."""
     if isinstance(now, Payload):
         return _match_payload(now, recorded, nondeterministic)
     if name == "assignedVariables":
@@ -97,19 +97,19 @@ def _match_variables(
 
 
 def divergence(what: str, state: str | None, recorded: str, now: str) -> DivergenceError:
-    """The error for a difference between a replay and its recording; both sides are text."""
+    """Return the error for a difference between a replay and its recording; both sides are text."""
     where = f"in state '{state}': " if state else ""
     return DivergenceError(where + what, state=state, recorded=recorded, now=now)
 
 
 def describe_event(type: str, details: Mapping[str, Any]) -> str:
-    """An event as one side of a difference."""
+    """Return an event as one side of a difference."""
     name = details.get("name")
     return f"{type} of {name}" if name else type
 
 
 def describe_value(value: Any) -> str:
-    """A detail of an event as one side of a difference."""
+    """Return a detail of an event as one side of a difference."""
     value = _text(value)
     return "nothing" if value is None else value if isinstance(value, str) else dumps(value)
 

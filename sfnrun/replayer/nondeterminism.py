@@ -20,7 +20,7 @@ _NONDETERMINISTIC = re.compile(
 
 
 def nondeterministic_states(machine: Machine) -> frozenset[str]:
-    """Names of the states whose own fields read random values, the time or the context object."""
+    """Return the names of the states whose own fields read random values, the time or the context object."""
     definition = from_text(machine.text, machine.file, substitutions=machine.substitutions).value
     return frozenset(
         state.name for state in every_state(machine.graph) if _is_nondeterministic(definition, state.pointer)

@@ -70,7 +70,7 @@ class ReplayDriver:
         self._open.pop(key, None)
 
     def redriven(self) -> Answered | None:
-        """The order to redrive the execution, if it is the next recorded answer."""
+        """Return the order to redrive the execution, if it is the next recorded answer."""
         if self._answers and self._answers[0]["answer"] == Redriven.__name__:
             return answered_of(self._answers.popleft(), self._start_time)
         return None

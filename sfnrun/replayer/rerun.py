@@ -47,7 +47,7 @@ __all__ = [
 
 
 def execution_of(recording: Recording) -> Execution:
-    """The identity of a recorded execution."""
+    """Return the identity of a recorded execution."""
     start = recording.start
     return Execution(
         name=start["name"],
@@ -67,12 +67,12 @@ def execution_of(recording: Recording) -> Execution:
 
 
 def clock_of(recording: Recording) -> Literal["virtual", "real"]:
-    """The clock of a recorded execution."""
+    """Return the clock of a recorded execution."""
     return "virtual" if recording.start.get("clock") == "virtual" else "real"
 
 
 def latest(recording: Recording) -> int:
-    """The time of an execution's clock now: a virtual clock is at the time of the last line."""
+    """Return the time of an execution's clock now: a virtual clock is at the time of the last line."""
     if clock_of(recording) == "real":
         return int(time.time() * 1000)
     last: int = recording.lines[-1]["at"] if recording.lines else 0
@@ -80,7 +80,7 @@ def latest(recording: Recording) -> int:
 
 
 def machines_of(recording: Recording, definition: Definition | None = None) -> list[Machine]:
-    """The machine of the first attempt, and one for each redrive. With a `definition` all of them are that one."""
+    """Return the machine of the first attempt and of each redrive. With a `definition` all of them are that one."""
     start = recording.start
     machines = [_recorded_machine(start, start) if definition is None else changed_machine(recording, definition)]
     for line in recording.of_kind("answer"):
@@ -91,7 +91,7 @@ def machines_of(recording: Recording, definition: Definition | None = None) -> l
 
 
 def changed_machine(recording: Recording, definition: Definition) -> Machine:
-    """The machine of another definition, loaded with the settings of the recorded execution."""
+    """Return the machine of another definition, loaded with the settings of the recorded execution."""
     return _load(definition, recording.start, recording.start["substitutions"])
 
 
@@ -110,7 +110,7 @@ def _load(
 
 
 def states_of(machines: Sequence[Machine]) -> frozenset[str]:
-    """The names of all states of all machines."""
+    """Return the names of all states of all machines."""
     return frozenset(state.name for machine in machines for state in every_state(machine.graph))
 
 
@@ -121,7 +121,7 @@ class RecordedDriver(Driver, Protocol):
 
 
 def redrives_of(driver: RecordedDriver, machines: Sequence[Machine]) -> Redrives:
-    """The recorded redrives, in their order."""
+    """Return the recorded redrives, in their order."""
     following = iter(machines[1:])
 
     def redrives(outcome: Outcome) -> Redrive | None:
@@ -154,7 +154,7 @@ def _is_of_aws(recording: Recording) -> bool:
 
 
 def _index_of(recording: Recording, machine: Machine) -> AwsEventIndex | None:
-    """The recorded events of an execution of AWS; None for one of sfnrun's own."""
+    """Return the recorded events of an execution of AWS; None for one of sfnrun's own."""
     if not _is_of_aws(recording):
         return None
     return AwsEventIndex(recording.events(), nondeterministic_states(machine), fibers_known=True)
@@ -191,7 +191,7 @@ def replay_recording(
 
 
 def replay_driver(recording: Recording, comparison: Comparison) -> ReplayDriver:
-    """The driver of a replay that is compared."""
+    """Return the driver of a replay that is compared."""
     return ReplayDriver(
         recording.of_kind("answer"),
         recording.start_time,

@@ -24,7 +24,7 @@ _METADATA = re.compile(r"[^:]*\.Sdk(Http|Response)Metadata\b")
 
 
 def diff_lines(rows: Sequence[Row], names: tuple[str, str], *, width: int, most: int | None = 40) -> Iterator[Line]:
-    """A few events before the first difference, then at most `most` of those after it."""
+    """Yield a few events before the first difference, then at most `most` of those after it."""
     first = next((number for number, row in enumerate(rows) if not row.is_equal), None)
     if first is None:
         yield Line("good", text=f"no difference in {len(rows)} events")

@@ -24,7 +24,7 @@ _EXPRESSION = 90
 
 
 def heading(explanation: Explanation) -> Iterator[Line]:
-    """The line with the visit, its time and its outcome."""
+    """Yield the line with the visit, its time and its outcome."""
     visit = explanation.visit
     parts = [visit.type, f"event {visit.entered}", timestamp(visit.began)]
     if explanation.visits > 1:
@@ -39,7 +39,7 @@ def heading(explanation: Explanation) -> Iterator[Line]:
 
 
 def stages(explanation: Explanation) -> Iterator[Line]:
-    """Each stage with its data, or with the changes since the stage before."""
+    """Yield each stage with its data, or with the changes since the stage before."""
     yield from heading(explanation)
     before: Payload | None = None
     for stage in explanation.stages:
@@ -74,7 +74,7 @@ def _same(one: Payload, other: Payload) -> bool:
 
 
 def _is_alike(one: Payload, other: Payload) -> bool:
-    """Whether the two share keys, so that the changes are shorter than the whole."""
+    """Return whether the two share keys, so that the changes are shorter than the whole."""
     a, b = one.value, other.value
     return isinstance(a, dict) and isinstance(b, dict) and bool(a.keys() & b.keys())
 
@@ -87,7 +87,7 @@ def _pretty(value: Json) -> Iterator[str]:
 
 
 def why(explanation: Explanation) -> Iterator[Line]:
-    """Each decision with its evidence."""
+    """Yield each decision with its evidence."""
     yield from heading(explanation)
     if not explanation.reasons:
         yield Line("faint", text="    nothing to explain: no Choice rule, no failure, no cache lookup")
@@ -98,7 +98,7 @@ def why(explanation: Explanation) -> Iterator[Line]:
 
 
 def explanation_as_json(explanation: Explanation) -> str:
-    """The explanation as one JSON object: inspectionData under TestState's names, and the reasons."""
+    """Return the explanation as one JSON object: inspectionData under TestState's names, and the reasons."""
     visit = explanation.visit
     data: dict[str, Any] = {
         stage.name: stage.payload.value for stage in explanation.stages if stage.payload is not None

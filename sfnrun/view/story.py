@@ -165,7 +165,7 @@ class Story:
     # Labels of branches and items
 
     def labels_of(self, visit: Visit) -> tuple[str, ...] | None:
-        """The labels of the branches and items around a visit; None inside a large Map, which gets no lines."""
+        """Return the labels of the branches and items around a visit; None inside a large Map, which gets no lines."""
         try:
             return self._labels[visit.fiber]
         except KeyError:
@@ -245,13 +245,13 @@ def _label(visit: Visit) -> str:
 
 
 def _error(visit: Visit) -> str:
-    """The error of a visit, and the first line of its cause."""
+    """Return the error of a visit, and the first line of its cause."""
     reason = clean(cause_line(visit.cause)) if visit.cause else ""
     return f"{visit.error or 'failed'}: {reason}" if reason else visit.error or ""
 
 
 def cause_line(cause: str) -> str:
-    """A cause on one line: the errorMessage of a Lambda function's error, otherwise the text itself."""
+    """Return a cause on one line: the errorMessage of a Lambda function's error, otherwise the text itself."""
     if cause.startswith("{"):
         try:
             value = loads(cause)

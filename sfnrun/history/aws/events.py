@@ -20,7 +20,7 @@ __all__ = ["aws_document", "keep_difference"]
 
 
 def aws_document(recording: Recording) -> dict[str, Json]:
-    """What `aws stepfunctions get-execution-history` prints; for EXPRESS the log events of CloudWatch."""
+    """Return what `aws stepfunctions get-execution-history` prints; for EXPRESS the log events of CloudWatch."""
     return {"events": list(_events(recording))}
 
 
@@ -32,7 +32,7 @@ def _events(recording: Recording) -> Iterator[Mapping[str, Json]]:
 
 
 def keep_difference(event: Event, original: Mapping[str, Json], form: str, time: str) -> Event:
-    """The event, with the original as `raw` if its own projection differs."""
+    """Return the event, with the original as `raw` if its own projection differs."""
     arn = str(original.get("execution_arn", ""))
     return replace(event, raw=None if _projected(event, form, time, arn) == original else original)
 

@@ -40,7 +40,7 @@ class AwsHistory(Struct, frozen=True):
 
 
 def read_documents(name: str, text: str) -> list[Json]:
-    """The JSON documents of a text, in sequence. Raises HistoryError for text that is not JSON."""
+    """Return the JSON documents of a text, in sequence. Raises HistoryError for text that is not JSON."""
     decoder, documents, at = json.JSONDecoder(), [], 0
     text = text.removeprefix("\ufeff")
     while text[at:].strip():
@@ -57,7 +57,7 @@ _HINT = "save it with `aws stepfunctions get-execution-history --execution-arn A
 
 
 def read_aws(documents: Iterable[Json], execution: str | None = None) -> AwsHistory:
-    """The history of an execution in JSON documents; `execution` is its ARN or name, if there are several.
+    """Return the history of an execution in JSON documents; `execution` is its ARN or name, if there are several.
 
     Raises HistoryError if there are no events, if some are missing, or if they are of several executions.
     """
@@ -78,7 +78,7 @@ def read_aws(documents: Iterable[Json], execution: str | None = None) -> AwsHist
 
 
 def _plain(value: Json) -> Json:
-    """The JSON of boto3's values, which have datetimes."""
+    """Return the JSON of boto3's values, which have datetimes."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -137,7 +137,7 @@ def _message(text: Json) -> Json:
 
 
 def _chosen(found: _Found, execution: str | None) -> AwsHistory:
-    """The history of the execution with this ARN or name, or of the only one in the log."""
+    """Return the history of the execution with this ARN or name, or of the only one in the log."""
     by_arn: dict[str, list[Mapping[str, Json]]] = {}
     for event in found.logged:
         by_arn.setdefault(str(event.get("execution_arn", "")), []).append(event)

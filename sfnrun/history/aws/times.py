@@ -22,7 +22,7 @@ _SECONDS = 10**11
 
 
 def milliseconds(value: Json) -> int:
-    """Milliseconds since the Unix epoch of a time in any notation. Raises ValueError for anything else."""
+    """Return a time of any notation in milliseconds since the Unix epoch. Raises ValueError for anything else."""
     if isinstance(value, str) and value.isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -39,7 +39,7 @@ def _of_datetime(moment: datetime) -> int:
 
 
 def notation(value: Json) -> str:
-    """The name of a time's notation: a key of WRITERS, or "iso" or "blank" with the offset, as "iso+02:00"."""
+    """Return the name of a time's notation: a key of WRITERS, or "iso" or "blank" with the offset, as "iso+02:00"."""
     if isinstance(value, int | float):
         return "seconds" if value < _SECONDS else "milliseconds"
     if value.isdigit():
@@ -53,7 +53,7 @@ def notation(value: Json) -> str:
 
 
 def format_time(ms: int, name: str) -> Json:
-    """A time in the notation of this name."""
+    """Return a time in the notation of this name."""
     if name in WRITERS:
         return WRITERS[name](ms)
     hours, minutes = int(name[-6:-3]), int(name[-6] + name[-2:])

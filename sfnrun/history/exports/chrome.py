@@ -22,7 +22,7 @@ _SHOWN = 2000
 
 
 def chrome(recording: Recording) -> str:
-    """The JSON text of the trace."""
+    """Return the JSON text of the trace."""
     timeline = timeline_of(recording)
     start = recording.start
     tracks = {fiber: number for number, fiber in enumerate(dict.fromkeys(["", *(each.fiber for each in timeline)]), 1)}

@@ -24,7 +24,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv(recording: Recording) -> str:
-    """The table with a header; times are ISO 8601 in UTC."""
+    """Return the table with a header; times are ISO 8601 in UTC."""
     text = io.StringIO()
     table = writer(text, lineterminator="\n")
     table.writerow(COLUMNS)

@@ -18,7 +18,7 @@ __all__ = ["element", "junit", "to_xml"]
 
 
 def junit(recording: Recording) -> str:
-    """The report of an execution as XML text."""
+    """Return the report of an execution as XML text."""
     timeline, start = timeline_of(recording), recording.start
     counts = {outcome: sum(visit.outcome == outcome for visit in timeline) for outcome in ("failed", "aborted")}
     suite = element(
@@ -77,7 +77,7 @@ def _seconds(ms: int) -> str:
 
 
 def to_xml(suites: Iterable[Xml.Element], **attributes: object) -> str:
-    """A whole JUnit document, indented; `attributes` are those of its `testsuites` element."""
+    """Return a whole JUnit document, indented; `attributes` are those of its `testsuites` element."""
     root = element("testsuites", **attributes)
     root.extend(suites)
     Xml.indent(root)
@@ -85,7 +85,7 @@ def to_xml(suites: Iterable[Xml.Element], **attributes: object) -> str:
 
 
 def element(tag: str, text: str | None = None, /, **attributes: object) -> Xml.Element:
-    """An element whose text and attributes have only characters that XML 1.0 allows."""
+    """Return an element whose text and attributes have only characters that XML 1.0 allows."""
     found = Xml.Element(tag, {name: _allowed(str(value)) for name, value in attributes.items()})
     if text is not None:
         found.text = _allowed(text)
@@ -93,7 +93,7 @@ def element(tag: str, text: str | None = None, /, **attributes: object) -> Xml.E
 
 
 def _allowed(text: str) -> str:
-    """The text with U+FFFD for characters that XML 1.0 cannot represent, not even escaped."""
+    """Return the text with U+FFFD for characters that XML 1.0 cannot represent, not even escaped."""
     return text if text.isprintable() else "".join(each if _is_allowed(ord(each)) else "\ufffd" for each in text)
 
 
