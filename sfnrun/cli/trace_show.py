@@ -55,15 +55,15 @@ def show(
 def _as_text(recording: "Recording", verbose: bool) -> None:
     from sfnrun.cli.output import trace_on_stdout
     from sfnrun.cli.watching import ending_of
-    from sfnrun.view.story import Story
     from sfnrun.view.summary import summary_lines
+    from sfnrun.view.trace import TraceLines
 
     with trace_on_stdout() as trace:
-        story = Story(trace.say, verbose=verbose)
-        recording.replay_to(story)
-        if story.timeline.status == "RUNNING":
-            story.say_open()
-        for line in summary_lines(ending_of(story, recording)):
+        lines = TraceLines(trace.say, verbose=verbose)
+        recording.replay_to(lines)
+        if lines.timeline.status == "RUNNING":
+            lines.say_open()
+        for line in summary_lines(ending_of(lines, recording)):
             trace.say(line)
 
 

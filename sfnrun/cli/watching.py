@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sfnrun.api.result import Result
     from sfnrun.asl.text.source import Source
     from sfnrun.history.recording import Recording
-    from sfnrun.view.story import Story
     from sfnrun.view.summary import Ending, Location
+    from sfnrun.view.trace import TraceLines
 
 __all__ = ["Watch", "ending_of", "place_of", "recorded_source"]
 
@@ -48,7 +48,7 @@ class Watch:
         self._virtual = not real
         self._replayed = replayed
         self.trace: Trace
-        self.story: Story | None = None
+        self.lines: TraceLines | None = None
         self.listener: Listener | None = None
         # Python has no stderr at all where the shell closed it (`2>&-`).
         stream = sys.stderr or io.StringIO()
@@ -58,10 +58,10 @@ class Watch:
             self.listener = JsonLines(stream)
         self.trace, watch = open_trace(stream, moving=moving and not quiet and not json, real=real)
         if not quiet and not json:
-            from sfnrun.view.story import Story
+            from sfnrun.view.trace import TraceLines
 
-            self.listener = self.story = Story(self.trace.say, verbose=verbose)
-            watch(self.story)
+            self.listener = self.lines = TraceLines(self.trace.say, verbose=verbose)
+            watch(self.lines)
 
     def __enter__(self) -> Watch:
         gc.enable()
@@ -99,7 +99,7 @@ class Watch:
     def _ending(self, result: Result, source: Source | None) -> Ending:
         from sfnrun.view.summary import Ending
 
-        story = self.story
+        lines = self.lines
         return Ending(
             status=result.status,
             error=result.error,
@@ -108,21 +108,21 @@ class Watch:
             simulated=result.stop_time - result.start_time,
             virtual=self._virtual,
             replayed=self._replayed,
-            states=story.states if story else 0,
-            retries=story.retries if story else 0,
-            cache=story.cache if story else None,
+            states=lines.states if lines else 0,
+            retries=lines.retries if lines else 0,
+            cache=lines.cache if lines else None,
             events=result.event_count,
             history=str(result.history) if result.history else None,
-            place=place_of(source, _origin(story)) if source and story and result.status == "FAILED" else None,
+            place=place_of(source, _origin(lines)) if source and lines and result.status == "FAILED" else None,
         )
 
 
-def ending_of(story: Story, recording: Recording) -> Ending:
+def ending_of(lines: TraceLines, recording: Recording) -> Ending:
     """How a recorded execution ended; it took what it took then."""
     from sfnrun.history.listing import summary_of
     from sfnrun.view.summary import Ending
 
-    timeline = story.timeline
+    timeline = lines.timeline
     took = timeline.now - timeline.began
     status = summary_of(recording.path).status if timeline.status == "RUNNING" else timeline.status
     return Ending(
@@ -131,19 +131,19 @@ def ending_of(story: Story, recording: Recording) -> Ending:
         cause=timeline.cause,
         took=took,
         simulated=took,
-        states=story.states,
-        retries=story.retries,
-        cache=story.cache,
-        events=story.events,
+        states=lines.states,
+        retries=lines.retries,
+        cache=lines.cache,
+        events=lines.events,
         history=str(recording.path),
-        place=place_of(recorded_source(recording), _origin(story)) if timeline.origin else None,
+        place=place_of(recorded_source(recording), _origin(lines)) if timeline.origin else None,
         hint=f"resume it: sfnrun resume {recording.path.stem}" if status == "CRASHED" else "",
     )
 
 
-def _origin(story: Story) -> str | None:
+def _origin(lines: TraceLines) -> str | None:
     """Name of the state whose failure ended the execution."""
-    return None if story.timeline.origin is None else story.timeline.origin.name
+    return None if lines.timeline.origin is None else lines.timeline.origin.name
 
 
 def recorded_source(recording: Recording) -> Source:

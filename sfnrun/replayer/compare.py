@@ -139,7 +139,7 @@ class Comparison:
             raise self._divergence("the recording has more events", text, "the end", recorded.fiber)
 
     def state_of(self, fiber: str) -> str | None:
-        """Return the state that a fiber is in or was in last, or that is around it. Folds the recording on each call."""
+        """Return the state that a fiber is in or was in last, or that is around it. Each call folds the recording."""
         self.compare()
         timeline = Timeline()
         for event in islice(self._recording.events(), self.happened):

@@ -1,4 +1,4 @@
-"""What people see of an execution: one story, told as plain lines, on a live terminal, or as JSON lines.
+"""Human-readable output: the trace of an execution as plain lines, on a live terminal, or as JSON Lines.
 
 `open_trace` chooses; rich is imported for a terminal only.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from sfnrun.view.line import Line
 
 if TYPE_CHECKING:
-    from sfnrun.view.story import Story
+    from sfnrun.view.trace import TraceLines
 
 __all__ = ["Trace", "open_trace"]
 
@@ -30,8 +30,8 @@ class Trace(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
-def open_trace(stream: TextIO, *, moving: bool = True, real: bool = True) -> tuple[Trace, Callable[[Story], None]]:
-    """The trace that suits a stream, and how to tell it which story's open states to show."""
+def open_trace(stream: TextIO, *, moving: bool = True, real: bool = True) -> tuple[Trace, Callable[[TraceLines], None]]:
+    """Return the trace that suits a stream, and a function that gives it the lines whose open states it shows."""
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         from sfnrun.view.live import LiveTrace
 
@@ -39,4 +39,4 @@ def open_trace(stream: TextIO, *, moving: bool = True, real: bool = True) -> tup
         return live, live.watch
     from sfnrun.view.plain import PlainTrace
 
-    return PlainTrace(stream), lambda story: None
+    return PlainTrace(stream), lambda lines: None

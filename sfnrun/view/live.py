@@ -19,8 +19,8 @@ from rich.text import Text
 from sfnrun.history.visit import Visit
 from sfnrun.view.line import Line, rows, segments
 from sfnrun.view.palette import STYLES, has_color
-from sfnrun.view.story import BIG_MAP, Story
 from sfnrun.view.text import cells, clean, counted, duration, fit
+from sfnrun.view.trace import BIG_MAP, TraceLines
 
 __all__ = ["LiveTrace"]
 
@@ -47,16 +47,16 @@ class LiveTrace:
         )
         self._real = real
         self._moving = moving
-        self._story: Story | None = None
+        self._lines: TraceLines | None = None
         self._pending: deque[Line] = deque()
         self._live: Live | None = None
         self._ended = threading.Event()
         self._painter: threading.Thread | None = None
         self._frame = 0
 
-    def watch(self, story: Story) -> None:
-        """Show the states that this story has open."""
-        self._story = story
+    def watch(self, lines: TraceLines) -> None:
+        """Show the open states below the lines of these."""
+        self._lines = lines
 
     def __enter__(self) -> LiveTrace:
         if self._moving:
@@ -78,7 +78,7 @@ class LiveTrace:
         if self._painter is not None:
             self._painter.join()
             self._painter = None
-        self._story = None
+        self._lines = None
         if self._live is not None:
             live, self._live = self._live, None
             live.stop()
@@ -129,9 +129,9 @@ class LiveTrace:
 
     def running(self) -> Group:
         self._frame += 1
-        if self._story is None:
+        if self._lines is None:
             return Group()
-        visits = list(self._story.timeline.open.values())
+        visits = list(self._lines.timeline.open.values())
         maps = [visit for visit in visits if visit.items is not None and visit.items > BIG_MAP]
         inside = tuple(f"{visit.fiber}/" if visit.fiber else "" for visit in maps)
         leaves = [
@@ -154,7 +154,7 @@ class LiveTrace:
         return self._text(parts)
 
     def _labels(self, visit: Visit) -> tuple[str, ...]:
-        return (self._story.labels_of(visit) or ()) if self._story is not None else ()
+        return (self._lines.labels_of(visit) or ()) if self._lines is not None else ()
 
     def _since(self, visit: Visit) -> str:
         if not self._real:

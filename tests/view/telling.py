@@ -6,7 +6,7 @@ from typing import Any
 from sfnrun.payload import Payload
 from sfnrun.record import Event, Listener, Note
 from sfnrun.view.plain import PlainTrace
-from sfnrun.view.story import Story
+from sfnrun.view.trace import TraceLines
 
 START = 1_767_225_600_000
 
@@ -39,8 +39,8 @@ class Teller:
         self.event(f"{type}StateExited", fiber, after, name=name, output=output)
 
 
-def plain(**options: Any) -> tuple[Story, Teller, StringIO]:
-    """A story told as plain lines, its teller, and what was printed."""
+def plain(**options: Any) -> tuple[TraceLines, Teller, StringIO]:
+    """A lines told as plain lines, its teller, and what was printed."""
     text = StringIO()
-    story = Story(PlainTrace(text, encoding="utf-8").say, **options)
-    return story, Teller(story), text
+    lines = TraceLines(PlainTrace(text, encoding="utf-8").say, **options)
+    return lines, Teller(lines), text

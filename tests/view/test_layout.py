@@ -9,9 +9,9 @@ from sfnrun.view.line import MARKS, Line, rows, segments
 from sfnrun.view.line import plain as plain_text
 from sfnrun.view.live import LiveTrace
 from sfnrun.view.plain import PlainTrace
-from sfnrun.view.story import Story
 from sfnrun.view.summary import CacheTally, Ending, cause_lines, summary_lines
 from sfnrun.view.text import cells, clean, counted, duration, fit, size, wrapped
+from sfnrun.view.trace import TraceLines
 
 DURATIONS = [
     (0, "0 ms"),
@@ -260,7 +260,7 @@ def test_the_live_trace_says_what_the_plain_one_does(monkeypatch, width):
     monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal()
     trace = LiveTrace(terminal, moving=False)
-    tell = Teller(Story(trace.say))
+    tell = Teller(TraceLines(trace.say))
     _, also, text = plain()
     for teller in (tell, also):
         teller.state("Task", "Charge", after=12)
@@ -277,10 +277,10 @@ def test_a_flood_is_cut_and_never_lost_at_its_ends(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal = Terminal()
     trace = LiveTrace(terminal)
-    story = Story(trace.say)
-    trace.watch(story)
+    lines = TraceLines(trace.say)
+    trace.watch(lines)
     with trace:
-        tell = Teller(story)
+        tell = Teller(lines)
         for index in range(5000):
             tell.state("Pass", f"S{index}")
     shown = terminal.getvalue()
@@ -294,9 +294,9 @@ def test_what_is_running_stands_below(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal = Terminal()
     trace = LiveTrace(terminal, real=False)
-    story = Story(trace.say)
-    trace.watch(story)
-    tell = Teller(story)
+    lines = TraceLines(trace.say)
+    trace.watch(lines)
+    tell = Teller(lines)
     tell.event("MapStateEntered", name="Many", input=[])
     tell.event("MapStateStarted", length=100)
     for index in range(25):

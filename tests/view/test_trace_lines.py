@@ -1,7 +1,7 @@
 from telling import plain
 
 from sfnrun.view.line import Line
-from sfnrun.view.story import Story
+from sfnrun.view.trace import TraceLines
 
 
 def lines(text) -> str:
@@ -9,7 +9,7 @@ def lines(text) -> str:
 
 
 def test_states_are_told_when_they_end():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     tell.event("ExecutionStarted", input={}, roleArn="r")
     tell.state("Pass", "Prepare")
     tell.state("Choice", "InStock?")
@@ -27,11 +27,11 @@ def test_states_are_told_when_they_end():
   ✓ Done                          Succeed
 """
     )
-    assert (story.states, story.events, story.timeline.status) == (5, 12, "SUCCEEDED")
+    assert (trace.states, trace.events, trace.timeline.status) == (5, 12, "SUCCEEDED")
 
 
 def test_retries_say_their_delay_and_a_catch_where_it_goes():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     tell.event("TaskStateEntered", name="Charge", input={})
     for attempt in (1, 2):
         tell.event("TaskFailed", error="Network", cause="no answer")
@@ -49,7 +49,7 @@ def test_retries_say_their_delay_and_a_catch_where_it_goes():
   ✓ Refund                        Task      <1 ms
 """
     )
-    assert story.retries == 2
+    assert trace.retries == 2
 
 
 def test_branches_and_items_are_labelled():
@@ -83,7 +83,7 @@ def test_branches_and_items_are_labelled():
 
 
 def test_a_big_map_is_counted_and_only_its_failures_are_told():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     tell.event("ExecutionStarted", input={}, roleArn="r")
     tell.event("MapStateEntered", name="Many", input=[])
     tell.event("MapStateStarted", length=1000)
@@ -92,7 +92,7 @@ def test_a_big_map_is_counted_and_only_its_failures_are_told():
         tell.state("Choice", "Pick", f"1.{index}")
         tell.state("Task", "Work", f"1.{index}")
         tell.event("MapIterationSucceeded", f"1.{index}", name="Many", index=index)
-    assert story.timeline.open[""].done == 500
+    assert trace.timeline.open[""].done == 500
     tell.event("TaskStateEntered", "1.500", name="Work", input={})
     tell.event("TaskFailed", "1.500", error="Broken", cause="in two")
     tell.event("MapIterationFailed", "1.500", name="Many", index=500)
@@ -106,12 +106,12 @@ def test_a_big_map_is_counted_and_only_its_failures_are_told():
   ✗ Many                          Map       Broken
 """
     )
-    assert story.timeline.origin.name == "Work"
-    assert (story.timeline.status, story.timeline.error, story.timeline.cause) == ("FAILED", "Broken", "in two")
+    assert trace.timeline.origin.name == "Work"
+    assert (trace.timeline.status, trace.timeline.error, trace.timeline.cause) == ("FAILED", "Broken", "in two")
 
 
 def test_siblings_of_a_failure_are_aborted():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     tell.event("ExecutionStarted", input={}, roleArn="r")
     tell.event("ParallelStateEntered", name="Both", input={})
     tell.event("ParallelStateStarted")
@@ -129,11 +129,11 @@ def test_siblings_of_a_failure_are_aborted():
   ✗ Both                          Parallel  Broke
 """
     )
-    assert story.timeline.origin.name == "Break"
+    assert trace.timeline.origin.name == "Break"
 
 
 def test_the_state_that_a_cause_names_is_blamed():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     cause = "An error occurred while executing the state 'Inner' (entered at the event id #5). Invalid path '$.x'"
     tell.event("ExecutionStarted", input={}, roleArn="r")
     tell.event("ParallelStateEntered", name="Both", input={})
@@ -141,14 +141,14 @@ def test_the_state_that_a_cause_names_is_blamed():
     tell.event("TaskStateEntered", "1.0", name="Other", input={})
     tell.event("PassStateEntered", "1.1", name="Inner", input={})
     tell.event("ExecutionFailed", error="States.Runtime", cause=cause)
-    assert story.timeline.origin.name == "Inner"
+    assert trace.timeline.origin.name == "Inner"
     assert "0 ⊘ Other " in text.getvalue()
     assert f"1 ✗ Inner                       Pass      States.Runtime: {cause}" in text.getvalue()
     assert "  ✗ Both                          Parallel  States.Runtime\n" in text.getvalue()
 
 
 def test_a_retried_parallel_closes_its_branches_first():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     tell.event("ParallelStateEntered", name="Both", input={})
     tell.event("ParallelStateStarted")
     tell.event("FailStateEntered", "1.0", name="Break", input={})
@@ -168,16 +168,16 @@ def test_a_retried_parallel_closes_its_branches_first():
   ✓ Both                          Parallel  1 retry
 """
     )
-    assert story.timeline.origin is None
+    assert trace.timeline.origin is None
 
 
 def test_an_aborted_execution_has_no_failures():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     tell.event("ExecutionStarted", input={}, roleArn="r")
     tell.event("WaitStateEntered", name="Sleep", input={})
     tell.event("ExecutionAborted")
     assert text.getvalue() == "  ⊘ Sleep                         Wait\n"
-    assert (story.timeline.status, story.timeline.origin) == ("ABORTED", None)
+    assert (trace.timeline.status, trace.timeline.origin) == ("ABORTED", None)
 
 
 def test_verbose_tells_what_changed():
@@ -210,19 +210,19 @@ def test_what_a_handler_prints_cannot_command_the_terminal():
 
 
 def test_a_cache_hit_is_said():
-    story, tell, text = plain()
+    trace, tell, text = plain()
     tell.event("TaskStateEntered", name="Ask", input={})
     tell.note("cache", "Ask", outcome="hit", age_ms=12_000, expires_in_ms=48_000, saved_ms=1300)
     tell.event("TaskStateExited", name="Ask", output={})
     assert "HIT age 12s, expires in 48s, saved 1.3 s" in text.getvalue()
-    assert (story.cache.hits, story.cache.misses, story.cache.saved_ms) == (1, 0, 1300)
+    assert (trace.cache.hits, trace.cache.misses, trace.cache.saved_ms) == (1, 0, 1300)
 
 
 def test_progress_is_offered_ten_times():
     said: list[Line] = []
     from telling import Teller
 
-    tell = Teller(Story(said.append))
+    tell = Teller(TraceLines(said.append))
     tell.event("MapStateEntered", name="Many", input=[])
     tell.event("MapStateStarted", length=100)
     for index in range(100):

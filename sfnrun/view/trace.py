@@ -20,14 +20,14 @@ from sfnrun.view.line import Line
 from sfnrun.view.summary import CacheTally
 from sfnrun.view.text import clean, counted, duration
 
-__all__ = ["Story"]
+__all__ = ["TraceLines"]
 
 # A Map with more items than this is shown as a progress line and its failures.
 BIG_MAP = 20
 _SHOWN_FAILURES = 10
 
 
-class Story:
+class TraceLines:
     """A Listener that passes one Line after another to `say`.
 
     `states`, `retries`, `events` and `cache` are counts. `timeline` has the open states and the status.
@@ -221,22 +221,22 @@ class Story:
 
 
 @cache
-def _act_on(type: str) -> Callable[[Story, Event], None] | None:
+def _act_on(type: str) -> Callable[[TraceLines, Event], None] | None:
     if type.endswith("StateEntered"):
-        return Story._on_entered
+        return TraceLines._on_entered
     return {
-        "MapStateStarted": Story._on_started,
-        "ParallelStateStarted": Story._on_started,
-        "MapIterationSucceeded": Story._on_item,
-        "ExecutionRedriven": Story._on_redriven,
+        "MapStateStarted": TraceLines._on_started,
+        "ParallelStateStarted": TraceLines._on_started,
+        "MapIterationSucceeded": TraceLines._on_item,
+        "ExecutionRedriven": TraceLines._on_redriven,
     }.get(type)
 
 
-_NOTES: dict[str, Callable[[Story, Visit, Note], None]] = {
-    "retry": Story._on_retry,
-    "catch": Story._on_catch,
-    "log": Story._on_log,
-    "cache": Story._on_cache,
+_NOTES: dict[str, Callable[[TraceLines, Visit, Note], None]] = {
+    "retry": TraceLines._on_retry,
+    "catch": TraceLines._on_catch,
+    "log": TraceLines._on_log,
+    "cache": TraceLines._on_cache,
 }
 
 
