@@ -6,7 +6,6 @@ a task token is also in the World's table of tokens, by which it can be answered
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -217,7 +216,7 @@ class Hosted:
         self.early_mail: dict[str, Succeeded | Failed] = {}
         self._tokens: dict[str, OpenToken] = {}
         self._adopted: dict[str, frozenset[type[Answer]]] = {}
-        self._pending: deque[Answered] = deque()
+        self._pending: list[Answered] = []  # mostly empty, and a deque takes half a KiB
 
     @property
     def done(self) -> bool:
@@ -333,7 +332,7 @@ class Hosted:
         self._host.attempt(self, function, *args)
         self._host.advanced(self)
         while self._pending and not self.run.busy and not self.done:
-            self._deliver(self._pending.popleft())
+            self._deliver(self._pending.pop(0))
 
     def reopen(self) -> None:
         """Make it ready for a redrive."""
