@@ -56,22 +56,22 @@ __all__ = [
 
 
 class Pending:
-    """What a task returns when its answer will come from elsewhere, or never: a token not yet sent back."""
+    """A handler returns PENDING when its Task is answered by its task token, or never."""
 
 
 PENDING = Pending()
 
 
 def _unheard(line: str) -> None:
-    """What takes the lines of a request that no driver has in its hands."""
+    """Drop a line of a request that no World has taken."""
 
 
 class Reply(Struct, frozen=True):
-    """A task's answer with more to tell than a value; a task may return it in place of the value.
+    """A Task result with metadata. A task callable can return it instead of a plain value.
 
-    `output` is the result, a JSON value or a Payload, and `failure` the error in its place. `submitted` is what the
-    service answered at once when the result of a `.sync` or `.waitForTaskToken` came later. `duration_ms` is how long
-    the task takes under the virtual clock. `note` tells what a cache did, for the trace.
+    `output` is the result, a JSON value or a Payload, and `failure` an error in its place. `submitted` is the immediate
+    response of the service where the result of a `.sync` or `.waitForTaskToken` comes later. `duration_ms` is how long
+    the Task takes under the virtual clock. `note` describes what a cache did, for the trace.
     """
 
     output: Json | Payload | Pending = PENDING
@@ -83,7 +83,7 @@ class Reply(Struct, frozen=True):
 
 
 class Resource(Struct, frozen=True):
-    """A Task's Resource, taken apart.
+    """The parts of a Task's Resource.
 
     kind "lambda": a function ARN, `service` is "lambda", `name` the function's name. kind "activity": `name` is the
     activity's. kind "service": `arn:aws:states:::SERVICE:ACTION[.PATTERN]`, with `service` "lambda" or "aws-sdk:s3",
@@ -101,23 +101,23 @@ class Resource(Struct, frozen=True):
 
     @property
     def type(self) -> str:
-        """What events call resourceType: "lambda", "aws-sdk:s3"."""
+        """The resourceType of events: "lambda", "aws-sdk:s3"."""
         return self.service
 
     @property
     def label(self) -> str:
-        """What events call resource: "invoke", "sendMessage.waitForTaskToken"."""
+        """The resource of events: "invoke", "sendMessage.waitForTaskToken"."""
         return f"{self.action}.{self.pattern}" if self.pattern else self.action
 
 
 class Request(Struct):
-    """What a Task asks, as whoever answers it sees it.
+    """A Task call, as passed to its handler.
 
-    `key` names the request within its execution ("1.0/2.7:3"), the same in every replay; `id` is a UUID made from it.
-    `attempt` counts retries from 0. `token` is the task token of `.waitForTaskToken` and activities, else None.
-    `context` is the context object. `timeout_seconds` and `heartbeat_seconds` are the state's own, if it has them.
-    `at` is the engine's time of asking. What is given to `log`, line by line, is shown in the trace; the driver sets
-    it, and changes nothing else.
+    `key` identifies the call within its execution ("1.0/2.7:3"), the same in every replay; `id` is a UUID made from it.
+    `attempt` counts retries from 0. `token` is the task token of service integrations with a pattern and of activities,
+    else None. `context` is the context object. `timeout_seconds` and `heartbeat_seconds` are those of the state. `at`
+    is the engine's time of the call, in milliseconds since 1970. The trace shows each line that is passed to `log`,
+    which the World sets.
     """
 
     key: str
@@ -231,7 +231,7 @@ class Answerer(Protocol):
 
 
 class Sleep(Struct, frozen=True):
-    """Wake me at this time. A virtual clock does not advance for a `daemon` alone."""
+    """Continue at a time. A virtual clock does not advance for a `daemon` alone."""
 
     key: str
     until: int
@@ -242,7 +242,7 @@ class Sleep(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """Answer this request; `timeout_ms` and `heartbeat_ms` are what the state allows for it."""
+    """Continue with the first answer to a request; `timeout_ms` and `heartbeat_ms` are the state's limits."""
 
     key: str
     request: Request
@@ -254,7 +254,7 @@ class Call(Struct, frozen=True):
 
 
 class More(Struct, frozen=True):
-    """Give me the next answer to a Call that has had one (Started, Submitted) and is not over."""
+    """Continue with the next answer to a Call that has had one: Started or Submitted."""
 
     key: str
 
@@ -263,7 +263,7 @@ class More(Struct, frozen=True):
 
 
 class Pause(Struct, frozen=True):
-    """A state is about to be run: ask the person who steps through the execution how to go on."""
+    """Continue when the person who steps through the execution lets a state run."""
 
     key: str
     state: str
@@ -276,7 +276,7 @@ class Pause(Struct, frozen=True):
 
 
 class Join(Struct, frozen=True):
-    """Wake me with the next of my child fibers that has ended."""
+    """Continue with the next child fiber that has ended."""
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return (yield self)
@@ -300,7 +300,7 @@ class Submitted(NamedTuple):
 
 
 class Succeeded(NamedTuple):
-    """The task's result. `note` tells what a cache did, for the trace."""
+    """The task's result. `note` describes what a cache did, for the trace."""
 
     output: Payload
     note: Json = None
@@ -315,7 +315,7 @@ class Failed(NamedTuple):
 
 
 class TimedOut(NamedTuple):
-    """The task outlived its TimeoutSeconds, or was silent for HeartbeatSeconds."""
+    """The task exceeded TimeoutSeconds, or sent no heartbeat for HeartbeatSeconds."""
 
     heartbeat: bool = False
 
@@ -325,31 +325,31 @@ class Slept(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """How to go on after a Pause: "run" the state or "skip" it, with `input` in place of what it had, or "quit"."""
+    """How to continue after a Pause: "run" the state or "skip" it, with `input` instead of its own, or "quit"."""
 
     action: str = "run"
     input: Payload | None = None
 
 
 class Logged(NamedTuple):
-    """A line that a handler printed; it wakes nobody."""
+    """A line that a handler printed. It is not an answer."""
 
     line: str
 
 
 class Stopped(NamedTuple):
-    """Somebody stopped the execution (StopExecution, Ctrl-C)."""
+    """The execution was stopped (StopExecution, Ctrl-C)."""
 
     error: str | None = None
     cause: str | None = None
 
 
 class Redriven(NamedTuple):
-    """Somebody redrove the execution after it had failed, been aborted or timed out.
+    """The execution was redriven after it had failed, timed out or been aborted.
 
-    AWS's redrive goes on from the states that were not left, with the definition that the execution had. Beyond that,
-    `state` is the one to go on from instead, with `input` and `variables`; `definition`, the text of a `file` with
-    its `substitutions`, is another one for what follows.
+    AWS's redrive continues in the states that were not left, with the same definition. Beyond AWS, `state` is the state
+    to continue from instead, with `input` and `variables`, and `definition`, the text of a `file` with its
+    `substitutions`, replaces the definition.
     """
 
     state: str | None = None
@@ -361,7 +361,7 @@ class Redriven(NamedTuple):
 
 
 class Heartbeat(NamedTuple):
-    """A worker is still at work on its task. It is not an answer, and not recorded."""
+    """A worker is still at work on its task. It is not an answer, and is not recorded."""
 
 
 class Mail(NamedTuple):
