@@ -165,30 +165,24 @@ def _states_timeout(request: Request) -> Failed:
     return Failed("States.Timeout")
 
 
-def _no_overtime(request: Request) -> float:
-    return 0.0
-
-
-def _no_fingerprint(home: Path) -> Fingerprint:
-    return None
-
-
 class Handler(Struct, frozen=True):
     """Handles the requests of one Task.
 
-    `call` returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed. `time_limit` is in seconds of real
-    time, from the start of the call. When it expires, the driver asks `overtime` for the seconds that the call still
-    has, because Lambda's timeout starts after the import of the function; if there are none, it gives the call up and
-    the Task fails with the result of `timed_out`. `fingerprint` identifies the code behind the handler for the cache;
-    file names in it are relative to the directory it gets. A handler with `begin` is not called at all: it answers the
-    OpenCall that it gets, now or later. It must not block.
+    `call` returns a JSON value, a Payload, a Reply or PENDING, or raises TaskFailed. After `time_limit`, in seconds of
+    real time from the start of the call, the driver asks `overtime` for the seconds that the call still has, because
+    Lambda's timeout starts after the import of the function; if there are none, it gives the call up and the Task fails
+    with the result of `timed_out`. `fingerprint` identifies the code behind the handler for the cache, with file names
+    relative to the directory it gets. `submit` needs no thread: it returns at once, and later passes what `call` would
+    return or raise to the function that it gets, on any thread. `begin` replaces both: it answers the OpenCall that it
+    gets, now or later. It must not block.
     """
 
     call: Callable[[Request], Output]
     time_limit: float | None = None
     timed_out: Callable[[Request], Failed] = _states_timeout
-    overtime: Callable[[Request], float] = _no_overtime
-    fingerprint: Callable[[Path], Fingerprint] = _no_fingerprint
+    overtime: Callable[[Request], float] = lambda request: 0.0
+    fingerprint: Callable[[Path], Fingerprint] = lambda home: None
+    submit: Callable[[Request, Callable[[Output | Exception], None]], None] | None = None
     begin: Callable[[OpenCall], None] | None = None
 
 

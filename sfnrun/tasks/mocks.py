@@ -45,14 +45,24 @@ def with_duration(handler: Handler, duration_ms: int | None) -> Handler:
     if not duration_ms:
         return handler
 
-    def call(request: Request) -> Output:
-        try:
-            output = handler.call(request)
-        except TaskFailed as error:
-            return Reply(failure=error, duration_ms=duration_ms)
+    def delayed(output: Output | Exception) -> Output | Exception:
+        if isinstance(output, TaskFailed):
+            return Reply(failure=output, duration_ms=duration_ms)
+        if isinstance(output, Exception):
+            return output
         return replace(output if isinstance(output, Reply) else Reply(output), duration_ms=duration_ms)
 
-    return replace(handler, call=call)
+    def call(request: Request) -> Output:
+        try:
+            output: Output | Exception = handler.call(request)
+        except TaskFailed as error:
+            output = error
+        return delayed(output)
+
+    submit = handler.submit
+    if submit is None:
+        return replace(handler, call=call)
+    return replace(handler, call=call, submit=lambda request, done: submit(request, lambda got: done(delayed(got))))
 
 
 class ConfiguredMocks:

@@ -20,10 +20,11 @@ from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 
-from sfnrun.effects import Answer, Call, Handler, Logged, OpenCall, Request, Started
+from sfnrun.effects import Answer, Call, Handler, Logged, OpenCall, Output, Request, Started
+from sfnrun.errors import TaskFailed
 from sfnrun.world.agenda import Job
 from sfnrun.world.hosted import Host, Hosted
-from sfnrun.world.perform import TaskOutcome, answers_from, cached_outcomes, call_handler
+from sfnrun.world.perform import TaskOutcome, answers_from, cached_outcomes, call_handler, outcome_of
 from sfnrun.world.pool import Pool, Ticket
 
 __all__ = ["Calls", "Gate", "HandledCall", "Landing"]
@@ -127,7 +128,8 @@ class Calls:
 
     def _runs_inline(self, handler: Handler) -> bool:
         """Whether a handler runs on the World's own thread."""
-        return not self._threads or (self._is_virtual and not self._parallel and not handler.time_limit)
+        is_alone = self._is_virtual and not self._parallel
+        return not self._threads or (is_alone and not handler.time_limit and handler.submit is None)
 
     def ask_batch(self) -> bool:
         """Call the handlers of all Calls that have begun (without threads, one). Return whether there was any."""
@@ -186,7 +188,11 @@ class Calls:
                 self._host.agenda.push(landing.at, landing, "", landing, landing.number)
             elif self._is_virtual:
                 self.front = landing
-            landing.ticket = self.pool.submit(partial(self._work, landing))
+            if handler.submit is None:
+                landing.ticket = self.pool.submit(partial(self._work, landing))
+            else:
+                call.request.log = partial(self._log_from_thread, landing)
+                handler.submit(call.request, partial(self._submitted, landing))
 
     def _log(self, hosted: Hosted, call: Call, at: int, line: str) -> None:
         """Log a line of a handler that runs on the World's own thread."""
@@ -215,6 +221,11 @@ class Calls:
             outcome = error
         self.workers.discard(thread)
         self._host.post(self._returned, landing, self._host.now, outcome)
+
+    def _submitted(self, landing: Landing, result: Output | Exception) -> None:
+        """Take what a handler that needs no thread brings, on any thread."""
+        is_bug = isinstance(result, Exception) and not isinstance(result, TaskFailed)
+        self._host.post(self._returned, landing, self._host.now, result if is_bug else outcome_of(result))
 
     # --- time limits ---
 

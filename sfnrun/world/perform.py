@@ -10,6 +10,7 @@ from sfnrun.effects import (
     Answerer,
     Failed,
     Handler,
+    Output,
     Pending,
     Reply,
     Request,
@@ -20,7 +21,7 @@ from sfnrun.effects import (
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 
-__all__ = ["TaskOutcome", "answers_from", "cached_outcomes", "call_handler"]
+__all__ = ["TaskOutcome", "answers_from", "cached_outcomes", "call_handler", "outcome_of"]
 
 
 class TaskOutcome(NamedTuple):
@@ -36,9 +37,15 @@ def call_handler(handler: Handler, request: Request, log: Callable[[str], None])
     """Call a handler; the lines that it logs go to `log`. Whatever the Task itself does wrong becomes Failed."""
     try:
         request.log = log
-        result = handler.call(request)
+        return outcome_of(handler.call(request))
     except TaskFailed as error:
-        return TaskOutcome(Failed(error.name, error.cause))
+        return outcome_of(error)
+
+
+def outcome_of(result: Output | TaskFailed) -> TaskOutcome:
+    """The outcome of a call that returned or raised this."""
+    if isinstance(result, TaskFailed):
+        return TaskOutcome(Failed(result.name, result.cause))
     return _outcome(result) if isinstance(result, Reply) else TaskOutcome(_answer(result))
 
 

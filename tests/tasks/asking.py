@@ -10,7 +10,7 @@ from typing import Any
 from sfnrun.asl.resource import resource_or_function
 from sfnrun.effects import Request
 from sfnrun.payload import Payload
-from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
+from sfnrun.tasks.lambdas.invoke import by_arn, by_lambda_invoke, invoke
 from sfnrun.tasks.lambdas.runtime import LambdaRuntime
 
 ID = "12345678-1234-4234-a234-123456789012"
@@ -45,12 +45,11 @@ class Invoked:
     lines: list[str] = field(default_factory=list)
 
     def by_arn(self, event: Any = None, **given: Any) -> Payload:
-        outcome = invoke_by_arn(
-            self.runtime, ask(f"{ARN}:{self.runtime.function.name}", event, self.lines.append, **given)
-        )
+        request = ask(f"{ARN}:{self.runtime.function.name}", event, self.lines.append, **given)
+        outcome = invoke(by_arn, self.runtime, request)
         assert isinstance(outcome, Payload)
         return outcome
 
     def by_invoke(self, event: Any = None, **arguments: Any) -> Any:
         given = {"FunctionName": self.runtime.function.name, "Payload": event, **arguments}
-        return lambda_invoke(self.runtime, ask(INVOKE, given, self.lines.append))
+        return invoke(by_lambda_invoke, self.runtime, ask(INVOKE, given, self.lines.append))

@@ -18,7 +18,7 @@ from asking import ARN, FUNCTIONS, ID, INVOKE, ask
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Payload
 from sfnrun.tasks.lambdas.in_process import InProcessRuntime
-from sfnrun.tasks.lambdas.invoke import invoke_by_arn, lambda_invoke
+from sfnrun.tasks.lambdas.invoke import by_arn, by_lambda_invoke, invoke
 from sfnrun.tasks.lambdas.process_runtime import ProcessRuntime
 
 
@@ -272,7 +272,7 @@ def test_a_handler_may_change_its_event(function) -> None:
     assert changing.by_arn(given).value == {"items": [1, 2]}
     assert given.value == {"items": [1]}
     asked = {"FunctionName": "f", "Payload": given.value}
-    lambda_invoke(changing.runtime, ask(INVOKE, asked))
+    invoke(by_lambda_invoke, changing.runtime, ask(INVOKE, asked))
     assert given.value == {"items": [1]}
 
 
@@ -341,7 +341,7 @@ def test_others_print_where_they_always_did(function, capsys) -> None:
         thread.join()
 
     invoked = function("def handler(event, context): print('hello')")
-    invoke_by_arn(invoked.runtime, ask(log=log))
+    invoke(by_arn, invoked.runtime, ask(log=log))
     assert capsys.readouterr().out == "told: hello\nfrom another thread\n"
 
 

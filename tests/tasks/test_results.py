@@ -11,7 +11,7 @@ import pytest
 from asking import ID, INVOKE, ask
 
 from sfnrun.errors import TaskFailed
-from sfnrun.tasks.lambdas.invoke import lambda_invoke
+from sfnrun.tasks.lambdas.invoke import by_lambda_invoke, invoke
 
 # What a handler returns, and the text that a function ARN gives: the runtime writes with blanks.
 RESULTS = [
@@ -100,7 +100,7 @@ def test_a_dry_run_does_not_run(function) -> None:
 def test_no_payload_is_an_empty_object(function) -> None:
     given = function("def handler(event, context): return event")
     assert given.by_invoke(None).value["Payload"] is None
-    assert lambda_invoke(given.runtime, ask(INVOKE, {"FunctionName": "f"})).value["Payload"] == {}
+    assert invoke(by_lambda_invoke, given.runtime, ask(INVOKE, {"FunctionName": "f"})).value["Payload"] == {}
 
 
 def test_the_end_of_the_log_is_returned_on_request(function) -> None:

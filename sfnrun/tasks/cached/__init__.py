@@ -35,7 +35,7 @@ class CachedHandlers:
         if policy is None or self._caching.fingerprint_of(handler) is None:
             return handler
         cached = Cached(handler, policy, self._caching)
-        return replace(handler, call=cached, overtime=cached.overtime)
+        return replace(handler, call=cached, overtime=cached.overtime, submit=None)
 
     def cached_replies(self, asked: Sequence[tuple[Request, Handler]]) -> Mapping[str, Reply]:
         """The cached replies to requests that are made at the same time, by key; one trip to the cache for all."""

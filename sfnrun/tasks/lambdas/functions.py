@@ -80,22 +80,22 @@ class FunctionHandlers:
         is_function = task.resource.service == "lambda"
         default = settings.timeout or DEFAULT_TIMEOUT if is_function else LONGEST_TIMEOUT
         runtime = self._runtime(name, code, settings, timeout or default)
-        # What only stands in for another service has no timeout in this process, for a driver has to enforce it there.
-        limit = timeout if not is_function and self._is_in_process(settings) else runtime.time_limit
-        call = invoke.call_as_service
-        if is_function:
-            call = (
-                partial(invoke.lambda_invoke, is_final=is_final)
-                if task.resource.kind == "service"
-                else invoke.invoke_by_arn
-            )
-        return Handler(
-            partial(call, runtime),
-            limit,
+        way: invoke.Way = invoke.in_place_of_service
+        if is_function and task.resource.kind == "service":
+            way = partial(invoke.by_lambda_invoke, is_final=is_final)
+        elif is_function:
+            way = invoke.by_arn
+        handler = Handler(
+            partial(invoke.invoke, way, runtime),
+            # What only stands in for another service has no timeout in this process: a driver has to enforce it there.
+            timeout if not is_function and self._is_in_process(settings) else runtime.time_limit,
             lambda request: runtime.timed_out(request.id, request.log),
             lambda request: runtime.overtime(request.id),
             fingerprint=partial(_fingerprint, code),
         )
+        if runtime.submit is None:
+            return handler
+        return replace(handler, submit=partial(invoke.submit, way, runtime, runtime.submit))
 
     def _runtime(self, name: str, code: Code, settings: FunctionSettings, timeout: float) -> LambdaRuntime:
         from sfnrun.tasks.lambdas.runtime import Function

@@ -30,6 +30,7 @@ from sfnrun.tasks.lambdas.runtime import (
     FunctionResult,
     Invocation,
     Report,
+    Submit,
     timeout_hint,
     variables_of,
 )
@@ -60,6 +61,8 @@ class _ExecutionEnvironment:
 
 class InProcessRuntime:
     """A LambdaRuntime in this process: one execution environment, which concurrent invocations share."""
+
+    submit: Submit | None = None
 
     def __init__(self, function: Function) -> None:
         self.function = function

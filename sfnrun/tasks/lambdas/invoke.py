@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Generator
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,47 +23,62 @@ from sfnrun.tasks.lambdas.runtime import (
     Invocation,
     LambdaRuntime,
     Report,
+    Submit,
 )
 
 __all__ = [
-    "call_as_service",
+    "Way",
+    "by_arn",
+    "by_lambda_invoke",
     "context_for",
-    "invoke_by_arn",
+    "in_place_of_service",
+    "invoke",
     "invoke_response",
-    "lambda_invoke",
     "not_found",
     "output_of",
+    "submit",
     "task_failure",
 ]
 
 
-def invoke_by_arn(runtime: LambdaRuntime, request: Request) -> Output:
-    """Handle a Task whose Resource is the ARN of a function: the event is the Task's input."""
-    invocation = _invocation(request, runtime.function.name, request.text, request.resource.arn)
+# How a Task invokes a function: yields the invocation, is sent its result or thrown its error, and returns the Task's.
+Steps = Generator[Invocation, FunctionResult, Output]
+Way = Callable[[Function, Request], Steps]
+
+
+def by_arn(function: Function, request: Request) -> Steps:
+    """A Task whose Resource is the ARN of a function: the event is the Task's input."""
     try:
-        return output_of(runtime.invoke(invocation), request)
+        return output_of((yield _invocation(request, function.name, request.text, request.resource.arn)), request)
     except FunctionError as error:
         raise task_failure(error, request) from None
 
 
-def lambda_invoke(runtime: LambdaRuntime, request: Request, *, is_final: bool = False) -> Output:
-    """Handle `lambda:invoke`: the event is the member Payload of the arguments, the ARN follows FunctionName.
+def by_lambda_invoke(function: Function, request: Request, *, is_final: bool = False) -> Steps:
+    """`lambda:invoke`: the event is the member Payload of the arguments, the ARN follows FunctionName.
 
     With a task token the function's own result only says that it ran; `is_final` makes it the result of the Task.
     """
     arguments = request.payload if isinstance(request.payload, dict) else {}
-    event = dumps(arguments.get("Payload", {}))
     name = str(arguments.get("FunctionName", ""))
-    invocation = _invocation(request, runtime.function.name, event, name, arguments)
+    invocation = _invocation(request, function.name, dumps(arguments.get("Payload", {})), name, arguments)
     kind = arguments.get("InvocationType", "RequestResponse")
     reports: list[Report] = []
     if kind == "RequestResponse" and arguments.get("LogType") == "Tail":
         invocation = replace(invocation, report=reports.append)
-    result = None if kind == "DryRun" else _lambda_invoke(runtime, request, invocation, is_event=kind == "Event")
+    result: Output = None
+    if kind != "DryRun":
+        try:
+            result = output_of((yield invocation), request)
+        except FunctionError as error:
+            if kind != "Event":
+                raise task_failure(error, request) from None
+            # The caller of an asynchronous invocation never sees its error.
+            request.log(f"{function.name} was invoked as an Event and failed: {error.text}")
     has_token = request.resource.pattern == "waitForTaskToken"
     if isinstance(result, Pending | Reply) or (has_token and is_final):
         return result
-    log = _log_result(reports[0], invocation, runtime.function) if reports else ""
+    log = _log_result(reports[0], invocation, function) if reports else ""
     response = invoke_response(result if kind == "RequestResponse" else None, request, invocation.version, log)
     if not has_token:
         return Payload(response)
@@ -73,27 +89,63 @@ def lambda_invoke(runtime: LambdaRuntime, request: Request, *, is_final: bool = 
     return Reply(PENDING, submitted=Payload(response))
 
 
-def _lambda_invoke(runtime: LambdaRuntime, request: Request, invocation: Invocation, *, is_event: bool) -> Output:
-    try:
-        return output_of(runtime.invoke(invocation), request)
-    except FunctionError as error:
-        if not is_event:
-            raise task_failure(error, request) from None
-        # The caller of an asynchronous invocation never sees its error.
-        request.log(f"{runtime.function.name} was invoked as an Event and failed: {error.text}")
-        return None
-
-
-def call_as_service(runtime: LambdaRuntime, request: Request) -> Output:
-    """Handle any other resource with a handler(event, context): the event is what the Task passes to the service.
+def in_place_of_service(function: Function, request: Request) -> Steps:
+    """Any other resource that a handler(event, context) stands in for: the event is what the Task passes to it.
 
     The context object has also `task_token`, `state`, `resource` and `attempt`.
     """
-    invocation = replace(_invocation(request, runtime.function.name, request.text, ""), attributes=_of_task(request))
+    invocation = replace(_invocation(request, function.name, request.text, ""), attributes=_of_task(request))
     try:
-        return output_of(runtime.invoke(invocation), request)
+        return output_of((yield invocation), request)
     except FunctionError as error:
         raise task_failure(error, request) from None
+
+
+def invoke(way: Way, runtime: LambdaRuntime, request: Request) -> Output:
+    """Invoke a function for a Task and wait for the result. Raises TaskFailed."""
+    steps = way(runtime.function, request)
+    try:
+        invocation = next(steps)
+        try:
+            result = runtime.invoke(invocation)
+        except (FunctionError, TaskFailed) as error:
+            steps.throw(error)
+        else:
+            steps.send(result)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a Task invokes its function once")
+
+
+def submit(
+    way: Way, runtime: LambdaRuntime, run: Submit, request: Request, done: Callable[[Output | Exception], None]
+) -> None:
+    """Invoke a function for a Task; `done` gets the result or TaskFailed, on another thread."""
+    steps = way(runtime.function, request)
+
+    def finish(step: Callable[[], object]) -> Invocation | None:
+        try:
+            return step()  # type: ignore[return-value]
+        except StopIteration as end:
+            done(end.value)
+        except Exception as error:  # TaskFailed; or a bug of ours, which ends the execution
+            done(error)
+        return None
+
+    def answered(get: Callable[[], FunctionResult]) -> None:
+        try:
+            result = get()
+        except (FunctionError, TaskFailed) as error:
+            failure = error
+            finish(lambda: steps.throw(failure))
+        except Exception as error:
+            done(error)
+        else:
+            finish(lambda: steps.send(result))
+
+    invocation = finish(lambda: next(steps))
+    if invocation is not None:
+        run(invocation, answered)
 
 
 def task_failure(error: FunctionError, request: Request) -> TaskFailed:

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -69,6 +70,10 @@ class ProcessRuntime:
         self._environments.submit(self, invocation, done)
         is_done.acquire()
         return self.result(invocation, results[0])
+
+    def submit(self, invocation: Invocation, done: Callable[[Callable[[], FunctionResult]], None]) -> None:
+        """Run an invocation; `done` gets a function that returns or raises what `invoke` would, on another thread."""
+        self._environments.submit(self, invocation, lambda result: done(partial(self.result, invocation, result)))
 
     def overtime(self, request_id: str) -> float:
         return _SOON

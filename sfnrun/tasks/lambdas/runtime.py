@@ -20,6 +20,7 @@ __all__ = [
     "Invocation",
     "LambdaRuntime",
     "Report",
+    "Submit",
     "memory_hint",
     "timeout_hint",
     "trace_id",
@@ -78,11 +79,17 @@ class Invocation(Struct, frozen=True):
     report: Callable[[Report], None] | None = None
 
 
+# Runs an invocation without a thread of its own; the function that it gets is passed one that returns or raises what
+# `invoke` would.
+Submit = Callable[[Invocation, Callable[[Callable[[], FunctionResult]], None]], None]
+
+
 class LambdaRuntime(Protocol):
     """Runs one function. Each of its execution environments has one invocation at a time and keeps its globals.
 
     `time_limit` and `overtime` are those of a task's handler: a runtime that cannot end a handler leaves its timeout to
-    the driver, which then calls `timed_out` and waits for the handler no longer.
+    the driver, which then calls `timed_out` and waits for the handler no longer. `submit` is None where it takes a
+    thread to run a handler.
     """
 
     @property
@@ -90,6 +97,9 @@ class LambdaRuntime(Protocol):
 
     @property
     def time_limit(self) -> float | None: ...
+
+    @property
+    def submit(self) -> Submit | None: ...
 
     def invoke(self, invocation: Invocation) -> FunctionResult:
         """The result of the handler. Raises FunctionError, and TaskFailed if the handler does."""
