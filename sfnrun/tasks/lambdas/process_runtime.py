@@ -96,7 +96,7 @@ class ProcessRuntime:
         header = {
             "folder": folders[0],
             "path": [*folders, *_python_path(variables), *_python_path(os.environ)],
-            "visible": [*self._visible, os.getcwd(), *_named_in(function.variables)],
+            "visible": self._visible_in_tmp(folders),
             "variables": variables,
             "tmp": tmp,
             "mark": f"AWS_LAMBDA_LOG_STREAM_NAME={variables['AWS_LAMBDA_LOG_STREAM_NAME']}",
@@ -111,6 +111,12 @@ class ProcessRuntime:
         except OSError:  # the zygote was killed
             discard(zygote)
             return self.spawn(board, invocation)
+
+    def _visible_in_tmp(self, folders: tuple[str, ...]) -> list[str]:
+        """Paths below /tmp that the function sees although it has a /tmp of its own."""
+        variables = self.function.variables
+        paths = [*self._visible, os.getcwd(), *folders, *_named_in(variables), *_python_path(variables)]
+        return [path for path in {os.path.realpath(path) for path in paths} if path.startswith("/tmp/")]
 
     def init_error(self, result: Exchanged) -> Exception | None:
         if not isinstance(result, wire.Frame):

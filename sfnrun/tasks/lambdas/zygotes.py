@@ -49,6 +49,8 @@ main(int(control), tmp, preload, before)
 """
 
 _ROOT = str(Path(__file__).resolve().parents[3])
+# Variables that a Python needs to start; an environment has none of them but those that it is given.
+_VARIABLES = frozenset({"HOME", "LANG", "LD_LIBRARY_PATH", "PATH"})
 # Above the descriptors that a new process has.
 _LOWEST_DESCRIPTOR = 10
 
@@ -76,7 +78,7 @@ class Zygote:
                 os.close(control)
 
     def _start(self, control: int, preload: Sequence[str]) -> int:
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        variables = {name: value for name, value in os.environ.items() if name in _VARIABLES or name.startswith("LC_")}
         variables["PYTHONHASHSEED"] = "0"  # sets have the same order in every run
         arguments = [self.python, "-c", _BOOT, _ROOT, str(_LOWEST_DESCRIPTOR), self.tmp, *preload]
         actions: list[Any] = [
@@ -110,13 +112,15 @@ class Zygote:
             sent = socket.send_fds(self._connection, [data], list(descriptors))
             self._connection.sendall(data[sent:])
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
         """End it with all its environments."""
         self._connection.close()
         if not self._is_used:  # it may still import, and has nothing to clean up
             with suppress(OSError):
                 os.kill(self._pid, signal.SIGKILL)
                 os.rmdir(self.tmp)
+        if not wait:
+            return
         with suppress(ChildProcessError):  # something else has waited for all children of this process
             os.waitpid(self._pid, 0)
 
@@ -174,7 +178,7 @@ def discard(zygote: Zygote) -> None:
 def _close_all() -> None:
     with _lock:
         while _zygotes:
-            _zygotes.popitem()[1].close()
+            _zygotes.popitem()[1].close(wait=False)
 
 
 def _forget_all() -> None:

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 
-__all__ = ["adopt_orphans", "die_with", "is_alone", "limit_files", "peak_kb", "private_tmp"]
+__all__ = ["adopt_orphans", "below_tmp", "die_with", "is_alone", "limit_files", "peak_kb", "private_tmp"]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -74,7 +74,7 @@ def is_alone() -> bool:
 def private_tmp(directory: str, visible: Sequence[str]) -> bool:
     """Mount a directory as /tmp for this process alone; return whether the system allows that.
 
-    `visible` are paths below /tmp that stay visible, such as the function's code in a test's temporary directory.
+    `visible` are the paths `below_tmp` that stay visible, such as the function's code in a test's temporary directory.
     Ubuntu's AppArmor and Docker's default seccomp profile refuse it to ordinary users.
     """
     if sys.platform != "linux":
@@ -84,7 +84,7 @@ def private_tmp(directory: str, visible: Sequence[str]) -> bool:
         _mount(b"none", b"/", _MS_REC_PRIVATE)
         # Opened after unshare: a mount of a descriptor of another namespace fails with EINVAL.
         own = os.open(directory, os.O_PATH)
-        below = [(path, os.open(path, os.O_PATH)) for path in _outermost(visible) if os.path.exists(path)]
+        below = [(path, os.open(path, os.O_PATH)) for path in visible if os.path.exists(path)]
         _mount(b"/proc/self/fd/%d" % own, _TMP.encode(), _MS_BIND)
     except OSError:
         return False
@@ -100,8 +100,8 @@ def private_tmp(directory: str, visible: Sequence[str]) -> bool:
     return True
 
 
-def _outermost(paths: Iterable[str]) -> list[str]:
-    """The paths below /tmp, without those below another one."""
+def below_tmp(paths: Iterable[str]) -> list[str]:
+    """The paths that are below /tmp, without those below another one."""
     found: list[str] = []
     for path in sorted({os.path.realpath(path) for path in paths}):
         if path.startswith(_TMP + os.sep) and not any(path.startswith(other + os.sep) for other in found):

@@ -38,10 +38,13 @@ _clock = time.time
 _decode = json.loads
 
 
-def main(header: dict[str, Any], connection: int, log: int) -> NoReturn:
-    """Become the environment that a SPAWN describes. Ends with the process."""
+def main(visible: list[str], header: dict[str, Any], connection: int, log: int) -> NoReturn:
+    """Become the environment that a SPAWN describes. Ends with the process.
+
+    `visible` are the paths of this Python that stay visible where /tmp is private.
+    """
     control = socket.socket(fileno=connection)
-    own_tmp = _set_up(header, log)
+    own_tmp = _set_up(visible, header, log)
     worker = _Worker(control, header)
     worker.load(own_tmp)
     while True:
@@ -51,7 +54,7 @@ def main(header: dict[str, Any], connection: int, log: int) -> NoReturn:
         worker.invoke(frame.header, frame.body)
 
 
-def _set_up(header: dict[str, Any], log: int) -> bool:
+def _set_up(visible: list[str], header: dict[str, Any], log: int) -> bool:
     """Give the process what it has for itself; return whether /tmp is its own."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -61,8 +64,7 @@ def _set_up(header: dict[str, Any], log: int) -> bool:
     os.close(nothing)
     os.close(log)
     isolation.limit_files()
-    visible = [header["folder"], *header["path"], *header["visible"], *sys.path, sys.prefix, sys.base_prefix]
-    own_tmp = isolation.private_tmp(header["tmp"], visible)
+    own_tmp = isolation.private_tmp(header["tmp"], isolation.below_tmp([*header["visible"], *visible]))
     os.environ.clear()
     os.environ.update(header["variables"])
     if not own_tmp:

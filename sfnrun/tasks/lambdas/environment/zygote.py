@@ -53,8 +53,8 @@ def main(control: int, tmp: str, preload: list[str], before: Iterable[str]) -> N
     # Pages of objects that the collector does not visit stay shared with the children.
     gc.collect()
     gc.freeze()
-    child = _Zygote(connection, tmp).serve()
-    worker.main(*child)
+    visible = isolation.below_tmp([*sys.path, sys.prefix, sys.base_prefix])
+    worker.main(visible, *_Zygote(connection, tmp).serve())
 
 
 class _Zygote:
