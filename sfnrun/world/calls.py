@@ -20,14 +20,14 @@ from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 
-from sfnrun.effects import Answer, Call, Handler, Logged, OpenCall, Output, Request, Started
-from sfnrun.errors import TaskFailed
+from sfnrun.effects import Call, Handler, Logged, Started
 from sfnrun.world.agenda import Job
 from sfnrun.world.hosted import Host, Hosted
-from sfnrun.world.perform import TaskOutcome, answers_from, cached_outcomes, call_handler, outcome_of
+from sfnrun.world.open_calls import HandledCall
+from sfnrun.world.perform import TaskOutcome, answers_from, cached_outcomes, call_handler, submit_handler
 from sfnrun.world.pool import Pool, Ticket
 
-__all__ = ["Calls", "Gate", "HandledCall", "Landing"]
+__all__ = ["Calls", "Landing"]
 
 STARTED = Started()
 
@@ -191,8 +191,8 @@ class Calls:
             if handler.submit is None:
                 landing.ticket = self.pool.submit(partial(self._work, landing))
             else:
-                call.request.log = partial(self._log_from_thread, landing)
-                handler.submit(call.request, partial(self._submitted, landing))
+                log = partial(self._log_from_thread, landing)
+                submit_handler(handler.submit, call.request, log, partial(self._take, landing))
 
     def _log(self, hosted: Hosted, call: Call, at: int, line: str) -> None:
         """Log a line of a handler that runs on the World's own thread."""
@@ -220,12 +220,10 @@ class Calls:
         except BaseException as error:  # a bug in sfnrun, or pytest.fail in a handler: it ends the execution
             outcome = error
         self.workers.discard(thread)
-        self._host.post(self._returned, landing, self._host.now, outcome)
+        self._take(landing, outcome)
 
-    def _submitted(self, landing: Landing, result: Output | Exception) -> None:
-        """Take what a handler that needs no thread brings, on any thread."""
-        is_bug = isinstance(result, Exception) and not isinstance(result, TaskFailed)
-        self._host.post(self._returned, landing, self._host.now, result if is_bug else outcome_of(result))
+    def _take(self, landing: Landing, outcome: TaskOutcome | BaseException) -> None:
+        self._host.post(self._returned, landing, self._host.now, outcome)
 
     # --- time limits ---
 
@@ -336,71 +334,3 @@ class Calls:
             number += 1
             if answer is not None:
                 agenda.push(at + delay, hosted, call.key, answer, number)
-
-
-class HandledCall:
-    """A Call as an OpenCall, for a handler that answers it by itself."""
-
-    def __init__(self, host: Host, calls: Calls, hosted: Hosted, call: Call) -> None:
-        self._host = host
-        self._calls = calls
-        self._hosted = hosted
-        self._call = call
-
-    @property
-    def request(self) -> Request:
-        return self._call.request
-
-    @property
-    def is_open(self) -> bool:
-        return self._call.key in self._hosted.open
-
-    def answer(self, answer: Answer, after: int = 0) -> None:
-        if after or self._host.is_virtual:
-            self._host.agenda.push(self._host.now + after, self._hosted, self._call.key, answer)
-        else:
-            self._host.give(self._hosted, self._host.now, self._call.key, answer)
-
-    def on_cancel(self, hook: Callable[[], None]) -> None:
-        if self.is_open:
-            self._hosted.open[self._call.key] = hook
-
-    def ask(self, handler: Handler, done: Callable[[], None] | None = None) -> None:
-        self._host.attempt(self._hosted, self._calls.start, self._hosted, self._call, handler, done)
-
-
-class Gate:
-    """A semaphore for the calls of all executions of a World. Calls beyond the limit wait, first come, first served.
-
-    A call occupies the gate until its result is due, under the virtual clock as well.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.free = limit
-        self._line: deque[tuple[OpenCall, Handler]] = deque()
-
-    @property
-    def waiting(self) -> int:
-        """Number of calls that wait. A cancelled one counts until its turn comes."""
-        return len(self._line)
-
-    def around(self, handler: Handler) -> Handler:
-        """Return a handler that is called when the gate admits it."""
-        return Handler(handler.call, begin=lambda call: self.enter(call, handler), fingerprint=handler.fingerprint)
-
-    def enter(self, call: OpenCall, handler: Handler) -> None:
-        """Have a handler answer a call when the gate admits it."""
-        self._line.append((call, handler))
-        self._admit()
-
-    def _leave(self) -> None:
-        self.free += 1
-        self._admit()
-
-    def _admit(self) -> None:
-        while self.free and self._line:
-            call, handler = self._line.popleft()
-            if call.is_open:
-                self.free -= 1
-                call.ask(handler, self._leave)

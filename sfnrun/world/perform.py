@@ -21,7 +21,7 @@ from sfnrun.effects import (
 from sfnrun.errors import TaskFailed
 from sfnrun.payload import Json, Payload
 
-__all__ = ["TaskOutcome", "answers_from", "cached_outcomes", "call_handler", "outcome_of"]
+__all__ = ["TaskOutcome", "answers_from", "cached_outcomes", "call_handler", "submit_handler"]
 
 
 class TaskOutcome(NamedTuple):
@@ -37,12 +37,27 @@ def call_handler(handler: Handler, request: Request, log: Callable[[str], None])
     """Call a handler; the lines that it logs go to `log`. Whatever the Task itself does wrong becomes Failed."""
     try:
         request.log = log
-        return outcome_of(handler.call(request))
+        return _called(handler.call(request))
     except TaskFailed as error:
-        return outcome_of(error)
+        return _called(error)
 
 
-def outcome_of(result: Output | TaskFailed) -> TaskOutcome:
+def submit_handler(
+    submit: Callable[[Request, Callable[[Output | Exception], None]], None],
+    request: Request,
+    log: Callable[[str], None],
+    done: Callable[[TaskOutcome | BaseException], None],
+) -> None:
+    """Start a handler that needs no thread; `done` gets the outcome, or an exception that is a bug, on any thread."""
+    request.log = log
+    submit(request, lambda result: done(_submitted(result)))
+
+
+def _submitted(result: Output | Exception) -> TaskOutcome | BaseException:
+    return result if isinstance(result, Exception) and not isinstance(result, TaskFailed) else _called(result)
+
+
+def _called(result: Output | TaskFailed) -> TaskOutcome:
     """The outcome of a call that returned or raised this."""
     if isinstance(result, TaskFailed):
         return TaskOutcome(Failed(result.name, result.cause))

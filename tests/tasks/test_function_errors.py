@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import Any, NamedTuple
 
 import pytest
@@ -212,7 +211,7 @@ def test_a_function_arn_has_the_payload_with_blanks(row: Row, function, tmp_path
         function(row.module).by_arn()
     assert caught.value.name == row.error
     payload = expected(row, str(tmp_path / "f.py"))
-    assert without_importlib(caught.value.cause) == json.dumps(payload, ensure_ascii=sys.version_info < (3, 12))
+    assert without_importlib(caught.value.cause) == json.dumps(payload, ensure_ascii=False)
 
 
 @pytest.mark.parametrize("row", RUNTIME, ids=lambda row: row.name)

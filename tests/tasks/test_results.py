@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 import sys
 
@@ -21,7 +20,7 @@ RESULTS = [
     ("'HelloWorld'", '"HelloWorld"'),
     ("(1, (2, 3))", "[1, [2, 3]]"),
     ("{7: 'a', None: 'b', True: 'c', 2.5: 'd'}", '{"7": "a", "null": "b", "true": "c", "2.5": "d"}'),
-    ("'größer €'", json.dumps("größer €", ensure_ascii=sys.version_info < (3, 12))),
+    ("'größer €'", '"größer €"'),
     ("{'data': b'bytes', b'key': 1}", '{"data": "bytes", "key": 1}'),
     ("__import__('collections').namedtuple('P', 'x y')(1, (2,))", '{"x": 1, "y": [2]}'),
     ("b'{\"raw\":  1}'", '{"raw":  1}'),

@@ -24,8 +24,8 @@ from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import NullJournal
 from sfnrun.history.recording import read
 from sfnrun.payload import Payload
-from sfnrun.world.calls import Gate
 from sfnrun.world.hosted import Hosted
+from sfnrun.world.open_calls import Gate
 from sfnrun.world.world import World
 
 MANY = machine_of(

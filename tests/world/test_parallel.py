@@ -17,8 +17,8 @@ from sfnrun.history.file import HistoryFile
 from sfnrun.history.journal import EventList, NullJournal
 from sfnrun.payload import Payload
 from sfnrun.record import Note
-from sfnrun.world.calls import Gate
 from sfnrun.world.hosted import Hosted
+from sfnrun.world.open_calls import Gate
 from sfnrun.world.world import World
 
 MACHINE = machine_of(

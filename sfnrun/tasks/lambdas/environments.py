@@ -26,6 +26,7 @@ from sfnrun.tasks.lambdas.process import (
 )
 from sfnrun.tasks.lambdas.runtime import Function, Invocation, Report
 from sfnrun.tasks.lambdas.switchboard import Switchboard
+from sfnrun.tasks.lambdas.zygotes import remove_directory
 
 __all__ = ["Environments", "Result", "Starter"]
 
@@ -55,6 +56,9 @@ class Starter(Protocol):
 
     def request(self, invocation: Invocation) -> tuple[bytes, float]:
         """The frame of an invocation that begins now, and the end of its time."""
+
+    def was_reset(self, environment: EnvironmentProcess) -> None:
+        """An environment ended by a timeout, an exit or a crash: the next one has its /tmp."""
 
     def fits(self, frame: wire.Frame) -> bool:
         """Whether the process has not used more memory than the function has."""
@@ -106,10 +110,11 @@ class Environments:
         idle = self._idle.get(job.runtime)
         while idle:
             environment = idle.pop()
-            if not environment.has_ended:
+            if environment.is_usable():
                 self._invoke(environment, job)
                 return
             self._drop(environment)
+            job.runtime.was_reset(environment)
         self._waiting.append(job)
         self._start_some()
 
@@ -220,16 +225,27 @@ class Environments:
         else:
             # An answer over the memory limit: it was exceeded between two measurements.
             error = OutOfMemory() if isinstance(result, wire.Frame) else result
-            self._end(environment, lambda: self._finish(job, error))
+
+            def ended() -> None:
+                job.runtime.was_reset(environment)
+                self._finish(job, error)
+
+            self._drop(environment)
+            environment.kill(ended)
             self._start_some()
 
     def _finish(self, job: _Job, error: Exception | None) -> None:
         job.done(error or AssertionError("an invocation without a result"))
 
     def _end(self, environment: EnvironmentProcess, then: Callable[[], None]) -> None:
-        """Kill an environment; its place is free at once."""
+        """Kill an environment and remove its files; its place is free at once."""
         self._drop(environment)
-        environment.kill(then)
+
+        def ended() -> None:
+            remove_directory(environment.tmp)
+            then()
+
+        environment.kill(ended)
 
     def _drop(self, environment: EnvironmentProcess) -> None:
         self._all.discard(environment)

@@ -114,6 +114,12 @@ class EnvironmentProcess:
         board.watch(self._log, self._on_log)
         board.watch(self._end, self._on_status)
 
+    def is_usable(self) -> bool:
+        """Whether the process has not ended, even if the switchboard does not know yet."""
+        if not self.has_ended:
+            self._on_status(READ)
+        return not self.has_ended
+
     def exchange(
         self, data: bytes, until: float, log: Callable[[str], None], done: Callable[[Exchanged], None]
     ) -> None:

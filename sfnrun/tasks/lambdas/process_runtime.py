@@ -36,7 +36,7 @@ from sfnrun.tasks.lambdas.runtime import (
     variables_of,
 )
 from sfnrun.tasks.lambdas.switchboard import Switchboard
-from sfnrun.tasks.lambdas.zygotes import discard, zygote_for
+from sfnrun.tasks.lambdas.zygotes import Zygote, discard, zygote_for
 
 __all__ = ["ProcessRuntime"]
 
@@ -56,6 +56,8 @@ class ProcessRuntime:
         self._environments = environments
         self._visible = visible
         self._numbers = itertools.count(1)
+        # Directories of environments that were reset: the next one finds what they left in /tmp, as on AWS.
+        self._left: list[str] = []
         self._hint_for_tmp = ""
 
     def invoke(self, invocation: Invocation) -> FunctionResult:
@@ -91,8 +93,7 @@ class ProcessRuntime:
         zygote = zygote_for(function.python or sys.executable, function.preload)
         variables = _variables(function, invocation, zygote.version if function.python else None)
         folders = function.code.folders or (os.getcwd(),)
-        tmp = os.path.join(zygote.tmp, f"{function.name}-{next(self._numbers)}-{os.urandom(3).hex()}")
-        os.mkdir(tmp)
+        tmp = self._left.pop() if self._left else self._new_tmp(zygote)
         header = {
             "folder": folders[0],
             "path": [*folders, *_python_path(variables), *_python_path(os.environ)],
@@ -109,8 +110,17 @@ class ProcessRuntime:
         try:
             return EnvironmentProcess(board, zygote, header, function.memory * 1024)
         except OSError:  # the zygote was killed
+            self._left.clear()
             discard(zygote)
             return self.spawn(board, invocation)
+
+    def was_reset(self, environment: EnvironmentProcess) -> None:
+        self._left.append(environment.tmp)
+
+    def _new_tmp(self, zygote: Zygote) -> str:
+        path = os.path.join(zygote.tmp, f"{self.function.name}-{next(self._numbers)}-{os.urandom(3).hex()}")
+        os.mkdir(path)
+        return path
 
     def _visible_in_tmp(self, folders: tuple[str, ...]) -> list[str]:
         """Paths below /tmp that the function sees although it has a /tmp of its own."""

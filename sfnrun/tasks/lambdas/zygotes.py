@@ -21,7 +21,7 @@ from typing import Any
 from sfnrun.errors import UnavailableError
 from sfnrun.tasks.lambdas.environment import wire
 
-__all__ = ["Zygote", "discard", "find_python", "zygote_for"]
+__all__ = ["Zygote", "discard", "find_python", "remove_directory", "zygote_for"]
 
 # What Lambda's runtime has imported when it imports a handler (awslambdaric 4.2.2 on Python 3.11 to 3.13). Functions
 # find only these in sys.modules, so that a function's own `queue.py` or `email.py` is imported as it is there.
@@ -172,6 +172,17 @@ def discard(zygote: Zygote) -> None:
             if known is zygote:
                 del _zygotes[key]
     zygote.close()
+    remove_directory(zygote.tmp)
+
+
+def remove_directory(path: str) -> None:
+    """Remove a directory of environments with what they left in it."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        from shutil import rmtree
+
+        rmtree(path, ignore_errors=True)
 
 
 @atexit.register

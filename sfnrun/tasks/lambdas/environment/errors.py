@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import traceback
 from types import TracebackType
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "ENSURE_ASCII",
     "LARGEST_RESPONSE",
     "FunctionError",
     "exited",
@@ -42,9 +40,6 @@ __all__ = [
 LARGEST_RESPONSE = 6_291_556
 
 _TASKS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
-
-# Newer runtimes write characters beyond ASCII as they are (awslambdaric, lambda_runtime_marshaller.py).
-ENSURE_ASCII = sys.version_info < (3, 12)
 
 
 class FunctionError(Exception):
@@ -111,7 +106,12 @@ def fault(
 
 def _by_runtime(error_type: str, message: str, request_id: str, trace: list[str], hint: str) -> FunctionError:
     payload = {"errorMessage": message, "errorType": error_type, "requestId": request_id, "stackTrace": trace}
-    return FunctionError(payload, json.dumps(payload, ensure_ascii=ENSURE_ASCII), hint)
+    text = json.dumps(payload, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        text = json.dumps(payload)
+    return FunctionError(payload, text, hint)
 
 
 def frames_of(trace: TracebackType | None) -> list[traceback.FrameSummary]:

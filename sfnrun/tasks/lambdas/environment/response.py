@@ -13,7 +13,6 @@ import re
 import sys
 
 from sfnrun.tasks.lambdas.environment.errors import (
-    ENSURE_ASCII,
     LARGEST_RESPONSE,
     response_too_large,
     unmarshallable,
@@ -30,30 +29,39 @@ __all__ = ["response_body"]
 def response_body(result: Any, request_id: str, handler: Any) -> bytes:
     """The body of the response. Raises FunctionError (Runtime.MarshalError, a response that is too large).
 
-    Half a surrogate pair raises UnicodeEncodeError in runtimes that do not escape it, which ends their process.
+    Half a surrogate pair raises UnicodeEncodeError from Python 3.12 on, which ends the process.
     """
-    body = result if isinstance(result, bytes) else _marshalled(result, request_id, handler).encode()
+    body = result if isinstance(result, bytes) else _marshalled(result, request_id, handler)
     if len(body) > LARGEST_RESPONSE:
         raise response_too_large()
     return body
 
 
-def _marshalled(result: Any, request_id: str, handler: Any) -> str:
+def _marshalled(result: Any, request_id: str, handler: Any) -> bytes:
     try:
-        return _encoded(result)
+        text = _encoded(result, ensure_ascii=False)
     except Exception as error:  # the result's own methods may raise anything; so does the runtime
         raise unmarshallable(error, request_id, on_result(result, handler)) from None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        if not ESCAPES:
+            raise
+        return _encoded(result, ensure_ascii=True).encode()
 
 
-def _encoded(result: Any) -> str:
-    if _is_plain(result):
+def _encoded(result: Any, *, ensure_ascii: bool) -> str:
+    if _is_plain(result) and not ensure_ascii:
         return _with_line_separators(_encode(result))
     decimals = _Decimals()
-    text = json.dumps(_simplified(result, set()), ensure_ascii=ENSURE_ASCII, default=decimals)
+    text = json.dumps(_simplified(result, set()), ensure_ascii=ensure_ascii, default=decimals)
     return decimals.put_into(_with_line_separators(text))
 
 
-_encode = json.JSONEncoder(ensure_ascii=ENSURE_ASCII).encode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+# Runtimes before 3.12 write characters beyond ASCII as escapes. The values are the same; sfnrun does if it has to.
+ESCAPES = sys.version_info < (3, 12)
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _CONTAINERS = frozenset({dict, list, tuple})
@@ -62,7 +70,7 @@ _PLAIN = _SCALARS | _CONTAINERS
 
 def _with_line_separators(text: str) -> str:
     """Simplejson escapes the two line separators that JavaScript once did not take in strings."""
-    return text if ENSURE_ASCII else text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _is_plain(result: Any) -> bool:
