@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from running import run
 
-import sfnrun
 from sfnrun import PENDING, Payload, Reply, Request, Result, TaskFailed
 
 __all__ = ["Case", "World", "cause_of", "definition_of", "execute", "load_table", "notation", "tables"]
@@ -134,7 +134,7 @@ def execute(case: Case, **options: Any) -> Executed:
     """Run a case under the virtual clock."""
     world = World(case.get("tasks", {}))
     given = Payload.parse(case["input_text"]) if "input_text" in case else case.get("input")
-    result = sfnrun.run(
+    result = run(
         definition_of(case), given, **{"tasks": world, "seed": 7, "name": "test", **case.get("options", {}), **options}
     )
     return Executed(result, world)

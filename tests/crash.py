@@ -155,7 +155,7 @@ class Case:
             self.history.unlink(missing_ok=True)  # it died before it had begun
             return
         recording = read(self.history)
-        events = sfnrun.replay(recording).events
+        events = sfnrun.replay(recording.path).events
         assert [event["id"] for event in events] == list(range(1, len(events) + 1))
         assert all(event["previousEventId"] < event["id"] for event in events)
         ends = ("Succeeded", "Failed", "TimedOut")
@@ -189,9 +189,7 @@ class Case:
         if self.history.exists():
             sfnrun.resume(self.history, tasks=world)
         else:
-            sfnrun.run(
-                MACHINE, INPUT, tasks=world, history=self.history.parent, name=self.name, clock=self.clock, seed=1
-            )
+            sfnrun.run(MACHINE, INPUT, tasks=world, store=self.history.parent, name=self.name, clock=self.clock, seed=1)
 
     def told(self) -> tuple[Any, ...]:
         """What must be as in an execution that was left alone; times and order are the world's under the real clock."""

@@ -20,9 +20,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from running import run
 
 import sfnrun
 from sfnrun import PENDING, Reply, Request, TaskFailed
+from sfnrun.api.replay import replay_of
 from sfnrun.errors import WaitingError
 from sfnrun.history.recording import Recording, read
 
@@ -310,7 +312,7 @@ def samples(draw: Draw) -> Sample:
         machine["TimeoutSeconds"] = draw(st.integers(1, 20))
     machine |= Graph(draw, language, lasting=not express).make()
     options: dict[str, Any] = {"seed": draw(st.integers(0, 9)), "start_time": START}
-    options["workflow_type"] = "EXPRESS" if express else "STANDARD"
+    options["type"] = "EXPRESS" if express else "STANDARD"
     if draw(st.integers(0, 9)) == 0:
         options["stop_at"] = START + draw(st.integers(0, 9_000))
     answers = draw(st.lists(st.tuples(ANSWERS, TIMES), min_size=1, max_size=5))
@@ -324,17 +326,18 @@ def check(sample: Sample) -> sfnrun.Result:
     """Run a Sample and hold it against all that is promised."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            result = sfnrun.run(
-                sample.definition, sample.input, tasks=sample.world(), history=folder, name="n", **sample.options
+            result = run(
+                sample.definition, sample.input, tasks=sample.world(), store=folder, name="n", **sample.options
             )
         except WaitingError as waiting:
             return check_waiting(waiting, read(Path(folder) / "n.jsonl"))
         assert result.history is not None
         recording = read(result.history)
+        replayed = sfnrun.replay(result.history)
     assert_well_formed(result)
-    again = sfnrun.run(sample.definition, sample.input, tasks=sample.world(), name="n", **sample.options)
+    again = run(sample.definition, sample.input, tasks=sample.world(), name="n", **sample.options)
     assert summary(again) == summary(result), "the same seed gave another run"
-    assert summary(sfnrun.replay(recording)) == summary(result), "the replay went another way"
+    assert summary(replayed) == summary(result), "the replay went another way"
     assert_prefix(recording, result, int(sample.cut * len(recording.lines)))
     return result
 
@@ -342,7 +345,7 @@ def check(sample: Sample) -> sfnrun.Result:
 def check_waiting(waiting: WaitingError, recording: Recording) -> sfnrun.Result:
     """Somebody has to answer a task token first: the history ends there, and replays as far as it goes."""
     assert waiting.tokens
-    result = sfnrun.replay(recording)
+    result = replay_of(recording)
     assert result.status == "RUNNING"
     return result
 
@@ -365,7 +368,7 @@ def assert_well_formed(result: sfnrun.Result) -> None:
 def assert_prefix(recording: Recording, result: sfnrun.Result, kept: int) -> None:
     """A recording that was cut off anywhere replays as far as it goes."""
     cut = Recording(recording.path, recording.start, recording.lines[:kept])
-    replayed = sfnrun.replay(cut)
+    replayed = replay_of(cut)
     assert replayed.events == result.events[: len(replayed.events)]
 
 

@@ -47,7 +47,7 @@ def test_an_order_is_delivered_after_a_retry():
         "invoice": "Invoice ada/test, 103 euros",
     }
     assert [event["type"] for event in result.events].count("TaskFailed") == 1
-    assert result.stop_time - result.start_time >= 3000
+    assert result.took.total_seconds() >= 3
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_job_is_polled_until_it_is_done():
     result = execute("poll-job")
     assert result.output == {"id": "job-a95d65af", "status": "SUCCEEDED", "polls": 2}
     assert entered(result).count("WaitAWhile") == 2
-    assert result.stop_time - result.start_time >= 20_000
+    assert result.took.total_seconds() >= 20
 
 
 def test_the_tour_of_errors_ends_well():

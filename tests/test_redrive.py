@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from cases import definition_of
+from running import run
 
 import sfnrun
 from sfnrun import DivergenceError, Payload, Reply, Request, Result, SfnrunError, TaskFailed
-from sfnrun.api.redrive import refusal
+from sfnrun.api.options import moment
+from sfnrun.api.resume import refusal
 from sfnrun.history.recording import read
 
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:"
@@ -51,9 +53,7 @@ class World:
 
 def failed(folder: Path, definition: Any, world: Any, status: str = "FAILED", **options: Any) -> Path:
     input = options.pop("input", None)
-    result = sfnrun.run(
-        definition, input, tasks=world, history=folder, name="n", **{"seed": 1, "start_time": START, **options}
-    )
+    result = run(definition, input, tasks=world, store=folder, name="n", **{"seed": 1, "start_time": START, **options})
     assert result.status == status
     assert result.history is not None
     return result.history
@@ -205,7 +205,7 @@ def test_one_that_was_stopped_in_a_wait_waits_again(tmp_path: Path) -> None:
     definition = machine(W={"Type": "Wait", "Seconds": 60, "Next": "A"}, A=task(End=True))
     path = failed(tmp_path, definition, World(), "ABORTED", stop_at=START + 10_000)
     result = sfnrun.redrive(path, tasks=World())
-    assert (result.status, result.stop_time) == ("SUCCEEDED", START + 70_000)
+    assert (result.status, result.ended) == ("SUCCEEDED", moment(START + 70_000))
     assert types(result)[:2] == ["ExecutionRedriven", "WaitStateExited"]
 
 
@@ -242,7 +242,7 @@ def test_from_a_state_with_the_input_and_variables_it_had(tmp_path: Path) -> Non
     )
     path = failed(tmp_path, definition, World("C"), input={"n": 1})
     after = World()
-    result = sfnrun.redrive(path, tasks=after, state="B")
+    result = sfnrun.redrive(path, tasks=after, from_="B")
     assert [(request.state, request.payload) for request in after.asked] == [("B", {"v": 1}), ("C", "B")]
     assert types(result)[:2] == ["ExecutionRedriven", "TaskStateEntered"]
     assert sfnrun.replay(path).events == result.events
@@ -284,12 +284,12 @@ def test_what_cannot_be_redriven(tmp_path: Path) -> None:
         return error.value.message
 
     assert "is SUCCEEDED" in refused(failed(tmp_path / "1", CHAIN, World(), "SUCCEEDED"))
-    assert "only STANDARD" in refused(failed(tmp_path / "2", CHAIN, World("B"), workflow_type="EXPRESS"))
+    assert "only STANDARD" in refused(failed(tmp_path / "2", CHAIN, World("B"), type="EXPRESS"))
     path = failed(tmp_path / "3", CHAIN, World("B"))
-    assert "'X' is not a top-level state" in refused(path, state="X")
-    assert "state 'C' was never entered" in refused(path, state="C")
+    assert "'X' is not a top-level state" in refused(path, from_="X")
+    assert "state 'C' was never entered" in refused(path, from_="C")
     assert "state 'B', where the execution stopped" in refused(path, definition=machine(A=task(End=True)))
-    assert sfnrun.redrive(path, tasks=World(), state="C", input=1).status == "SUCCEEDED"
+    assert sfnrun.redrive(path, tasks=World(), from_="C", input=1).status == "SUCCEEDED"
     path = failed(tmp_path / "4", CHAIN, World("B"))
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     assert "is RUNNING" in refused(path)
@@ -324,7 +324,7 @@ def test_what_another_execution_kept_is_not_asked_again(tmp_path: Path) -> None:
     settings.write_text("tasks: {B: {cache: {ttl: 1h}}}")
     definition = machine(A=task(Next="B"), B=task(End=True))
     path = failed(tmp_path, definition, World("A"), config=settings)
-    sfnrun.run(definition, tasks=World(), config=settings, seed=1, start_time=START)
+    run(definition, tasks=World(), config=settings, seed=1, start_time=START)
     after = World()
     assert sfnrun.redrive(path, tasks=after).output == "B"
     assert after.states == ["A"]

@@ -28,12 +28,12 @@ def machine(**states: Any) -> dict[str, Any]:
 
 
 def summary(result: Result) -> tuple[object, ...]:
-    return result.status, result.output_text, result.error, result.cause, result.stop_time, result.events
+    return result.status, result.output_text, result.error, result.cause, result.ended, result.events
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_case_of_the_tables_replays_as_it_was(case: Case, tmp_path: Path) -> None:
-    result = execute(case, history=tmp_path).result
+    result = execute(case, store=tmp_path).result
     assert result.history is not None
     assert summary(sfnrun.replay(result.history)) == summary(result)
 
@@ -71,7 +71,7 @@ def told(request: Request) -> Any:
 def test_a_listener_hears_the_same_again(tmp_path: Path) -> None:
     """Live, replayed, and told again without running anything: events, retries, catches, logs, what a cache did."""
     live, replayed, retold = Ear(), Ear(), Ear()
-    result = sfnrun.run(TOLD, [1, 2], tasks=told, history=tmp_path, name="n", listener=live)
+    result = sfnrun.run(TOLD, [1, 2], tasks=told, store=tmp_path, name="n", listener=live)
     assert result.history is not None
     sfnrun.replay(result.history, listener=replayed)
     read(result.history).replay_to(retold)
@@ -88,7 +88,7 @@ def test_no_handler_is_imported(tmp_path: Path) -> None:
         "(pathlib.Path(__file__).parent / 'mark').touch()\n"
         "def handler(event, context): return 'marked'\n"
     )
-    result = sfnrun.run(machine(T=task("leave_a_mark")), functions=functions, history=tmp_path / "h", name="n")
+    result = sfnrun.run(machine(T=task("leave_a_mark")), functions=functions, store=tmp_path / "h", name="n")
     assert result.output == "marked"
     assert result.history is not None
     (functions / "mark").unlink()
@@ -174,7 +174,7 @@ def changed(states: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("history")
-    result = sfnrun.run(machine(**BEFORE), tasks=lambda request: {"r": 1}, history=folder, name="n")
+    result = sfnrun.run(machine(**BEFORE), tasks=lambda request: {"r": 1}, store=folder, name="n")
     assert result.history is not None
     return result.history
 
@@ -277,7 +277,7 @@ def stepped(actions: dict[str, Resumed], folder: Path) -> tuple[Result, list[tup
         asked.append((pause.state, pause.type, pause.input.text))
         return actions.get(pause.state, Resumed())
 
-    result = sfnrun.run(STEPPED, {}, tasks=lambda request: request.payload, step=step, history=folder, name="n", seed=1)
+    result = sfnrun.run(STEPPED, {}, tasks=lambda request: request.payload, step=step, store=folder, name="n", seed=1)
     return result, asked
 
 

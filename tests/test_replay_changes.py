@@ -114,7 +114,7 @@ def world(request: Request) -> Any:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("history")
-    result = sfnrun.run(DEFINITION, INPUT, tasks=world, history=folder, name="n", seed=1)
+    result = sfnrun.run(DEFINITION, INPUT, tasks=world, store=folder, name="n", seed=1)
     assert result.output == {"sum": 3, "id": "p-1"}
     assert result.history is not None
     return result.history

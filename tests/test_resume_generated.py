@@ -12,6 +12,7 @@ from zlib import crc32
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from machines import Sample, samples
+from running import run
 
 import sfnrun
 from sfnrun import PENDING, Reply, Request, TaskFailed
@@ -65,7 +66,7 @@ def check(sample: Sample, at: float, torn: float, wrap: Callable[[], Any] = temp
     with wrap() as folder:
         path = Path(folder) / "n.jsonl"
         with suppress(WaitingError):
-            sfnrun.run(sample.definition, sample.input, tasks=World(sample), history=folder, name="n", **options)
+            run(sample.definition, sample.input, tasks=World(sample), store=folder, name="n", **options)
         undisturbed = lines_of(path)
         cut_and_resume(path, sample, at, torn)
         assert lines_of(path) == undisturbed
@@ -73,7 +74,7 @@ def check(sample: Sample, at: float, torn: float, wrap: Callable[[], Any] = temp
             assert sfnrun.replay(path).status == "RUNNING"
             return
         assert sfnrun.replay(path).status != "RUNNING"
-        if options["workflow_type"] == "STANDARD" and sfnrun.replay(path).status != "SUCCEEDED":
+        if options["type"] == "STANDARD" and sfnrun.replay(path).status != "SUCCEEDED":
             with suppress(WaitingError):
                 sfnrun.redrive(path, tasks=World(sample))
             redriven = lines_of(path)

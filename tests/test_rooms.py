@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "api": FLOOR | {"asl", "cache", "config", "engine", "expr", "history", "replayer", "tasks", "world"},
     "explain": FLOOR | {"asl", "cache.outcome", "engine", "expr", "history", "replayer"},
     "cli": FLOOR | {"", "api", "asl", "config", "explain", "history", "view"},
-    "": FLOOR | {"api", "asl"},
+    "": FLOOR | {"api", "asl", "config", "history.listing", "history.store"},
     "__main__": {"cli"},
 }
 

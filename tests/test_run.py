@@ -72,7 +72,7 @@ def sometimes(request: Request) -> Any:
 
 
 def recorded(folder: Path, **options: Any) -> bytes:
-    result = sfnrun.run(CHANCE, tasks=sometimes, history=folder, name="n", limits=True, **options)
+    result = sfnrun.run(CHANCE, tasks=sometimes, store=folder, name="n", limits=True, **options)
     assert result.status == "SUCCEEDED"
     assert result.history is not None
     return result.history.read_bytes()
@@ -121,7 +121,7 @@ def test_an_answer_is_on_disk_before_anything_acts_on_it(tmp_path: Path) -> None
         return request.state
 
     definition = machine(A={**TASK, "Next": "W"}, W={"Type": "Wait", "Seconds": 1, "Next": "B"}, B=TASK)
-    sfnrun.run(definition, tasks=look, history=tmp_path, name="n")
+    sfnrun.run(definition, tasks=look, store=tmp_path, name="n")
     assert seen == [["Started"], ["Started", "Succeeded", "Slept", "Started"]]
 
 
@@ -222,7 +222,7 @@ def test_an_error_of_ours_is_no_error_of_the_language(tmp_path: Path, monkeypatc
     inner = {"Type": "Parallel", "Branches": [{"A": {"Type": "Pass"}}]}
     definition = machine(P={**inner, "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "S"}]}, S={"Type": "Succeed"})
     with pytest.raises(ZeroDivisionError, match="ours"):
-        sfnrun.run(definition, history=tmp_path, name="n")
+        sfnrun.run(definition, store=tmp_path, name="n")
     assert not read(tmp_path / "n.jsonl").complete
 
 
@@ -230,7 +230,7 @@ def test_a_key_does_not_depend_on_events(tmp_path: Path) -> None:
     """More states that ask nothing, so more events, and the same keys: new kinds of events break no old history."""
 
     def keys(name: str, **states: Any) -> list[str]:
-        sfnrun.run(machine(**states), [1, 2], tasks=lambda request: 1, history=tmp_path, name=name)
+        sfnrun.run(machine(**states), [1, 2], tasks=lambda request: 1, store=tmp_path, name=name)
         return [line["key"] for line in read(tmp_path / f"{name}.jsonl").of_kind("answer")]
 
     inner = {"Type": "Map", "ItemProcessor": {"T": TASK}}
@@ -279,7 +279,7 @@ def test_deep_values_go_through_every_kind_of_state(tmp_path: Path) -> None:
         M={"Type": "Map", "ItemsPath": "$.a", "ItemProcessor": {"I": {"Type": "Pass"}}, "Next": "Q"},
         Q={"Type": "Parallel", "Branches": [{"B": {"Type": "Pass", "InputPath": "$v"}}]},
     )
-    result = sfnrun.run(definition, given, tasks=lambda request: request.arguments, history=tmp_path, name="n")
+    result = sfnrun.run(definition, given, tasks=lambda request: request.arguments, store=tmp_path, name="n")
     assert (result.status, result.error) == ("SUCCEEDED", None)
     assert result.output_text == '[{"d":' + given.text + "}]"
     assert result.history is not None
@@ -301,7 +301,7 @@ def test_runs_at_once_under_a_made_up_name_give_way_to_each_other(tmp_path: Path
 
     def one() -> None:
         meet.wait(FOREVER)
-        results.append(sfnrun.run(machine(T=TASK), tasks=lambda request: 1, seed=1, history=tmp_path))
+        results.append(sfnrun.run(machine(T=TASK), tasks=lambda request: 1, seed=1, store=tmp_path))
 
     threads = [threading.Thread(target=one) for _ in range(6)]
     for thread in threads:
@@ -316,15 +316,15 @@ def test_runs_at_once_under_a_made_up_name_give_way_to_each_other(tmp_path: Path
 
 
 def test_a_given_name_that_is_taken_is_refused(tmp_path: Path) -> None:
-    sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path, name="mine")
+    sfnrun.run(machine(S={"Type": "Succeed"}), store=tmp_path, name="mine")
     with pytest.raises(ApiError, match=r"^Execution Already Exists: 'arn:.*:mine'$"):
-        sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path, name="mine")
+        sfnrun.run(machine(S={"Type": "Succeed"}), store=tmp_path, name="mine")
 
 
 def test_a_folder_that_cannot_be_written_in(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(HistoryError, match=r"cannot write history .*: File exists") as refused:
-        sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path / "file", name="mine")
+        sfnrun.run(machine(S={"Type": "Succeed"}), store=tmp_path / "file", name="mine")
     assert "--history" in refused.value.hint
 
 
@@ -332,7 +332,7 @@ def test_a_folder_that_cannot_be_written_in(tmp_path: Path) -> None:
 def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(HistoryError, match=r"cannot write history .*: Permission denied"):
-        sfnrun.run(machine(S={"Type": "Succeed"}), history=tmp_path, name="mine")
+        sfnrun.run(machine(S={"Type": "Succeed"}), store=tmp_path, name="mine")
 
 
 # --- stopped, killed, out of room ---
@@ -360,7 +360,7 @@ states = {
         "P": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "S"}], "Default": "P"},
         "S": {"Type": "Succeed"}},
 }
-result = sfnrun.run({"StartAt": "P", "States": states[kind]}, tasks=hang, clock=clock, history=folder, name="n",
+result = sfnrun.run({"StartAt": "P", "States": states[kind]}, tasks=hang, clock=clock, store=folder, name="n",
                     limits=False, interruptible=True, listener=Told(), keep_events=False)
 print(result.status, flush=True)
 """
@@ -393,7 +393,7 @@ def test_ctrl_c_aborts_the_execution_and_is_recorded(kind: str, clock: str, tmp_
     recording = read(tmp_path / "n.jsonl")
     assert recording.complete
     assert (recording.lines[-1]["event"], recording.lines[-1]["previous"]) == ("ExecutionAborted", 0)
-    assert sfnrun.replay(recording).status == "ABORTED"
+    assert sfnrun.replay(recording.path).status == "ABORTED"
 
 
 @posix
@@ -431,7 +431,7 @@ def test_a_run_that_is_killed_leaves_a_history_that_can_be_read(tmp_path: Path) 
     recording = read(tmp_path / "n.jsonl")
     assert not recording.complete
     assert [line["answer"] for line in recording.of_kind("answer")] == ["Started"]
-    replayed = sfnrun.replay(recording)
+    replayed = sfnrun.replay(recording.path)
     assert (replayed.status, replayed.output) == ("RUNNING", None)
     assert [event["type"] for event in replayed.events][-2:] == ["LambdaFunctionScheduled", "LambdaFunctionStarted"]
 
@@ -446,7 +446,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         "machine = {'StartAt': 'M', 'States': {'M': {'Type': 'Map', 'End': True,\n"
         "           'ItemProcessor': {'StartAt': 'T', 'States': {'T': task}}}}}\n"
         "try:\n"
-        "    sfnrun.run(machine, list(range(1000)), tasks=lambda r: 1, history=sys.argv[1], name='n', seed=1)\n"
+        "    sfnrun.run(machine, list(range(1000)), tasks=lambda r: 1, store=sys.argv[1], name='n', seed=1)\n"
         "except sfnrun.SfnrunError as error:\n"
         "    print(error.message, '|', error.hint)\n"
     )
@@ -460,7 +460,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     assert path.stat().st_size == 20_000
     recording = read(path)
     assert len(recording.lines) > 100
-    assert sfnrun.replay(recording).status == "RUNNING"
+    assert sfnrun.replay(recording.path).status == "RUNNING"
 
 
 @pytest.mark.parametrize("clock", ["virtual", "real"])
@@ -471,5 +471,5 @@ def test_what_is_under_way_can_be_looked_at(clock: Any, tmp_path: Path) -> None:
         seen.extend(line["event"] for line in read(tmp_path / "n.jsonl").of_kind("event"))
         return 1
 
-    sfnrun.run(machine(T=TASK), tasks=handler, clock=clock, history=tmp_path, name="n")
+    sfnrun.run(machine(T=TASK), tasks=handler, clock=clock, store=tmp_path, name="n")
     assert seen[:3] == ["ExecutionStarted", "TaskStateEntered", "LambdaFunctionScheduled"]

@@ -21,7 +21,7 @@ DONE = {"sum": 3, "id": "p-1"}
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("history")
-    result = sfnrun.run(DEFINITION, INPUT, tasks=world, history=folder, name="n", seed=1)
+    result = sfnrun.run(DEFINITION, INPUT, tasks=world, store=folder, name="n", seed=1)
     assert result.history is not None
     return result.history
 
@@ -63,13 +63,13 @@ def test_without_it_a_new_task_is_a_divergence(recording: Path) -> None:
 
 @pytest.mark.parametrize("how", ["run", "mock", "stop"])
 def test_a_recording_without_new_tasks_asks_nobody(how: Any, recording: Path) -> None:
-    result = sfnrun.replay(recording, on_missing=how, tasks=never)
+    result = sfnrun.replay(recording, unrecorded=how, tasks=never)
     assert (result.status, result.output) == ("SUCCEEDED", DONE)
     assert result.events == sfnrun.replay(recording).events
 
 
 def test_it_stops_there(recording: Path) -> None:
-    result = sfnrun.replay(recording, definition=audited(), on_missing="stop")
+    result = sfnrun.replay(recording, definition=audited(), unrecorded="stop")
     assert result.status == "RUNNING"
     assert result.events[-1]["type"] == "LambdaFunctionScheduled"
     assert result.events[-2]["stateEnteredEventDetails"]["name"] == "Audit"
@@ -77,7 +77,7 @@ def test_it_stops_there(recording: Path) -> None:
 
 @pytest.mark.parametrize("definition", [audited(), inside_a_map()], ids=["in a row", "inside a Map"])
 def test_it_is_mocked(definition: dict[str, Any], recording: Path) -> None:
-    result = sfnrun.replay(recording, definition=definition, on_missing="mock")
+    result = sfnrun.replay(recording, definition=definition, unrecorded="mock")
     assert (result.status, result.output) == ("SUCCEEDED", DONE)
 
 
@@ -90,11 +90,11 @@ def test_the_mock_is_that_of_the_settings_and_runs_no_code(
     definition = audited(ResultPath="$.audit")
     (tmp_path / "sfnrun.yaml").write_text("tasks:\n  Audit:\n    result: {ok: 1}\n")
     with pytest.raises(DivergenceError) as diverged:  # the next input has what the mock said
-        sfnrun.replay(recording, definition=definition, on_missing="mock", config="sfnrun.yaml")
+        sfnrun.replay(recording, definition=definition, unrecorded="mock", config="sfnrun.yaml")
     assert '"audit":{"ok":1}' in diverged.value.now
     (tmp_path / "sfnrun.yaml").write_text("tasks:\n  Audit:\n    handler: audit.py:handler\n")
     with pytest.raises(DivergenceError) as diverged:
-        sfnrun.replay(recording, definition=definition, on_missing="mock", config="sfnrun.yaml")
+        sfnrun.replay(recording, definition=definition, unrecorded="mock", config="sfnrun.yaml")
     assert '"audit":{}' in diverged.value.now
 
 
@@ -105,7 +105,7 @@ def test_it_is_run(recording: Path) -> None:
         asked.append(request.payload["total"])
         return Reply({}, duration_ms=50)
 
-    result = sfnrun.replay(recording, definition=audited(), on_missing="run", tasks={"Audit": audit, "*": never})
+    result = sfnrun.replay(recording, definition=audited(), unrecorded="run", tasks={"Audit": audit, "*": never})
     assert (result.status, result.output, asked) == ("SUCCEEDED", DONE, [100])
 
 
@@ -116,22 +116,22 @@ def test_its_retries_and_waits_are_its_own(recording: Path) -> None:
         return {}
 
     definition = audited(Retry=[{"ErrorEquals": ["Busy"], "IntervalSeconds": 9}])
-    assert sfnrun.replay(recording, definition=definition, on_missing="run", tasks={"Audit": audit}).output == DONE
+    assert sfnrun.replay(recording, definition=definition, unrecorded="run", tasks={"Audit": audit}).output == DONE
 
 
 def test_what_it_changes_is_found(recording: Path) -> None:
     definition = audited(ResultPath="$.items")
     tasks = {"Audit": lambda request: ["tea", "cup", "pot"]}
-    assert sfnrun.replay(recording, definition=definition, on_missing="run", tasks=tasks).output == DONE
+    assert sfnrun.replay(recording, definition=definition, unrecorded="run", tasks=tasks).output == DONE
     with pytest.raises(DivergenceError) as diverged:
-        sfnrun.replay(recording, definition=definition, on_missing="run", tasks={"Audit": lambda request: ["tea"]})
+        sfnrun.replay(recording, definition=definition, unrecorded="run", tasks={"Audit": lambda request: ["tea"]})
     assert diverged.value.state == "Charge"
     assert '"items":["tea"]' in diverged.value.now
 
 
 def test_one_that_nobody_answers_is_told(recording: Path) -> None:
     with pytest.raises(SfnrunError, match="no handler or mock for Task 'Audit'") as refused:
-        sfnrun.replay(recording, definition=audited(), on_missing="run", tasks={"Other": 1})
+        sfnrun.replay(recording, definition=audited(), unrecorded="run", tasks={"Other": 1})
     assert not isinstance(refused.value, DivergenceError)
 
 
@@ -140,13 +140,13 @@ def test_a_task_that_is_asked_no_more_is_found(recording: Path) -> None:
     definition["States"]["Rest"] |= {"Next": "Pack"}
     del definition["States"]["Tell"]
     with pytest.raises(DivergenceError):
-        sfnrun.replay(recording, definition=definition, on_missing="mock")
+        sfnrun.replay(recording, definition=definition, unrecorded="mock")
 
 
 @pytest.mark.parametrize("change", HARMLESS)
 def test_what_makes_no_difference_makes_none_here_either(change: str, recording: Path) -> None:
     definition = changed(*HARMLESS[change])
-    assert sfnrun.replay(recording, definition=definition, on_missing="mock").output == DONE
+    assert sfnrun.replay(recording, definition=definition, unrecorded="mock").output == DONE
 
 
 TIMES = {"the interval of a Retry", "the backoff of a Retry", "how long a Wait is", "a MaxConcurrency"}
@@ -157,10 +157,10 @@ def test_a_change_is_found_here_too_but_for_times_and_order(change: str, recordi
     where, what, _ = CHANGES[change]
     definition = changed(where, what)
     if change in TIMES:
-        assert sfnrun.replay(recording, definition=definition, on_missing="stop").status == "SUCCEEDED"
+        assert sfnrun.replay(recording, definition=definition, unrecorded="stop").status == "SUCCEEDED"
         return
     with pytest.raises(DivergenceError):
-        sfnrun.replay(recording, definition=definition, on_missing="mock")
+        sfnrun.replay(recording, definition=definition, unrecorded="mock")
 
 
 BRANCHES = {
@@ -184,11 +184,11 @@ def test_a_wait_that_was_aborted_is_aborted_again(tmp_path: Path) -> None:
     def breaks(request: sfnrun.Request) -> Any:
         raise TaskFailed("Broken")
 
-    result = sfnrun.run(BRANCHES, tasks=breaks, history=tmp_path, name="n", seed=1)
+    result = sfnrun.run(BRANCHES, tasks=breaks, store=tmp_path, name="n", seed=1)
     definition = copy.deepcopy(BRANCHES)
     definition["States"]["Both"]["Next"] = "Audit"
     definition["States"]["Audit"] = {"Type": "Task", "Resource": LAMBDA + "audit", "End": True}
-    assert sfnrun.replay(result.history, definition=definition, on_missing="mock").output == result.output
+    assert sfnrun.replay(result.history, definition=definition, unrecorded="mock").output == result.output
 
 
 # --- what AWS ran ---
@@ -196,15 +196,15 @@ def test_a_wait_that_was_aborted_is_aborted_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["run", "mock", "stop"])
 def test_what_aws_ran_without_new_tasks_asks_nobody(how: Any, of_aws: Path) -> None:
-    result = sfnrun.replay(of_aws, on_missing=how, tasks=never)
+    result = sfnrun.replay(of_aws, unrecorded=how, tasks=never)
     assert (result.status, result.output) == ("SUCCEEDED", DONE)
     assert result.events == sfnrun.replay(of_aws).events
 
 
 @pytest.mark.parametrize("definition", [audited(), inside_a_map()], ids=["in a row", "inside a Map"])
 def test_a_new_task_in_what_aws_ran(definition: dict[str, Any], of_aws: Path) -> None:
-    assert sfnrun.replay(of_aws, definition=definition, on_missing="mock").output == DONE
-    stopped = sfnrun.replay(of_aws, definition=definition, on_missing="stop")
+    assert sfnrun.replay(of_aws, definition=definition, unrecorded="mock").output == DONE
+    stopped = sfnrun.replay(of_aws, definition=definition, unrecorded="stop")
     assert (stopped.status, stopped.events[-1]["type"]) == ("RUNNING", "LambdaFunctionScheduled")
 
 
@@ -212,10 +212,10 @@ def test_a_new_state_that_asks_nobody_is_passed(of_aws: Path) -> None:
     definition = audited()
     definition["States"]["Audit"] = {"Type": "Pass", "Result": 1, "ResultPath": "$.audit", "Next": "Charge"}
     with pytest.raises(DivergenceError) as diverged:
-        sfnrun.replay(of_aws, definition=definition, on_missing="stop")
+        sfnrun.replay(of_aws, definition=definition, unrecorded="stop")
     assert diverged.value.state == "Charge"
     definition["States"]["Audit"] = {"Type": "Wait", "Seconds": 5, "Next": "Charge"}
-    assert sfnrun.replay(of_aws, definition=definition, on_missing="stop").output == DONE
+    assert sfnrun.replay(of_aws, definition=definition, unrecorded="stop").output == DONE
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -223,18 +223,18 @@ def test_a_change_of_what_aws_ran_is_found_but_for_times_and_order(change: str, 
     where, what, _ = CHANGES[change]
     definition = changed(where, what)
     if change in TIMES:
-        assert sfnrun.replay(of_aws, definition=definition, on_missing="stop").status == "SUCCEEDED"
+        assert sfnrun.replay(of_aws, definition=definition, unrecorded="stop").status == "SUCCEEDED"
         return
     with pytest.raises(DivergenceError):
-        sfnrun.replay(of_aws, definition=definition, on_missing="mock")
+        sfnrun.replay(of_aws, definition=definition, unrecorded="mock")
 
 
 @pytest.mark.parametrize("how", ["run", "mock", "stop"])
 def test_a_redriven_execution_is_redriven_again(how: Any, tmp_path: Path) -> None:
-    result = sfnrun.run(DEFINITION, INPUT, tasks={"Charge": world, "Tell": 1}, history=tmp_path, name="n", seed=1)
+    result = sfnrun.run(DEFINITION, INPUT, tasks={"Charge": world, "Tell": 1}, store=tmp_path, name="n", seed=1)
     assert result.status == "FAILED"
     assert result.history is not None
-    redriven = sfnrun.redrive(result.history, state="Tell", input={"payment": {"id": 1}, "items": [1]}, tasks=world)
+    redriven = sfnrun.redrive(result.history, from_="Tell", input={"payment": {"id": 1}, "items": [1]}, tasks=world)
     assert redriven.status == "SUCCEEDED"
-    again = sfnrun.replay(result.history, on_missing=how, tasks=never)
+    again = sfnrun.replay(result.history, unrecorded=how, tasks=never)
     assert again.events == redriven.events

@@ -16,14 +16,13 @@ from msgspec.structs import replace
 
 from sfnrun.api.caching import CacheOptions, RunCache
 from sfnrun.api.run import run
-from sfnrun.api.world import handlers
-from sfnrun.asl.load import load
 from sfnrun.cache.backend import Backend, Unavailable
 from sfnrun.cache.outcome import describe
-from sfnrun.config import CacheSettings, FunctionSettings, Project, load_project
+from sfnrun.config import CacheSettings, FunctionSettings, Project, Settings, load_project
 from sfnrun.effects import Answerer, CachedReplies, Handler, Output, Request
 from sfnrun.errors import UsageError
 from sfnrun.record import Event, Note
+from sfnrun.tasks.resolve import Resolver
 
 __all__ = ["cache_demo"]
 
@@ -191,12 +190,13 @@ def _execute(root: Path, project: Project, trips: list[Trip], listener: Any, say
     cache.store.tag_version("")  # opens the backend, which is not to be measured
     trips.clear()
     definition = root / _EXAMPLE
-    answerer = cache.around(_TimedHandlers(handlers(load(definition), project), trips))
+    answerer = cache.around(_TimedHandlers(Resolver(project), trips))
     try:
         result = run(
             definition,
             {"sku": "green-tea", "price": 18},
             tasks=lambda request: answerer.for_request(request).call(request),
+            config=Settings(),  # the cache is around the tasks already
             listener=listener,
             seed=_SEED,
             keep_events=False,

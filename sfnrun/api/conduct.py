@@ -20,13 +20,13 @@ __all__ = ["GC_THRESHOLD", "relaxed_gc", "run_loop"]
 GC_THRESHOLD = 100_000
 
 
-def run_loop(world: World, hosted: Hosted, *, interruptible: bool = False) -> Outcome:
-    """Turn a World until an execution has ended. With `interruptible` Ctrl-C stops it.
+def run_loop(world: World, hosted: Hosted, timeout: float | None = None, *, interruptible: bool = False) -> Outcome:
+    """Turn a World until an execution has ended, `timeout` seconds at most. With `interruptible` Ctrl-C stops it.
 
     Raises what `World.wait` raises.
     """
     with relaxed_gc(), _interrupting(world, hosted) if interruptible else nullcontext():
-        return world.wait(hosted)
+        return world.wait(hosted, timeout)
 
 
 @contextmanager

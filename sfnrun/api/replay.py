@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from contextlib import closing
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from msgspec.structs import replace
 
 from sfnrun.api.conduct import relaxed_gc
-from sfnrun.api.result import Result, result_of
-from sfnrun.api.world import configured
+from sfnrun.api.handlers import NOWHERE, project_of
+from sfnrun.api.lookup import RunLike, locate
+from sfnrun.api.options import IDENTITY, Options, check
+from sfnrun.api.result import ReplayedEvents, Result, result_of
 from sfnrun.asl.load import Definition
-from sfnrun.config import Project, Settings
+from sfnrun.config import Project
 from sfnrun.effects import CachedReplies, Handler, Request
-from sfnrun.errors import UnansweredTaskError
-from sfnrun.history.recording import Recording, read
-from sfnrun.record import Listener
+from sfnrun.errors import UnansweredTaskError, UsageError
+from sfnrun.history.recording import Recording
 from sfnrun.replayer.rerun import execution_of, machines_of, replay_recording, replay_with_new_tasks
 
 if TYPE_CHECKING:
@@ -25,54 +24,76 @@ if TYPE_CHECKING:
     from sfnrun.tasks.resolve import Resolver
     from sfnrun.world.pulled import PulledWorld
 
-__all__ = ["OnMissing", "replay"]
+__all__ = ["Unrecorded", "replay", "replay_of"]
 
-OnMissing = Literal["run", "mock", "stop"]
+Unrecorded = Literal["fail", "run", "mock", "stop"]
 
 
 def replay(
-    recording: Recording | str | Path,
+    run: RunLike = "last",
     *,
     definition: Definition | None = None,
-    listener: Listener | None = None,
-    on_missing: OnMissing | None = None,
-    tasks: Tasks = None,
-    config: Project | Settings | str | Path | Sequence[str | Path] | None = None,
-    functions: str | Path | None = None,
+    unrecorded: Unrecorded = "fail",
+    **options: Unpack[Options],
 ) -> Result:
-    """Replay a recording with its own or another definition. Raises DivergenceError at the first difference.
+    """Replay an execution with its own or another definition.
 
-    A Task that is not in the recording is a difference, unless `on_missing` is given: "run" calls its handler, which is
-    found as for `sfnrun.run`; "mock" uses the static mocks of sfnrun.yaml, or `{}`; "stop" ends the replay there. Then
-    everything recorded has to happen as it did, whatever is new in between.
+    Args:
+        run: RUN, the path of its history, or a handle or Result of it.
+        definition: Definition to replay with, instead of the recorded one.
+        unrecorded: What happens to a Task that is not in the recording. "fail": it is a difference. "run": its handler
+            is called. "mock": the static mocks of sfnrun.yaml are used, or `{}`. "stop": the replay ends there. Unless
+            it is "fail", everything recorded has to happen as it did, whatever is new in between.
+        options: `store` has the recording, `listener` receives what happens; with "run" and "mock" the others say who
+            answers.
 
-    The status of the Result is RUNNING if the recording has no end: its process was killed, or is still running.
+    Returns:
+        The Result. Its status is RUNNING if the recording has no end: its process has crashed, or is still running.
+
+    Raises:
+        DivergenceError: Something else happens than was recorded.
+        HistoryError: The recording is not found, or damaged.
     """
-    with relaxed_gc(), ExitStack() as opened:
-        if not isinstance(recording, Recording):
-            recording = read(Path(recording), lazily=True)
-        machines = machines_of(recording, definition)
-        if on_missing is None:
-            outcome, events = replay_recording(recording, machines, listener)
-        else:
-            live = None
-            if on_missing != "stop":
-                live = _live_driver(configured(config, machines[-1], tasks, functions), tasks, on_missing)
-                opened.callback(live.close)
+    check(options, without=IDENTITY)
+    store, name = locate(run, options.get("store"))
+    with relaxed_gc():
+        return replay_of(store.read(name, lazily=True), definition=definition, unrecorded=unrecorded, **options)
+
+
+def replay_of(
+    recording: Recording,
+    *,
+    definition: Definition | None = None,
+    unrecorded: Unrecorded = "fail",
+    **options: Unpack[Options],
+) -> Result:
+    """Replay a recording that has been read; see `replay`."""
+    if unrecorded not in ("fail", "run", "mock", "stop"):
+        raise UsageError(f"invalid value for unrecorded: {unrecorded!r}", "choose from fail, run, mock, stop")
+    listener = options.get("listener")
+    machines = machines_of(recording, definition)
+    if unrecorded == "fail":
+        outcome, events = replay_recording(recording, machines, listener)
+    elif unrecorded == "stop":
+        outcome, events = replay_with_new_tasks(recording, machines, listener, None)
+    else:
+        live = _live_driver(project_of(machines[-1], options), options.get("tasks"), unrecorded)
+        with closing(live):
             outcome, events = replay_with_new_tasks(recording, machines, listener, live)
-    return result_of(execution_of(recording), outcome, events, recording.path)
+    execution, path = execution_of(recording), recording.path
+    return result_of(execution, outcome, ReplayedEvents(events), path, machines[-1])
 
 
-def _live_driver(project: Project, tasks: Tasks, on_missing: OnMissing) -> PulledWorld:
+def _live_driver(project: Project, tasks: Tasks, unrecorded: Unrecorded) -> PulledWorld:
     """A driver for Tasks that are not in the recording."""
     from sfnrun.tasks.callables import from_callables
     from sfnrun.tasks.resolve import Resolver
     from sfnrun.world.pulled import PulledWorld
 
-    if on_missing == "mock":
+    if unrecorded == "mock":
         project = _only_mocks(project)
     resolver = Resolver(project, *([] if tasks is None else [from_callables(tasks)]))
-    return PulledWorld(_Unrecorded(resolver, on_missing))
+    return PulledWorld(_Unrecorded(resolver, unrecorded))
 
 
 def _only_mocks(project: Project) -> Project:
@@ -82,7 +103,7 @@ def _only_mocks(project: Project) -> Project:
         name: replace(entry, tasks={key: rule.without_handlers() for key, rule in entry.tasks.items()})
         for name, entry in project.settings.machines.items()
     }
-    settings = replace(project.settings, tasks=rules, machines=own, functions={}, functions_dir=Path("/dev/null"))
+    settings = replace(project.settings, tasks=rules, machines=own, functions={}, functions_dir=NOWHERE)
     return replace(project, settings=settings)
 
 
@@ -91,9 +112,9 @@ class _Unrecorded:
 
     cached_replies: CachedReplies | None = None
 
-    def __init__(self, resolver: Resolver, on_missing: OnMissing) -> None:
+    def __init__(self, resolver: Resolver, unrecorded: Unrecorded) -> None:
         self._resolver = resolver
-        self._on_missing = on_missing
+        self._unrecorded = unrecorded
 
     def close(self) -> None:
         self._resolver.close()
@@ -105,9 +126,9 @@ class _Unrecorded:
         task = TaskNames(request.state, request.function_name, request.resource, request.attempt)
         if self._resolver.find(task) is not None:
             return self._resolver.for_request(request)
-        if self._on_missing == "mock":
+        if self._unrecorded == "mock":
             return static_result({})
         raise UnansweredTaskError(
             f"no handler or mock for Task '{request.state}', which is not in the recording",
-            "add a handler, add a mock to sfnrun.yaml, or pass --on-missing mock",
+            "add a handler, add a mock to sfnrun.yaml, or pass --unrecorded mock",
         )

@@ -153,30 +153,27 @@ def execute(
     )
     payload = read_input(input_)
     stepper = _stepper(watch) if step else None
-    run = sfnrun.run
-    with handlers_on_stderr(), watch:
-        result = run(
-            machine,
-            payload,
-            clock=clock.value,
-            workflow_type=workflow_type.value,
-            name=name,
-            seed=seed,
-            limits=not no_limits,
-            functions=functions,
-            config=project,
-            mock_config=mock_config,
-            test_case=test_case,
-            step=stepper,
-            debug=debug,
-            history=None if no_history else history or project.store,
-            listener=watch.listener,
-            keep_events=False,
-            interruptible=True,
-            fsync=fsync,
-            cache=cache_options(cache, no_cache, refresh, cache_ttl),
-            say=watch.warn,
-        )
+    options: sfnrun.Options = {
+        "clock": clock.value,
+        "type": workflow_type.value,
+        "limits": not no_limits,
+        "functions": functions,
+        "mock_config": mock_config,
+        "test_case": test_case,
+        "step": stepper,
+        "debug": debug,
+        "store": None if no_history else history or project.store,
+        "listener": watch.listener,
+        "keep_events": False,
+        "interruptible": True,
+        "fsync": fsync,
+        "cache": cache_options(cache, no_cache, refresh, cache_ttl),
+        "warn": watch.warn,
+    }
+    if seed is not None:
+        options["seed"] = seed
+    with handlers_on_stderr(), watch, sfnrun.Session(project, **options) as session:
+        result = session.run(machine, payload, name=name)
     watch.close(result, source)
     if result.output_text is not None:
         print_document(result.output_text, output)

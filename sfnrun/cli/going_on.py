@@ -74,7 +74,7 @@ def go_on(
             keep_events=False,
             interruptible=True,
             debug=debug,
-            say=watch.warn,
+            warn=watch.warn,
             **options,
         )
     watch.close(result, recorded_source(recording))

@@ -59,7 +59,7 @@ def redrive(
     code = go_on(
         execution_file(name, folder_of(history)),
         sfnrun.redrive,
-        state=from_,
+        from_=from_,
         input=None if with_ is None else read_input(with_),
         definition=definition,
         functions=functions,

@@ -83,8 +83,8 @@ def replay_(
     _watch(recording, definition, on_missing, pace, quiet=quiet, json=json, verbose=verbose)
 
 
-def _value(on_missing: OnMissing | None) -> Literal["run", "mock", "stop"] | None:
-    return None if on_missing is None else on_missing.value
+def _value(on_missing: OnMissing | None) -> Literal["fail", "run", "mock", "stop"]:
+    return "fail" if on_missing is None else on_missing.value
 
 
 def _chosen(names: Iterable[str], folder: Path) -> list[Path]:
@@ -115,7 +115,7 @@ def _watch(
     json: bool,
     verbose: bool,
 ) -> None:
-    import sfnrun
+    from sfnrun.api.replay import replay_of
     from sfnrun.cli.output import handlers_on_stderr, print_line
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.view.listeners import Paced
@@ -124,10 +124,9 @@ def _watch(
     listener = watch.listener
     if listener is not None and pace is not None:
         listener = Paced(listener, pace)
-    replay = sfnrun.replay
     try:
         with handlers_on_stderr(), watch:
-            result = replay(recording, definition=definition, listener=listener, on_missing=_value(on_missing))
+            result = replay_of(recording, definition=definition, listener=listener, unrecorded=_value(on_missing))
     except DivergenceError as divergence:
         _tell(watch, divergence, recording, definition)
         raise typer.Exit(divergence.exit_code) from None
@@ -138,7 +137,7 @@ def _watch(
 
 def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | None", *, quiet: bool) -> int:
     """Replay all of them, say which went another way, and return the exit code."""
-    import sfnrun
+    from sfnrun.api.replay import replay_of
     from sfnrun.cli.errors import report as told
     from sfnrun.cli.watching import Watch
     from sfnrun.history.recording import read
@@ -150,7 +149,7 @@ def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | N
     for path in paths:
         try:
             recording = read(path)
-            result = sfnrun.replay(recording, definition=definition, on_missing=_value(on_missing))
+            result = replay_of(recording, definition=definition, unrecorded=_value(on_missing))
         except HistoryError as error:
             unreadable = told(error)
         except DivergenceError as divergence:

@@ -14,15 +14,14 @@ __all__ = ["step_through"]
 
 def step_through(recording: Recording, definition: str | None) -> None:
     """Walk through the events of a replay, up to where it diverged, and raise the DivergenceError at the end."""
-    import sfnrun
+    from sfnrun.api.replay import replay_of
     from sfnrun.errors import DivergenceError
     from sfnrun.view.stepper import Travel, open_terminal
 
     heard, diverged, ending = _Heard(), None, []
-    replay = sfnrun.replay
     terminal = open_terminal()
     try:
-        replay(recording, definition=definition, listener=heard)
+        replay_of(recording, definition=definition, listener=heard)
     except DivergenceError as divergence:
         diverged = divergence
         ending = [divergence.message, f"recorded  {divergence.recorded}", f"now       {divergence.now}"]

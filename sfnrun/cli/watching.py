@@ -105,7 +105,7 @@ class Watch:
             error=result.error,
             cause=result.cause,
             took=self._took,
-            simulated=result.stop_time - result.start_time,
+            simulated=round(result.took.total_seconds() * 1000),
             virtual=self._virtual,
             replayed=self._replayed,
             states=lines.states if lines else 0,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sfnrun.effects import Answered
 from sfnrun.record import Event, Journal, Listener, Note
 
-__all__ = ["EventList", "ListenerJournal", "NullJournal", "combined"]
+__all__ = ["EventList", "ListenerJournal", "MemoryJournal", "NullJournal", "combined"]
 
 
 class NullJournal:
@@ -34,6 +34,31 @@ class EventList(NullJournal):
 
     def event(self, event: Event) -> None:
         self.events.append(event)
+
+
+class MemoryJournal(NullJournal):
+    """A journal that keeps events and notes in memory, in their order."""
+
+    def __init__(self) -> None:
+        self._happened: list[Event | Note] = []
+
+    def event(self, event: Event) -> None:
+        self._happened.append(event)
+
+    def note(self, note: Note) -> None:
+        self._happened.append(note)
+
+    def events(self) -> Iterator[Event]:
+        """The events."""
+        return (each for each in self._happened if isinstance(each, Event))
+
+    def replay_to(self, listener: Listener) -> None:
+        """Report every event and note to a listener, in order."""
+        for each in self._happened:
+            if isinstance(each, Event):
+                listener.event(each)
+            else:
+                listener.note(each)
 
 
 class ListenerJournal(NullJournal):

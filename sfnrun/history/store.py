@@ -6,26 +6,48 @@ execution is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from sfnrun.effects import Mail
 from sfnrun.errors import ApiError, HistoryError, UnavailableError
 from sfnrun.history.file import HistoryFile
 from sfnrun.history.listing import Summary, summaries, summary_of
 from sfnrun.history.lock import acquire
+from sfnrun.history.mailbox import MailFile
 from sfnrun.history.recording import Recording, missing, read
 from sfnrun.payload import Json
 from sfnrun.record import Journal
 
-__all__ = ["FolderStore", "OwnedJournal", "Store", "already_exists", "open_store"]
+__all__ = ["FolderStore", "Mailbox", "OwnedJournal", "Store", "already_exists", "open_store"]
 
 
 class OwnedJournal(Journal, Protocol):
     """The journal of one execution, which no other process can write until it is closed."""
 
     def close(self) -> None: ...
+
+
+class Mailbox(Protocol):
+    """Mail for one execution: every process can send it, and the one that runs the execution collects it."""
+
+    def send(self, mail: Mail) -> str:
+        """Send mail; return its id."""
+        ...
+
+    def withdraw(self, id: str) -> None:
+        """Take mail back that has not been collected."""
+        ...
+
+    def collect(self) -> Sequence[Mail]:
+        """The mail that has come since the last call, in order."""
+        ...
+
+    def discard(self) -> None:
+        """Remove the mailbox: the execution has ended."""
+        ...
 
 
 class Store(Protocol):
@@ -55,6 +77,10 @@ class Store(Protocol):
         """Own an execution for a moment; False if another process owns it."""
         ...
 
+    def mailbox(self, name: str) -> Mailbox:
+        """The mailbox of an execution."""
+        ...
+
 
 class FolderStore:
     """A directory with one JSONL file for each execution; `fsync` writes each answer to the disk before it counts."""
@@ -65,6 +91,9 @@ class FolderStore:
 
     def __repr__(self) -> str:
         return f"FolderStore({str(self.folder)!r})"
+
+    def __str__(self) -> str:
+        return str(self.folder)
 
     def path(self, name: str) -> Path:
         """The file of an execution."""
@@ -106,6 +135,9 @@ class FolderStore:
             raise HistoryError(f"cannot lock the history {path}: {error.strerror or error}") from None
         with file:
             yield acquire(file)
+
+    def mailbox(self, name: str) -> MailFile:
+        return MailFile(self.path(name))
 
 
 def already_exists(arn: str) -> ApiError:

@@ -56,7 +56,7 @@ def against_runs(folder: Path) -> None:
         number = iter(range(100))
 
         def recorded() -> Path:
-            result = sfnrun.run(definition, input, history=folder, name=f"{what.split()[1]}-{next(number)}", **options)  # noqa: B023
+            result = sfnrun.run(definition, input, store=folder, name=f"{what.split()[1]}-{next(number)}", **options)  # noqa: B023
             assert result.history is not None
             return result.history
 
@@ -76,7 +76,7 @@ def against_runs(folder: Path) -> None:
 
 def resumed(folder: Path) -> None:
     """An execution of 20,000 events that was killed near its end."""
-    result = sfnrun.run(counter(5_000), {"n": 0}, limits=False, history=folder, name="killed", seed=1)
+    result = sfnrun.run(counter(5_000), {"n": 0}, limits=False, store=folder, name="killed", seed=1)
     assert result.history is not None
     whole = result.history.read_bytes().splitlines(keepends=True)
 
@@ -93,7 +93,7 @@ def listed(folder: Path) -> None:
     many = folder / "many"
     machine = sfnrun.load({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
     for number in range(10_000):
-        sfnrun.run(machine, history=many, name=f"e{number}", seed=1, keep_events=False)
+        sfnrun.run(machine, store=many, name=f"e{number}", seed=1, keep_events=False)
     command = [sys.executable, "-m", "sfnrun", "trace", "list", "--history", str(many)]
     for what in ("first time", "again"):
         times = 1 if what != "again" else 3

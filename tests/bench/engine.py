@@ -47,7 +47,7 @@ def measure(bench: Bench) -> float:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         result = sfnrun.run(
-            machine, bench.input, limits=False, history=folder, keep_events=False, seed=1, name="bench", **bench.options
+            machine, bench.input, limits=False, store=folder, keep_events=False, seed=1, name="bench", **bench.options
         )
         elapsed = time.perf_counter() - began
     assert result.status == "SUCCEEDED", (result.error, result.cause)

@@ -212,11 +212,12 @@ def run_sample(path: Path) -> Ran:
 def ended(name: str, machine: Machine, given: Json, world: World) -> Ran:
     """Run it once."""
     result = sfnrun.run(machine, given, tasks=world, seed=1)
-    entered = sum(event.type.endswith("StateEntered") for event in result.recorded)
+    entered = sum(event.type.endswith("StateEntered") for event in result.happened.events())
     if result.status == "SUCCEEDED":
         return Ran(name, "succeeded", entered)
     designed = {state.error.literal for state in every_state(machine.graph) if isinstance(state, Fail) and state.error}
-    last = next((event.type for event in reversed(result.recorded) if event.type.endswith("Entered")), "")
+    entries = [event.type for event in result.happened.events() if event.type.endswith("Entered")]
+    last = entries[-1] if entries else ""
     if result.status == "FAILED" and (result.error in designed or last == "FailStateEntered"):
         return Ran(name, "failed by design", entered)
     return Ran(name, "went wrong", entered, f"{result.status} {result.error}: {result.cause}")

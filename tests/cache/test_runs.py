@@ -71,7 +71,7 @@ def test_a_seeded_run_is_the_same_to_the_last_byte_however_long_its_handlers_tak
             config=config,
             seed=1,
             name="same",
-            history=tmp_path / str(milliseconds),
+            store=tmp_path / str(milliseconds),
             listener=watching[-1],
             cache=CacheOptions(),
         )
@@ -99,7 +99,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_said_once(kind, clock
         clock=clock,
         listener=watching,
         cache=CacheOptions(),
-        say=said.append,
+        warn=said.append,
     )
     assert done.output == [*range(40), *range(40)]
     assert watching.outcomes().count("miss") >= 40

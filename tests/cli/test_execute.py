@@ -244,7 +244,7 @@ def test_our_own_failure_apologises(sfn, hello, monkeypatch):
     def fail(*args, **options):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(sfnrun, "run", fail, raising=False)
+    monkeypatch.setattr(sfnrun.Session, "run", fail)
     done = sfn("execute", hello)
     assert done.code == 2
     assert done.err.splitlines()[0] == "error: internal error in sfnrun: ZeroDivisionError: ours"

@@ -71,7 +71,7 @@ def test_all_of_them_are_resumed(sfn, order):
     [
         ([], "resume one execution, or --all"),
         (["one", "--all"], "resume one execution, or --all"),
-        (["one"], "has already ended (Succeeded)"),
+        (["one"], "has already ended (SUCCEEDED)"),
         (["on"], "did you mean one?"),
     ],
 )

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
+from running import run
 
-from sfnrun import PENDING, Payload, Reply, Request, TaskFailed, run
-from sfnrun.api.world import handlers
+from sfnrun import PENDING, Payload, Reply, Request, TaskFailed
+from sfnrun.api.handlers import Handlers
 from sfnrun.asl.load import WorkflowType, validate
 from sfnrun.asl.model import Field, Machine, Map, Parallel, State, StateMachine, Succeed, every_state
 from sfnrun.asl.parse import parse
@@ -64,7 +65,7 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         case["definition"],
         Payload.parse("{}" if text is None else text),
         tasks=world,
-        workflow_type=case["type"],
+        type=case["type"],
         synchronous="async" not in case["module"],
         role_arn=case.get("role_arn"),
         state_machine_name=case["state_machine_arn"].split(":")[-1],
@@ -87,7 +88,9 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
 def _functions(case: dict[str, Any]) -> dict[str, Any]:
     """The functions that a case without recorded answers had, as far as they are simple enough to say what they did."""
     made = [step["params"] for step in case.get("setup") or () if step["op"] == "create_lambda_function"]
-    return {one["func_name"]: _deployed(BODIES[one["handler_file"]]) for one in made if one["handler_file"] in BODIES}
+    made = [one for one in made if one["handler_file"] in BODIES]
+    # A pattern: which function is invoked, the data say in some of these.
+    return {f"*{one['func_name']}": _deployed(BODIES[one["handler_file"]]) for one in made}
 
 
 BODIES = {"id_function.py": "return event", "raise_exception.py": 'raise Exception("Some exception was raised.")'}
@@ -293,7 +296,7 @@ class StateAlone:
         states: dict[str, State] = {name: Succeed(name=name, pointer=()) for name in ends if name is not None}
         states |= {before.name: replace(before, next=self.name), self.name: self.state}
         machine = instrumented(Machine(StateMachine(before.name, states)), self.observer)
-        answerer = handlers(machine, Project(), self.answers)
+        answerer = Handlers({"tasks": self.answers}, None).answerer(machine, Project(), machine.name)
         listeners = (self.observer, self)
         journal = combined([ListenerJournal(listener) for listener in listeners])
         world = World("virtual")

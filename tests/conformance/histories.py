@@ -151,7 +151,7 @@ def run_case(case: Case, folder: Path) -> Outcome:
         stage = "export"
         exported = aws_document(read(path))["events"]
         stage = "a new Task"
-        sfnrun.replay(path, definition=with_a_task_more(case["definition"]), on_missing="mock")
+        sfnrun.replay(path, definition=with_a_task_more(case["definition"]), unrecorded="mock")
         stage = "export"
     except DivergenceError as error:
         return Outcome(case["id"], stage, f"{error.message} recorded {error.recorded}; now {error.now}")

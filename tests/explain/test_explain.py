@@ -39,7 +39,7 @@ def recorded(case: Case, folder: Path) -> Recording:
             raise sfnrun.TaskFailed(told["error"], told.get("cause"))
         return sfnrun.PENDING if "silent" in told else told["result"]
 
-    result = sfnrun.run(definition_of(case), case.get("input", {}), tasks=answer, seed=1, history=folder, name="case")
+    result = sfnrun.run(definition_of(case), case.get("input", {}), tasks=answer, seed=1, store=folder, name="case")
     return read(result.history)
 
 
@@ -97,7 +97,7 @@ def test_the_cache_is_told(tmp_path: Path):
         return sfnrun.Reply(1, note=note)
 
     definition = {"StartAt": "A", "States": {"A": task}}
-    result = sfnrun.run(definition, tasks=answer, seed=1, history=tmp_path)
+    result = sfnrun.run(definition, tasks=answer, seed=1, store=tmp_path)
     (reason,) = explain(read(result.history), "A").reasons
     assert (reason.text, reason.details) == ("cache: MISS (not there yet)", ("task A, key 3f1c",))
 
@@ -131,7 +131,7 @@ def test_looking_leaves_chance_as_it_was(tmp_path: Path):
     }
     recording = recorded(case, tmp_path)
     (stage,) = [stage for stage in explain(recording, "A").stages if stage.name == "output"]
-    assert stage.payload.value == sfnrun.replay(recording).output
+    assert stage.payload.value == sfnrun.replay(recording.path).output
 
 
 def test_a_redriven_state_is_told_as_one_visit(tmp_path: Path):
@@ -145,7 +145,7 @@ def test_a_redriven_state_is_told_as_one_visit(tmp_path: Path):
     def broken(request: sfnrun.Request) -> Any:
         raise sfnrun.TaskFailed("E", "why")
 
-    failed = sfnrun.run(definition, tasks=broken, seed=1, history=tmp_path, name="r")
+    failed = sfnrun.run(definition, tasks=broken, seed=1, store=tmp_path, name="r")
     sfnrun.redrive(failed.history, tasks=lambda request: 1)
     recording = read(failed.history)
     told = [(visit.name, visit.outcome, len(visit.calls), visit.error) for visit in timeline_of(recording)]
@@ -179,9 +179,9 @@ def test_each_attempt_is_told_by_the_definition_that_it_had(tmp_path: Path):
     def breaks(request: sfnrun.Request) -> None:
         raise sfnrun.TaskFailed("Broken")
 
-    result = sfnrun.run(machine(1), tasks=breaks, history=tmp_path, name="n", seed=1)
+    result = sfnrun.run(machine(1), tasks=breaks, store=tmp_path, name="n", seed=1)
     sfnrun.redrive(result.history, definition=machine(2), tasks=breaks)
-    sfnrun.redrive(result.history, definition=machine(3), state="A", tasks=lambda request: request.payload)
+    sfnrun.redrive(result.history, definition=machine(3), from_="A", tasks=lambda request: request.payload)
     recording = read(result.history)
 
     def given(state: str, stage: str, **which: int) -> object:

@@ -20,7 +20,7 @@ def test_every_format_has_a_file() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_format_is_read_and_replayed(file: Path) -> None:
     recording = read(file)
-    result = sfnrun.replay(recording)
+    result = sfnrun.replay(recording.path)
     assert (result.status, result.event_count) == ("SUCCEEDED", 98)
     assert result.events == [event.to_aws() for event in recording.events()]
     seen = summary_of(file)

@@ -37,7 +37,7 @@ def test_a_history_becomes_ours(case: dict, tmp_path: Path):
     assert answers == case["answers"]
     fibers = {number: line.get("fiber", "") for number, line in enumerate(recording.of_kind("event"), 1)}
     assert {number: fibers[number] for number in case.get("fibers", {})} == case.get("fibers", {})
-    assert sfnrun.replay(recording).status == case.get("status", "SUCCEEDED")
+    assert sfnrun.replay(recording.path).status == case.get("status", "SUCCEEDED")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
@@ -169,7 +169,7 @@ LOGS = {
 def test_express_comes_from_its_log(documents: list, tmp_path: Path):
     recording = imported(TASK, tmp_path, *documents)
     assert (recording.start["type"], recording.start["arn"]) == ("EXPRESS", EXPRESS)
-    assert sfnrun.replay(recording).output == 1
+    assert sfnrun.replay(recording.path).output == 1
     assert aws_document(recording)["events"] == LOGGED
 
 
@@ -198,7 +198,7 @@ def test_payloads_that_were_left_out_are_made_again(tmp_path: Path):
     (case,) = [case for case in CASES if case["name"] == "branches that ask nobody, ended in another order than ours"]
     events = without(events_of(case["events"]), "input", "output", "inputDetails", "outputDetails")
     recording = imported(case, tmp_path, {"events": events}, input=sfnrun.Payload(1))
-    assert sfnrun.replay(recording).output == [1, 1]
+    assert sfnrun.replay(recording.path).output == [1, 1]
     assert aws_document(recording)["events"] == events
 
 
@@ -207,7 +207,7 @@ def test_cut_payloads_are_given_back_cut(tmp_path: Path):
     events = events_of(case["events"])
     events[2]["stateExitedEventDetails"] = {"name": "A", "output": "", "outputDetails": {"truncated": True}}
     recording = imported(case, tmp_path, {"events": events})
-    assert sfnrun.replay(recording).output == {"x": 1}
+    assert sfnrun.replay(recording.path).output == {"x": 1}
     assert aws_document(recording)["events"] == events
 
 
@@ -262,7 +262,7 @@ def test_a_definition_that_did_not_run_is_found_out(states: dict, state: str | N
 def test_and_so_is_a_changed_one_in_a_replay(states: dict, state: str | None, recorded: str, tmp_path: Path):
     recording = imported(TASK, tmp_path)
     with pytest.raises(sfnrun.DivergenceError) as found:
-        sfnrun.replay(recording, definition={"StartAt": next(iter(states)), "States": states})
+        sfnrun.replay(recording.path, definition={"StartAt": next(iter(states)), "States": states})
     assert found.value.state == state
 
 
@@ -270,7 +270,7 @@ def test_a_harmless_change_is_none(tmp_path: Path):
     changed = {**definition_of(TASK), "Comment": "new"}
     state = {**changed["States"]["A"], "Catch": [{"ErrorEquals": ["Never"], "Next": "B"}]}
     changed["States"] = {"B": {"Type": "Fail"}, "A": dict(reversed(state.items()))}
-    assert sfnrun.replay(imported(TASK, tmp_path), definition=changed).status == "SUCCEEDED"
+    assert sfnrun.replay(imported(TASK, tmp_path).path, definition=changed).status == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("name", ["still running", "a timeout that nobody catches"])

@@ -18,6 +18,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from machines import Sample, samples
+from running import run
 
 import sfnrun
 from sfnrun.api.imported import import_execution
@@ -40,7 +41,7 @@ def test_generated_histories(sample: Sample, shuffle: int) -> None:
 
 
 @GENERATED
-@given(samples().filter(lambda sample: sample.options["workflow_type"] == "STANDARD"))
+@given(samples().filter(lambda sample: sample.options["type"] == "STANDARD"))
 def test_generated_histories_of_what_was_redriven(sample: Sample) -> None:
     check(sample, shuffle=None, redrives=2)
 
@@ -50,9 +51,7 @@ def check(sample: Sample, shuffle: int | None, redrives: int = 0) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ours.jsonl"
         with suppress(WaitingError):
-            sfnrun.run(
-                sample.definition, sample.input, tasks=sample.world(), history=folder, name="ours", **sample.options
-            )
+            run(sample.definition, sample.input, tasks=sample.world(), store=folder, name="ours", **sample.options)
         result = sfnrun.replay(path)
         while redrives and result.status not in ("SUCCEEDED", "RUNNING"):
             with suppress(WaitingError):
@@ -62,10 +61,10 @@ def check(sample: Sample, shuffle: int | None, redrives: int = 0) -> None:
         ours = read(path)
         document = aws_document(ours) if shuffle is None else shuffled(ours, random.Random(shuffle))
         document = json.loads(json.dumps(document))
-        described = {"executionArn": result.execution_arn, "name": "ours"}
+        described = {"executionArn": result.arn, "name": "ours"}
         recording = read(import_execution([document, described], sample.definition, folder, name="theirs"))
         assert aws_document(recording) == document
-        replayed = sfnrun.replay(recording)
+        replayed = sfnrun.replay(recording.path)
         assert (replayed.status, replayed.error) == (result.status, result.error)
         assert replayed.event_count == result.event_count
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import sfnrun
+from sfnrun.api.options import moment
 from sfnrun.errors import ApiError, HistoryError, UnavailableError
 from sfnrun.history.store import FolderStore, open_store
 
@@ -18,7 +19,7 @@ FAILING = {"StartAt": "S", "States": {"S": {"Type": "Fail", "Error": "E", "Cause
 
 
 def recorded(folder: Path, name: str, definition: Any = MACHINE, **options: Any) -> FolderStore:
-    sfnrun.run(definition, name=name, history=folder, **options)
+    sfnrun.run(definition, name=name, store=folder, **options)
     return FolderStore(folder)
 
 
@@ -77,7 +78,7 @@ def test_the_execution_that_was_started_last_comes_first(tmp_path: Path) -> None
     for number, (name, clock, start) in enumerate(
         [("long-ago", "real", 50 * day), ("seeded", "virtual", 10 * day), ("now", "real", 99 * day)]
     ):
-        store = recorded(tmp_path, name, clock=clock, start_time=start)
+        store = recorded(tmp_path, name, clock=clock, start_time=moment(start))
         os.utime(store.path(name), ns=(day * 60 * 10**6, day * (60 - number) * 10**6))
     os.utime(store.path("seeded"), ns=(0, day * 60 * 10**6))
     assert [each.name for each in store.list()] == ["now", "seeded", "long-ago"]

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from running import run
+
 import sfnrun
 from sfnrun.history.recording import Recording, read
 
@@ -68,6 +70,6 @@ def recorded(folder: Path, *, fails: bool = False) -> Recording:
     count = {**DEFINITION["States"]["Count"], "Parameters": {"n.$": "States.MathAdd($.n, 1)", "items": [1, 2, 3]}}
     definition["States"]["Count"] = count
     input = {"n": 0, "items": [1, 2, 3]}
-    result = sfnrun.run(definition, input, tasks=answer, seed=1, history=folder, state_machine_name="Worn", name="worn")
+    result = run(definition, input, tasks=answer, seed=1, store=folder, state_machine_name="Worn", name="worn")
     assert result.status == ("FAILED" if fails else "SUCCEEDED"), (result.error, result.cause)
     return read(result.history)

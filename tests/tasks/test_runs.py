@@ -168,6 +168,6 @@ def test_items_run_side_by_side_in_one_function(mode: str, tmp_path: Path, door)
 def test_a_machine_that_nobody_answers_does_not_start(tmp_path: Path) -> None:
     definition = {"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": f"{ARN}:f", "End": True}}}
     with pytest.raises(UnansweredTaskError) as caught:
-        sfnrun.run(definition, config=Settings(functions_dir=tmp_path), history=tmp_path / "history")
+        sfnrun.run(definition, config=Settings(functions_dir=tmp_path), store=tmp_path / "history")
     assert caught.value.message == "no handler or mock for 1 Task:\n  S (<definition>:1:26) calls the function f"
     assert not (tmp_path / "history").exists()

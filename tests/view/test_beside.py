@@ -16,7 +16,7 @@ PASS = {"Type": "Pass", "End": True}
 
 
 def ran(folder: Path, name: str, definition: dict[str, Any], input: Any, **options: Any) -> Recording:
-    return read(sfnrun.run(definition, input, history=folder, name=name, seed=1, **options).history)
+    return read(sfnrun.run(definition, input, store=folder, name=name, seed=1, **options).history)
 
 
 def one_state(**fields: Any) -> dict[str, Any]:
