@@ -1,4 +1,4 @@
-# Everything a change has to pass; `.ci/run` does the same in a clean environment, on every Python it finds.
+# Everything a change has to pass; `.ci/run` does the same in a clean environment.
 PYTHON ?= .venv-dev/bin/python
 
 .PHONY: check format lint types test docs thorough
