@@ -31,6 +31,7 @@ ONE = {"StartAt": "A", "States": {"A": {**TASK, "End": True}}}
 TWO = {"StartAt": "A", "States": {"A": {**TASK, "Next": "B"}, "B": {**TASK, "End": True}}}
 
 RESULT = Succeeded(Payload({"approved": True}))
+BEAT = Heartbeat()
 
 
 class Worker:
@@ -175,6 +176,25 @@ def test_mail_for_a_task_that_is_not_reached_yet_waits_for_it(tmp_path: Path) ->
     assert types_of(result).count("TaskSubmitted") == 2
 
 
+def test_a_virtual_clock_reads_the_mailbox_before_it_gives_up() -> None:
+    """Mail that has come since the last poll, which is a fifth of a second ago or less."""
+    world = World("virtual")
+
+    class Second(Post):
+        """A mailbox that is empty when it is read first."""
+
+        reads = 0
+
+        def collect(self) -> list[Mail]:
+            self.reads += 1
+            return super().collect() if self.reads == 2 else []
+
+    post = Second(Mail(0, task_token(execution_of(), ":1"), RESULT))
+    answerer = AnsweredBy({"T": Handler(Worker())})
+    hosted = world.start(machine_of({"T": TASK}), execution_of(), Notebook(), answerer, mailbox=post)
+    assert world.wait(hosted).status == "SUCCEEDED"
+
+
 def test_a_request_to_stop_does_not_stop_the_redrive(tmp_path: Path) -> None:
     path = left_waiting(ONE, tmp_path, "virtual")
     send(path, Stopped())
@@ -300,7 +320,8 @@ RESUMED = {
     "a heartbeat has all its time": ({"HeartbeatSeconds": 4}, 2, 30, [], "States.Timeout", 36),
     "an answer before the timeout counts": ({"TimeoutSeconds": 10}, 2, 30, [(9, RESULT)], None, 32),
     "an answer after the timeout is late": ({"TimeoutSeconds": 10}, 2, 30, [(11, RESULT)], "States.Timeout", 32),
-    "heartbeats go on": ({"HeartbeatSeconds": 4}, 2, 3, [(4.5, Heartbeat()), (8, RESULT)], None, 8),
+    "the latest heartbeat counts": ({"HeartbeatSeconds": 4}, 2, 30, [(34, BEAT), (33, BEAT)], "States.Timeout", 38),
+    "heartbeats go on": ({"HeartbeatSeconds": 4}, 2, 3, [(4.5, BEAT), (8, RESULT)], None, 8),
 }
 
 
