@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,12 @@ def killed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def left_waiting(definition: dict[str, Any], folder: Path, clock: str) -> Path:
     with pytest.raises(WaitingError):
         sfnrun.run(
-            definition, tasks=Worker(), history=folder, name="n", seed=1, start_time=int(time.time() * 1000) - 5000
+            definition,
+            tasks=Worker(),
+            store=folder,
+            name="n",
+            seed=1,
+            start_time=datetime.now(UTC) - timedelta(seconds=5),
         )
     path = folder / "n.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"clock":"virtual"', f'"clock":"{clock}"'.encode(), 1))
@@ -207,7 +213,7 @@ def test_a_request_to_stop_does_not_stop_the_redrive(tmp_path: Path) -> None:
 
 def test_mail_of_an_execution_that_was_removed_is_not_for_the_next_of_its_name(tmp_path: Path) -> None:
     MailFile(tmp_path / "n.jsonl").send(Mail(0, "", Stopped()))
-    assert sfnrun.run(ONE, tasks=lambda request: 5, history=tmp_path, name="n").output == 5
+    assert sfnrun.run(ONE, tasks=lambda request: 5, store=tmp_path, name="n").output == 5
     assert [file.name for file in tmp_path.iterdir()] == ["n.jsonl"]
 
 
@@ -219,7 +225,7 @@ def test_a_handler_that_has_answered_by_itself_is_called_again(tmp_path: Path) -
         calls.append(request.key)
         return Reply(5, submitted={"MessageId": "m"}, duration_ms=1000)
 
-    path = sfnrun.run(ONE, tasks=answer, history=tmp_path, name="n", seed=1).history
+    path = sfnrun.run(ONE, tasks=answer, store=tmp_path, name="n", seed=1).history
     assert path is not None
     undisturbed = path.read_bytes()
     lines = undisturbed.splitlines(keepends=True)
@@ -375,7 +381,7 @@ import json, sys, sfnrun
 def submit(request):
     print(request.token, flush=True)
     return sfnrun.PENDING
-result = sfnrun.run(json.loads(sys.argv[1]), tasks=submit, history=sys.argv[2], name="n", clock="real")
+result = sfnrun.run(json.loads(sys.argv[1]), tasks=submit, store=sys.argv[2], name="n", clock="real")
 print(result.status, result.output_text)
 """
 
