@@ -37,7 +37,7 @@ __all__ = ["STOP", "Host", "Hosted", "Mailbox", "OpenToken", "Step", "Tokens", "
 
 # The key under which an execution takes Stopped.
 STOP = ""
-# Tokens of executions that have ended are told from foreign ones for this many executions.
+# Number of executions whose tokens are distinguished from foreign ones after their end.
 MOST_ISSUERS = 10_000
 
 SLEPT = Slept()
@@ -47,7 +47,7 @@ Step = Callable[[Pause], Resumed]
 
 
 def run_on(pause: Pause) -> Resumed:
-    """Answer every Pause when nobody steps."""
+    """Answer every Pause when no one steps."""
     return Resumed()
 
 
@@ -81,7 +81,7 @@ class OpenToken:
         self.ready = False
 
     def described(self) -> Token:
-        """Describe the token for people."""
+        """Return the token's public description."""
         run = self.hosted.run
         return Token(
             token=self.token,
@@ -98,9 +98,9 @@ def _moment(ms: int) -> datetime:
 
 
 class Tokens:
-    """The open task tokens of a World. Every method can be called on any thread, and by a signal handler.
+    """The open task tokens of a World. Its methods can be called from any thread, and from a signal handler.
 
-    A token leaves the table when it is answered, so of two answers one is refused, whoever is quicker.
+    A token leaves the table when it is answered, so the second of two answers is rejected.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class Tokens:
         self._issuers: dict[str, tuple[Issuer, ...]] = {}
 
     def issue(self, token: OpenToken) -> None:
-        """Take a new token."""
+        """Add a token."""
         self.open[token.token] = token
         execution = token.hosted.run.execution
         known = self._issuers.get(execution.name, ())
@@ -126,14 +126,14 @@ class Tokens:
         return [token.described() for token in tuple(self.open.values())]
 
     def take(self, text: str) -> OpenToken:
-        """Take a token out of the table, to answer it. Raises ApiError for one that is not open."""
+        """Remove and return a token, to answer it. Raises ApiError if it is not open."""
         token = self.open.pop(text, None)
         if token is None:
             raise self._refusal(text)
         return token
 
     def find(self, text: str) -> OpenToken:
-        """Return an open token. Raises ApiError for one that is not open."""
+        """Return a token. Raises ApiError if it is not open."""
         token = self.open.get(text)
         if token is None:
             raise self._refusal(text)
@@ -147,7 +147,7 @@ class Tokens:
 
 
 class Host(Protocol):
-    """The World as its executions and their calls see it."""
+    """The World as its executions and calls see it."""
 
     agenda: Agenda
     tokens: Tokens
@@ -158,32 +158,32 @@ class Host(Protocol):
     def now(self) -> int: ...
 
     def begin_call(self, hosted: Hosted, call: Call, at: int) -> None:
-        """Have a Call answered."""
+        """Start a Call."""
 
     def repeat_call(self, hosted: Hosted, call: Call, at: int) -> None:
-        """Have a Call answered whose handler was called before, in a process that was killed."""
+        """Start a Call whose handler was called before, by a process that was killed."""
 
     def pause(self, hosted: Hosted, pause: Pause, at: int) -> None:
-        """Have a Pause answered."""
+        """Start a Pause."""
 
     def give(self, hosted: Hosted, at: int, key: str, answer: Answer) -> None:
-        """Queue an answer, before everything on the agenda."""
+        """Queue an answer; it comes before everything on the agenda."""
 
     def advanced(self, hosted: Hosted) -> None:
-        """Take note that an execution has gone on, and perhaps ended."""
+        """Handle what an execution has come to: it has ended, or it has more to do."""
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
-        """Have a function called on the World's thread; can be called on any thread."""
+        """Call a function on the World's thread. Can be called from any thread."""
 
     def fail(self, hosted: Hosted, error: BaseException) -> None:
-        """End an execution by an exception; raise it again if it is one that ends the process."""
+        """End an execution with an exception; raise it again if it is not an Exception."""
 
     def attempt(self, hosted: Hosted, function: Callable[..., None], *args: Any) -> None:
-        """Call a function; an exception ends this execution alone."""
+        """Call a function; an exception ends only this execution."""
 
 
 class Hosted:
-    """The seat of one execution in a World.
+    """One execution in a World.
 
     `open` has the keys of its open effects, each with what cancels it, if anything does. An execution is `done` when it
     has an `outcome`, or an `error`: an exception that is not a failure of the execution, such as a full disk or a bug.
@@ -212,7 +212,7 @@ class Hosted:
         self.open: dict[str, Callable[[], None] | None] = {STOP: None}
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
-        # Mail for tokens that are not open yet: a history that lost its last lines is behind its mailbox.
+        # Mail for tokens that are not open yet: a history that has lost its last lines is behind its mailbox.
         self.early_mail: dict[str, Succeeded | Failed] = {}
         self._tokens: dict[str, OpenToken] = {}
         self._adopted: dict[str, frozenset[type[Answer]]] = {}
@@ -292,7 +292,7 @@ class Hosted:
     # --- answers ---
 
     def deliver(self, at: int, key: str, answer: Answer) -> None:
-        """Give an answer to the execution, if its effect is still open; a busy execution gets it when it is not."""
+        """Deliver an answer if its effect is still open. A busy execution gets it after its last slice."""
         if key not in self.open:
             return
         kind = type(answer)
@@ -335,7 +335,7 @@ class Hosted:
             self._deliver(self._pending.pop(0))
 
     def reopen(self) -> None:
-        """Make it ready for a redrive."""
+        """Prepare for a redrive."""
         self.outcome = self.error = None
         self.open[STOP] = None
         self._pending.clear()

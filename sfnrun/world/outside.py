@@ -1,4 +1,4 @@
-"""How the outside reaches a World: answers and heartbeats by task token, mail of other processes, threads that wait."""
+"""How other threads and processes reach a World: answers by task token, mailboxes, and threads that wait."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from sfnrun.world.hosted import STOP, Host, Hosted, OpenToken
 
 __all__ = ["LONGEST_WAIT_S", "Correspondence", "Lead"]
 
-# Longest wait without a look around: a SIGINT that arrives just before a blocking call is handled when it returns.
+# Longest blocking wait, in seconds: a SIGINT that arrives just before a blocking call is handled when it returns.
 LONGEST_WAIT_S = 0.25
-# Mailboxes are polled this often, and less often if they are so many that polling would take more than 1 % of the time.
+# Seconds between two polls of the mailboxes; more if polling would take more than 1 % of the time.
 POLL_S, POLL_SHARE = 0.2, 0.01
 
 
 class Correspondence:
-    """Answers, heartbeats and mail, on their way to the executions of a World. All of it is on the World's thread."""
+    """Delivers answers, heartbeats and mail to the executions of a World, on the World's thread."""
 
     def __init__(self, host: Host) -> None:
         self.poll_at = 0.0
-        """When to look into the mailboxes again, on the clock of time.monotonic."""
+        """When to poll the mailboxes next, a time of time.monotonic."""
         self.polled_at = 0
-        """When the mailboxes were read last, on the clock of the World."""
+        """When the mailboxes were polled last, a time of the World."""
         self._host = host
         self._mailed: dict[Hosted, None] = {}
 
@@ -36,19 +36,19 @@ class Correspondence:
         return bool(self._mailed)
 
     def expect(self, hosted: Hosted) -> None:
-        """Look into the mailbox of an execution from now on, if it has one."""
+        """Poll the mailbox of an execution from now on, if it has one."""
         if hosted.mailbox is not None:
             self._mailed[hosted] = None
             self.poll_at = 0.0
 
     def end(self, hosted: Hosted) -> None:
-        """Remove the mailbox of an execution that has ended; one that ended by an error can still be resumed."""
+        """Remove the mailbox of an execution that has ended. After an error it stays: the execution can be resumed."""
         self._mailed.pop(hosted, None)
         if hosted.mailbox is not None and hosted.error is None:
             hosted.mailbox.discard()
 
     def poll(self) -> bool:
-        """Take the mail; return whether there was any."""
+        """Collect and deliver mail; return whether there was any."""
         began = time.monotonic()
         self.polled_at = self._host.now
         mails = [(hosted, mail) for hosted in list(self._mailed) if hosted.mailbox for mail in hosted.mailbox.collect()]
@@ -86,20 +86,20 @@ class Correspondence:
     def _give(self, hosted: Hosted, key: str, answer: Answer, sent_at: int | None) -> None:
         if sent_at is None or self._host.is_virtual:
             self._host.give(hosted, self._host.now, key, answer)
-        else:  # mail counts when it was sent: before or after a timeout that is due by now
+        else:  # by when it was sent: a timeout that is due by now can be earlier or later
             self._host.agenda.push(sent_at, hosted, key, answer)
 
     def beat(self, token: OpenToken, sent_at: int | None = None) -> None:
-        """Start the time of the next heartbeat again."""
+        """Restart the time until the next heartbeat is due."""
         if token.call.heartbeat_ms is not None:
             beaten_at = self._host.now if sent_at is None or self._host.is_virtual else sent_at
             token.heartbeat_by = max(token.heartbeat_by or 0, beaten_at + token.call.heartbeat_ms)
 
 
 class Lead:
-    """Decides which thread turns a World: the first one that waits for something; the others follow.
+    """Decides which thread turns a World: the first one that waits leads, the others follow.
 
-    `inside` are the threads that the World itself waits for: like the leader, they must not wait for it.
+    `inside` are threads that the World itself can wait for. Like the leader, they must not wait for the World.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class Lead:
         self._followers = 0
 
     def take(self, inside: Collection[int]) -> None:
-        """Become the leader, as soon as there is none. Raises UsageError inside a handler."""
+        """Wait until there is no leader, and become it. Raises UsageError inside a handler."""
         self._refuse_inside(inside)
         with self._changed:
             while self._leader is not None:
@@ -122,9 +122,9 @@ class Lead:
         seconds: float | None,
         inside: Collection[int],
     ) -> None:
-        """Wait until something is done, and `turn` the World to get there if no other thread does.
+        """Wait until something is done; call `turn` to get there if there is no leader.
 
-        `turn` is given the end of the time, on the clock of time.monotonic. Raises TimeoutError when it is over.
+        `turn` gets the time of time.monotonic when the `seconds` are over. Raises TimeoutError then.
         """
         self._refuse_inside(inside)
         end = None if seconds is None else time.monotonic() + seconds
@@ -146,7 +146,7 @@ class Lead:
 
     @contextmanager
     def leading(self) -> Iterator[None]:
-        """Let somebody else lead when the block ends."""
+        """Resign when the block ends."""
         try:
             yield
         finally:

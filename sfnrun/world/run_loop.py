@@ -1,8 +1,8 @@
-"""The run loop of a World: does what is to be done now, lets time pass, and waits for other threads.
+"""Run loop of a World: processes what is due, advances the clock, and waits for other threads.
 
-A turn takes, in this order: the inbox; answers that were given; one Pause; a slice of each execution that can go on;
-time limits of handlers that are over; mail; entries of the agenda that are due; calls that have begun. Only a turn that
-did nothing may be followed by a wait: else an answer would lie in the inbox, and nobody would look.
+A turn processes, in this order: the inbox, queued answers, one Pause, a slice of each runnable execution, expired time
+limits of handlers, mail, due entries of the agenda, and Calls that have begun. The loop waits only after a turn that
+did nothing; otherwise an answer could be left in the inbox.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["Clock", "RunLoop"]
 
 Clock = Literal["virtual", "real"]
 
-# Events in one turn of an execution under the real clock: a Map of 60,000 items makes others at most some 10 ms late.
+# Events of an execution in one turn under the real clock: with 1,000 a large Map delays others by about 10 ms.
 SLICE = 1000
-# Entries of the agenda in one turn, before the loop looks for something else to do.
+# Entries of the agenda in one turn.
 ENTRIES_PER_TURN = 64
 
 
 class RunLoop:
-    """Everything in a World that is on its own thread. `post` alone can be called on any thread."""
+    """What a World does on its own thread. Only `post` can be called from other threads."""
 
     def __init__(self, clock: Clock, *, threads: bool, parallel: bool, on_end: Callable[[], None]) -> None:
         self.is_virtual = clock == "virtual"
@@ -47,12 +47,12 @@ class RunLoop:
         self.holds = 0
         self.listeners = 0
         self.dirty: dict[Hosted, None] = {}
-        """Executions with something that may not be on disk."""
+        """Executions whose journal has to be flushed before the loop waits."""
         self._on_end = on_end
         self._has_ended = False
         self._passes_daemons = not self.is_virtual
         self._now = 0
-        # The wall clock may be set while we run; the monotonic one tells how much time has passed.
+        # The wall clock can be set in the meantime, the monotonic clock cannot.
         self._epoch = time.time() - time.monotonic()
         self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._given: deque[tuple[Hosted, int, str, Answer]] = deque()
@@ -65,13 +65,13 @@ class RunLoop:
         return self._now if self.is_virtual else int((self._epoch + time.monotonic()) * 1000)
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
-        """Have a function called on the World's thread; can be called on any thread, and by a signal handler."""
+        """Call a function on the World's thread. Can be called from any thread, and from a signal handler."""
         self._inbox.put((function, *args))
 
     # --- executions ---
 
     def take(self, hosted: Hosted) -> None:
-        """Take an execution in."""
+        """Add an execution, and become its sink."""
         run = hosted.run
         run.sink = hosted
         run.slice = 0 if self.is_virtual else SLICE
@@ -87,22 +87,22 @@ class RunLoop:
         self.go_on(hosted, hosted.run.start)
 
     def go_on(self, hosted: Hosted, function: Callable[..., None], *args: Any) -> None:
-        """Have a function of its Run called in the next turn."""
+        """Call a function of the execution's Run in the next turn."""
         self._runnable.append((hosted, function, *args))
 
     def pause(self, hosted: Hosted, pause: Pause, at: int) -> None:
         if hosted.step is not None:
-            self._pauses.append((hosted, at, pause))  # its turn comes: who quits before is not asked again
+            self._pauses.append((hosted, at, pause))  # `step` is called in turn: the person can quit before
         else:
             self.hold(1)
             hosted.open[pause.key] = partial(self.hold, -1)
 
     def hold(self, change: int) -> None:
-        """Let a virtual clock stand (1), or go on (-1)."""
+        """Stop a virtual clock (1), or remove a reason to (-1)."""
         self.holds += change
 
     def listen(self, change: int) -> None:
-        """Wait for other threads where nothing is left to do (1), or not any more (-1)."""
+        """Wait for other threads when nothing is left to do (1), or remove a reason to (-1)."""
         self.listeners += change
 
     def give(self, hosted: Hosted, at: int, key: str, answer: Answer) -> None:
@@ -119,7 +119,7 @@ class RunLoop:
             hosted.error = error
             self._end(hosted)
         if not isinstance(error, Exception):
-            raise error  # Ctrl-C, or a test that fails inside a handler
+            raise error  # Ctrl-C, or pytest.fail in a handler
 
     def advanced(self, hosted: Hosted) -> None:
         if hosted.done:
@@ -130,7 +130,7 @@ class RunLoop:
             self._runnable.append((hosted, hosted.run.resume))
 
     def leave(self, hosted: Hosted) -> None:
-        """Let an execution go that has ended."""
+        """Remove an execution that has ended."""
         hosted.open.clear()
         hosted.outcome = hosted.run.outcome if hosted.error is None else None
         self.executions.pop(hosted, None)
@@ -138,7 +138,7 @@ class RunLoop:
         self._has_ended = True
 
     def _end(self, hosted: Hosted) -> None:
-        """Make an execution's end known, once all of it is on disk."""
+        """Flush the journal of an execution that has ended, then report the end."""
         self.dirty.pop(hosted, None)
         try:
             hosted.run.close()
@@ -156,7 +156,7 @@ class RunLoop:
     # --- turning ---
 
     def run(self, until: Hosted | None, to: int | None, end: float | None) -> None:
-        """Turn the World until there is nothing to do for this call; `end` is on the clock of time.monotonic."""
+        """Turn until an execution has ended, to a time, or until nothing is left; `end` is a time of time.monotonic."""
         while until is None or not until.done:
             if not self._turn(to) and not self._rest(until, to, end):
                 return
@@ -164,7 +164,7 @@ class RunLoop:
                 return
 
     def step(self, until: Hosted) -> None:
-        """Take one turn for an execution, or wait for one."""
+        """Take one turn, or wait for a reason to."""
         if not self._turn(None):
             self._rest(until, None, None)
 
@@ -257,15 +257,15 @@ class RunLoop:
             self.attempt(hosted, self._answer_pause, hosted, at, pause, hosted.step)
 
     def _answer_pause(self, hosted: Hosted, at: int, pause: Pause, step: Step) -> None:
-        hosted.run.journal.flush()  # a person sees no state that is not recorded
+        hosted.run.journal.flush()  # the person sees nothing that is not recorded
         resumed = step(pause)
         hosted.deliver(at if self.is_virtual else self.now, pause.key, resumed)
 
     # --- waiting ---
 
     def _rest(self, until: Hosted | None, to: int | None, end: float | None) -> bool:
-        """Wait until something is to be done; False if nothing ever is, or if it is later than `to`."""
-        if self.calls.front is None:  # the history would depend on how fast the handler is: where values are written
+        """Wait for something to do. Return False if there is nothing, or nothing before `to`."""
+        if self.calls.front is None:  # else where the file has its value lines would depend on the handler's speed
             dirty, self.dirty = self.dirty, {}
             for hosted in dirty:
                 self.attempt(hosted, hosted.run.journal.flush)
@@ -275,7 +275,7 @@ class RunLoop:
         return True
 
     def _is_idle(self, until: Hosted | None, to: int | None) -> bool:
-        """Whether nothing that is waited for can come."""
+        """Whether waiting is useless."""
         if self.is_virtual:
             return not self.holds and not self.listeners
         if to is not None:
@@ -284,7 +284,7 @@ class RunLoop:
         return not is_waiting and self.agenda.first(daemons=False) is None
 
     def _goes_on(self, until: Hosted | None, to: int | None) -> bool:
-        """Whether there is something to do after all, when a virtual clock has nothing but daemons on its agenda."""
+        """Whether there is something to do when a virtual clock has only daemons left on its agenda."""
         if to is not None:
             self._now = max(self._now, to)
             return False
@@ -292,7 +292,7 @@ class RunLoop:
             return True
         if until is None or until.done:
             return False
-        # A Task that nobody can answer times out with its execution, after a year. A token could be answered.
+        # Without open tokens the execution can only time out, after a year. With one, somebody can answer.
         self._passes_daemons = not self.tokens.open and self.agenda.first() is not None
         if not self._passes_daemons:
             raise self._stuck(until)

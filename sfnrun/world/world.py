@@ -48,9 +48,10 @@ __all__ = ["Clock", "World"]
 
 
 class World:
-    """Executions with one clock. `threads` False calls handlers one by one on the World's thread, for a debugger.
+    """Many executions on one clock. See the module for what can be called from where.
 
-    `parallel` lets handlers overlap under the virtual clock too: those of calls that are due at the same moment.
+    `threads=False` calls handlers one by one on the World's thread, for a debugger. `parallel=True` lets handlers
+    overlap under the virtual clock: those of calls that are due at the same moment.
     """
 
     def __init__(self, clock: Clock = "virtual", *, threads: bool = True, parallel: bool = False) -> None:
@@ -76,11 +77,11 @@ class World:
     # --- from any thread ---
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
-        """Have a function called on the World's thread."""
+        """Call a function on the World's thread."""
         self._loop.post(function, *args)
 
     def stop(self, hosted: Hosted, stopped: Stopped) -> None:
-        """End an execution, whatever it is at; has no effect on one that has ended."""
+        """Stop an execution. Has no effect on one that has ended."""
         self._loop.post(self._loop.mail.stop, hosted, stopped)
 
     def answer(self, token: str, answer: Succeeded | Failed) -> None:
@@ -107,7 +108,7 @@ class World:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Let a virtual clock stand: what is due now happens, then the World waits for other threads."""
+        """Stop a virtual clock: the World processes what is due, and then waits for other threads."""
         self._loop.post(self._loop.hold, 1)
         try:
             yield
@@ -116,7 +117,7 @@ class World:
 
     @contextmanager
     def listen(self) -> Iterator[None]:
-        """Let an idle World wait for other threads, rather than return or raise WaitingError."""
+        """Have an idle World wait for other threads instead of returning or raising WaitingError."""
         self._loop.post(self._loop.listen, 1)
         try:
             yield
@@ -146,7 +147,7 @@ class World:
         the World's thread when the execution has ended.
         """
         if mailbox is not None:
-            mailbox.discard()  # it is that of an execution whose history was removed
+            mailbox.discard()  # it belonged to an execution whose history was removed
         run = Run(machine, execution, _NoSink(), journal, limits, stepping=stepping)
         hosted = Hosted(self._loop, run, answerer, step, mailbox, on_end)
         self._loop.post(self._loop.start, hosted, stop_at)
@@ -161,10 +162,10 @@ class World:
         mailbox: Mailbox | None = None,
         on_end: Callable[[Hosted], None] | None = None,
     ) -> Hosted:
-        """Take a Run that has gone on outside of the World, over a recording.
+        """Continue a Run that was driven by a recording. One that has ended can be redriven.
 
-        What it waits for is not known here: call `Hosted.adopt` for each open effect. One that has ended can be
-        redriven. Adopt all executions before turning the World: a virtual clock is then at the latest of their times.
+        Call `Hosted.adopt` for each effect that is open. Adopt all executions before turning the World: a virtual
+        clock is then at the latest of their times.
         """
         hosted = Hosted(self._loop, run, answerer, step, mailbox, on_end)
         self._loop.take(hosted)
@@ -179,29 +180,32 @@ class World:
         self._loop.go_on(hosted, hosted.run.redrive, redrive)
 
     def call_at(self, at: int, job: Callable[[], None], *, daemon: bool = False) -> Callable[[], None]:
-        """Call a function at a time; return what cancels that. A virtual clock does not advance for a daemon alone."""
+        """Call a function at a time; return a function that cancels it.
+
+        A virtual clock does not advance for a daemon alone.
+        """
         entry = Job(job)
         self._loop.agenda.push(at, entry, "", entry, daemon=daemon)
         return entry.cancel
 
     def settle(self, hosted: Hosted, key: str, answer: Answer, after: int = 0) -> None:
-        """Give an answer to an effect of an execution, `after` milliseconds from now."""
+        """Answer an effect of an execution, `after` milliseconds from now."""
         if after:
             self._loop.agenda.push(self.now + after, hosted, key, answer)
         else:
             self._loop.give(hosted, self.now, key, answer)
 
     def run(self, until: Hosted | None = None, to: int | None = None) -> None:
-        """Turn the World until an execution has ended, to a time, or else until nothing is left to do.
+        """Turn the World until an execution has ended, to a time, or until nothing is left to do.
 
-        Raises WaitingError where a virtual clock has nothing left to do, and `until` has not ended.
+        Raises WaitingError if `until` has not ended, and nothing is left to do under a virtual clock.
         """
         self._lead.take(self._loop.calls.workers)
         with self._lead.leading():
             self._loop.run(until, to, None)
 
     def close(self) -> None:
-        """Flush what has happened, give up running handlers, and let go of threads. Open executions stay resumable."""
+        """Flush the journals of open executions, which can be resumed, and abandon running handlers."""
         for hosted in list(self.executions):
             for hook in list(hosted.open.values()):
                 if hook is not None:

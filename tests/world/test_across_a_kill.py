@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ ONE = {"StartAt": "A", "States": {"A": {**TASK, "End": True}}}
 TWO = {"StartAt": "A", "States": {"A": {**TASK, "Next": "B"}, "B": {**TASK, "End": True}}}
 
 RESULT = Succeeded(Payload({"approved": True}))
+BEAT = Heartbeat()
 
 
 class Worker:
@@ -53,7 +55,12 @@ def killed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def left_waiting(definition: dict[str, Any], folder: Path, clock: str) -> Path:
     with pytest.raises(WaitingError):
         sfnrun.run(
-            definition, tasks=Worker(), history=folder, name="n", seed=1, start_time=int(time.time() * 1000) - 5000
+            definition,
+            tasks=Worker(),
+            store=folder,
+            name="n",
+            seed=1,
+            start_time=datetime.now(UTC) - timedelta(seconds=5),
         )
     path = folder / "n.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"clock":"virtual"', f'"clock":"{clock}"'.encode(), 1))
@@ -175,6 +182,25 @@ def test_mail_for_a_task_that_is_not_reached_yet_waits_for_it(tmp_path: Path) ->
     assert types_of(result).count("TaskSubmitted") == 2
 
 
+def test_a_virtual_clock_reads_the_mailbox_before_it_gives_up() -> None:
+    """Mail that has come since the last poll, which is a fifth of a second ago or less."""
+    world = World("virtual")
+
+    class Second(Post):
+        """A mailbox that is empty when it is read first."""
+
+        reads = 0
+
+        def collect(self) -> list[Mail]:
+            self.reads += 1
+            return super().collect() if self.reads == 2 else []
+
+    post = Second(Mail(0, task_token(execution_of(), ":1"), RESULT))
+    answerer = AnsweredBy({"T": Handler(Worker())})
+    hosted = world.start(machine_of({"T": TASK}), execution_of(), Notebook(), answerer, mailbox=post)
+    assert world.wait(hosted).status == "SUCCEEDED"
+
+
 def test_a_request_to_stop_does_not_stop_the_redrive(tmp_path: Path) -> None:
     path = left_waiting(ONE, tmp_path, "virtual")
     send(path, Stopped())
@@ -187,7 +213,7 @@ def test_a_request_to_stop_does_not_stop_the_redrive(tmp_path: Path) -> None:
 
 def test_mail_of_an_execution_that_was_removed_is_not_for_the_next_of_its_name(tmp_path: Path) -> None:
     MailFile(tmp_path / "n.jsonl").send(Mail(0, "", Stopped()))
-    assert sfnrun.run(ONE, tasks=lambda request: 5, history=tmp_path, name="n").output == 5
+    assert sfnrun.run(ONE, tasks=lambda request: 5, store=tmp_path, name="n").output == 5
     assert [file.name for file in tmp_path.iterdir()] == ["n.jsonl"]
 
 
@@ -199,7 +225,7 @@ def test_a_handler_that_has_answered_by_itself_is_called_again(tmp_path: Path) -
         calls.append(request.key)
         return Reply(5, submitted={"MessageId": "m"}, duration_ms=1000)
 
-    path = sfnrun.run(ONE, tasks=answer, history=tmp_path, name="n", seed=1).history
+    path = sfnrun.run(ONE, tasks=answer, store=tmp_path, name="n", seed=1).history
     assert path is not None
     undisturbed = path.read_bytes()
     lines = undisturbed.splitlines(keepends=True)
@@ -300,7 +326,8 @@ RESUMED = {
     "a heartbeat has all its time": ({"HeartbeatSeconds": 4}, 2, 30, [], "States.Timeout", 36),
     "an answer before the timeout counts": ({"TimeoutSeconds": 10}, 2, 30, [(9, RESULT)], None, 32),
     "an answer after the timeout is late": ({"TimeoutSeconds": 10}, 2, 30, [(11, RESULT)], "States.Timeout", 32),
-    "heartbeats go on": ({"HeartbeatSeconds": 4}, 2, 3, [(4.5, Heartbeat()), (8, RESULT)], None, 8),
+    "the latest heartbeat counts": ({"HeartbeatSeconds": 4}, 2, 30, [(34, BEAT), (33, BEAT)], "States.Timeout", 38),
+    "heartbeats go on": ({"HeartbeatSeconds": 4}, 2, 3, [(4.5, BEAT), (8, RESULT)], None, 8),
 }
 
 
@@ -354,7 +381,7 @@ import json, sys, sfnrun
 def submit(request):
     print(request.token, flush=True)
     return sfnrun.PENDING
-result = sfnrun.run(json.loads(sys.argv[1]), tasks=submit, history=sys.argv[2], name="n", clock="real")
+result = sfnrun.run(json.loads(sys.argv[1]), tasks=submit, store=sys.argv[2], name="n", clock="real")
 print(result.status, result.output_text)
 """
 

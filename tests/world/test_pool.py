@@ -34,15 +34,19 @@ def test_jobs_run_side_by_side_as_far_as_there_are_workers(pool):
 
 
 def test_more_jobs_than_workers_wait_for_one(pool):
-    workers, release, ended = set(), threading.Event(), threading.Semaphore(0)
+    workers, release = set(), threading.Event()
+    begun, ended = threading.Semaphore(0), threading.Semaphore(0)
 
     def job() -> None:
         workers.add(threading.current_thread())
+        begun.release()
         assert release.wait(FOREVER)
         ended.release()
 
     for _ in range(50):  # all are there before the first ends
         pool.submit(job)
+    for _ in range(2):
+        assert begun.acquire(timeout=FOREVER)
     release.set()
     for _ in range(50):
         assert ended.acquire(timeout=FOREVER)
