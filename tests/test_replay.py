@@ -323,7 +323,7 @@ def test_a_retry_after_another_delay(tmp_path: Path) -> None:
     def broken(request: Request) -> Any:
         raise TaskFailed("E")
 
-    path = sfnrun.run(retrying(2), tasks=broken, history=tmp_path, name="n", seed=1).history
+    path = sfnrun.run(retrying(2), tasks=broken, store=tmp_path, name="n", seed=1).history
     assert path is not None
     with pytest.raises(DivergenceError, match="retry delay differs"):
         sfnrun.replay(path, definition=retrying(3))
@@ -331,7 +331,7 @@ def test_a_retry_after_another_delay(tmp_path: Path) -> None:
 
 def test_a_detail_that_is_gone(tmp_path: Path) -> None:
     before, now = machine(T=task("f", TimeoutSeconds=9, End=True)), machine(T=task("f", End=True))
-    path = sfnrun.run(before, tasks=lambda request: 1, history=tmp_path, name="n", seed=1).history
+    path = sfnrun.run(before, tasks=lambda request: 1, store=tmp_path, name="n", seed=1).history
     assert path is not None
     with pytest.raises(DivergenceError, match="timeoutInSeconds"):
         sfnrun.replay(path, definition=now)
