@@ -37,7 +37,7 @@ from sfnrun.world.world import World
 
 # The conformance programs load this file by its path, without pytest's path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from running import run  # noqa: E402
+from running import run
 
 __all__ = ["UNDEFINED", "evaluate_jsonata", "evaluate_jsonpath", "run_case", "run_test_state", "validate_case"]
 
