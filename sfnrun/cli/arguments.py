@@ -1,4 +1,4 @@
-"""What people write on the command line, made into what the Python API takes; every mistake is a UsageError."""
+"""Convert arguments and options of the command line to what the Python API takes. Raises UsageError."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import difflib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sfnrun.errors import Span, UsageError, caret
 from sfnrun.payload import Payload
 
-__all__ = ["EXECUTIONS", "complete_execution", "execution_file", "read_input", "recorded", "substitutions"]
+if TYPE_CHECKING:
+    from sfnrun.api.caching import CacheOptions
 
-EXECUTIONS = Path(".sfnrun/executions")
+__all__ = ["cache_options", "checked_directory", "configured", "milliseconds_of", "read_input", "substitutions"]
 
 
 def substitutions(pairs: list[str] | None) -> dict[str, str]:
@@ -26,10 +28,12 @@ def substitutions(pairs: list[str] | None) -> dict[str, str]:
     return found
 
 
-def read_input(given: str | None) -> Payload:
-    """The input of an execution: a file, "-" for stdin, or JSON itself; `{}` if nothing is given."""
+def read_input(given: str | None, store: Path | None = None) -> Payload:
+    """JSON, a file, `-` for stdin, or `@RUN` for the input of that run; `{}` if nothing is given."""
     if given is None:
         return Payload.parse("{}")
+    if given.startswith("@"):
+        return _input_of(given[1:], store)
     name, text = _input_text(given)
     try:
         return Payload.parse(text.removeprefix("\ufeff").strip())
@@ -92,33 +96,50 @@ def _similar(path: Path) -> str:
     return f"did you mean {path.with_name(close[0])}?" if close else ""
 
 
-def execution_file(name: str, folder: Path) -> Path:
-    """The history file of an execution: by its name, "last" for the newest, or the file itself."""
-    if name != "last":
-        for path in (folder / f"{name}.jsonl", Path(name)):
-            if path.is_file():
-                return path
-    files = recorded(folder)
-    if not files:
-        raise UsageError(f"no executions are recorded in {folder}", "run one: sfnrun execute DEFINITION")
-    if name == "last":
-        return files[0]
-    close = difflib.get_close_matches(name, [file.stem for file in files], 1)
-    hint = f"did you mean {close[0]}?" if close else "see them all: sfnrun trace list"
-    raise UsageError(f"there is no execution {name} in {folder}, nor a file of that name", hint)
+def _input_of(run: str, store: Path | None) -> Payload:
+    """The input of a recorded execution, or of a visit in it."""
+    from sfnrun.addresses import parse_address
+    from sfnrun.cli.runs import history_of, store_of
+    from sfnrun.history.recording import read
+
+    address, place = parse_address(run)
+    if place is not None:
+        raise UsageError(f"the input of a place cannot be used yet: @{run}", "name the run alone: @RUN")
+    started = next(event for event in read(history_of(address, store or store_of(None))).events())
+    payload = started.details.get("input")
+    return payload if isinstance(payload, Payload) else Payload.parse("{}")
 
 
-def recorded(folder: Path) -> list[Path]:
-    """The history files of a folder, the newest first."""
+def milliseconds_of(option: str, text: str) -> int:
+    """The value of an option that is a duration."""
+    from sfnrun.config import milliseconds
+
     try:
-        with os.scandir(folder) as entries:
-            found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if entry.name.endswith(".jsonl")]
-    except OSError:
-        return []
-    return [Path(path) for _, path in sorted(found, reverse=True)]
+        return milliseconds(text)
+    except ValueError:
+        raise UsageError(f"invalid {option}: '{text}' is not a duration", "such as 90s, 15m, 2h or 1d") from None
 
 
-def complete_execution(incomplete: str) -> list[str]:
-    """Names of recorded executions, for the shell."""
-    names = ["last", *(file.stem for file in recorded(EXECUTIONS))]
-    return [name for name in names if name.startswith(incomplete)]
+def cache_options(everything: bool, off: bool, refresh: list[str] | None, ttl: str | None) -> CacheOptions | None:
+    """What `--cache`, `--no-cache`, `--refresh` and `--cache-ttl` say; None if they say nothing."""
+    if everything and off:
+        raise UsageError("--cache cannot be combined with --no-cache", "remove one of them")
+    if not (everything or off or refresh or ttl):
+        return None
+    from sfnrun.api.caching import CacheOptions
+
+    ttl_ms = None if ttl is None else milliseconds_of("--cache-ttl", ttl)
+    return CacheOptions(off=off, everything=everything, refresh=frozenset(refresh or ()), ttl_ms=ttl_ms)
+
+
+def checked_directory(functions: str) -> str:
+    """The value of --functions, a directory."""
+    if not os.path.isdir(functions):
+        raise UsageError(f"directory of handlers not found: {functions}", "--functions is a directory")
+    return functions
+
+
+def configured(functions: str | None, config: list[str] | None) -> dict[str, Any]:
+    """The options of the Python API that say who answers, as far as they are given."""
+    given = {"functions": None if functions is None else checked_directory(functions), "config": config}
+    return {name: value for name, value in given.items() if value is not None}

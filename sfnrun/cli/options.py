@@ -5,8 +5,7 @@ A command lists its arguments and own options first, then these by panel, in the
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +13,7 @@ from sfnrun.cli.completion import complete_run, complete_task
 
 __all__ = [
     "PANELS",
+    "Address",
     "All",
     "Cache",
     "CacheTtl",
@@ -58,28 +58,9 @@ __all__ = [
 TASKS, CACHE, CLOCK, DEBUG, DISPLAY, RECORD = PANELS = ("Tasks", "Cache", "Clock", "Debug", "Display", "Record")
 
 
-class WorkflowType(StrEnum):
-    """The two types of workflow."""
-
-    STANDARD = "STANDARD"
-    EXPRESS = "EXPRESS"
-
-
-class ClockName(StrEnum):
-    """The two clocks."""
-
-    REAL = "real"
-    VIRTUAL = "virtual"
-
-
-class ProgressStyle(StrEnum):
-    """How a run is followed on stderr."""
-
-    AUTO = "auto"
-    LIVE = "live"
-    PLAIN = "plain"
-    JSON = "json"
-    NONE = "none"
+WorkflowType = Literal["STANDARD", "EXPRESS"]
+ClockName = Literal["real", "virtual"]
+ProgressStyle = Literal["auto", "live", "plain", "json", "none"]
 
 
 # --- arguments ---
@@ -100,6 +81,15 @@ Runs = Annotated[
         help="Executions: names, ARNs or FILE.jsonl, globs of files too; `last`, `last~1` for the one before.",
         autocompletion=complete_run,
         show_default="last",
+    ),
+]
+
+Address = Annotated[
+    str,
+    typer.Argument(
+        metavar="[RUN[:PLACE]]",
+        help="Execution, and a place in it: order-7:Checkout[2].Price#3@2; an empty RUN is the last one.",
+        autocompletion=complete_run,
     ),
 ]
 

@@ -1,75 +1,69 @@
-"""`sfnrun redrive`: goes on with an execution that did not succeed, from where it failed."""
+"""`sfnrun redrive`: continue an execution that did not succeed, from where it failed."""
 
 from typing import Annotated
 
 import typer
 
-from sfnrun.cli.cache_options import Cache, CacheTtl, NoCache, Refresh, cache_options
-from sfnrun.cli.going_on import Config, Debug, Fsync, Functions, Json, Output, Quiet, Verbose, go_on
-from sfnrun.cli.recorded import Folder, Name, folder_of
+from sfnrun.cli import options
+from sfnrun.cli.application import command
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
-EXAMPLE = "Example: [bold]sfnrun redrive last --from ChargeCard --with corrected.json[/bold]"
-
-_BEYOND = "Beyond AWS"
-
-
-@app.command(epilog=EXAMPLE)
 def redrive(
-    name: Name = "last",
+    run: options.Run = "last",
     from_: Annotated[
         str | None,
-        typer.Option(
-            "--from",
-            metavar="STATE",
-            help="Go on from this state.",
-            show_default="where it failed",
-            rich_help_panel=_BEYOND,
-        ),
+        typer.Option("--from", metavar="PLACE", help="State to continue from.", show_default="where it failed"),
     ] = None,
-    with_: Annotated[
-        str | None,
-        typer.Option("--with", metavar="FILE|-|JSON", help="The input of that state.", rich_help_panel=_BEYOND),
-    ] = None,
-    definition: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="The definition.", show_default="as it was", rich_help_panel=_BEYOND),
-    ] = None,
-    functions: Functions = None,
-    config: Config = None,
-    cache: Cache = False,
-    no_cache: NoCache = False,
-    refresh: Refresh = None,
-    cache_ttl: CacheTtl = None,
-    debug: Debug = False,
-    quiet: Quiet = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    output: Output = None,
-    history: Folder = None,
-    fsync: Fsync = False,
+    input_: options.Input = None,
+    definition: options.Definition = None,
+    config: options.Config = None,
+    functions: options.Functions = None,
+    cache: options.Cache = False,
+    no_cache: options.NoCache = False,
+    refresh: options.Refresh = None,
+    cache_ttl: options.CacheTtl = None,
+    debug: options.Debug = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    json: options.Json = False,
+    progress: options.Progress = None,
+    output: options.Output = None,
+    store: options.Store = None,
+    fsync: options.Fsync = False,
 ) -> None:
-    """Redrive an execution that failed, timed out or was aborted, with the handlers as they are now."""
-    import sfnrun
-    from sfnrun.cli.arguments import execution_file, read_input
+    """Redrive an execution that failed, timed out or was aborted, with the handlers as they are now.
 
-    code = go_on(
-        execution_file(name, folder_of(history)),
+    AWS redrives from the failed state, with its own input and definition; --from, -i and -d go beyond that.
+    """
+    import sfnrun
+    from sfnrun.cli.arguments import cache_options, configured, read_input
+    from sfnrun.cli.output import print_json
+    from sfnrun.cli.running import continue_run, exit_code, print_output
+    from sfnrun.cli.runs import history_of, store_of
+
+    directory = store_of(store)
+    result = continue_run(
+        history_of(run, directory),
         sfnrun.redrive,
-        from_=from_,
-        input=None if with_ is None else read_input(with_),
-        definition=definition,
-        functions=functions,
-        config=config,
-        cache=cache_options(cache, no_cache, refresh, cache_ttl),
-        debug=debug,
-        quiet=quiet,
-        json=json,
-        verbose=verbose,
+        display=(quiet, verbose, progress, json),
         output=output,
+        from_=from_,
+        input=None if input_ is None else read_input(input_, directory),
+        definition=definition,
+        debug=debug,
         fsync=fsync,
+        cache=cache_options(cache, no_cache, refresh, cache_ttl),
+        **configured(functions, config),
     )
-    raise typer.Exit(code)
+    if json:
+        from sfnrun.view.shapes import result_json
+
+        print_json(result_json(result), output)
+    else:
+        print_output(result, output)
+    raise typer.Exit(exit_code(result))
+
+
+app = command(redrive, "sfnrun redrive", "sfnrun redrive order-7 --from ChargeCard -i fixed.json")

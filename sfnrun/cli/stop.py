@@ -1,29 +1,40 @@
-"""`sfnrun stop`: ends an execution that runs in another process, or whose process died."""
+"""`sfnrun stop`: stop an execution that another process runs, or whose process has crashed."""
 
 from typing import Annotated
 
 import typer
 
-from sfnrun.cli.recorded import Folder, Name, folder_of
+from sfnrun.cli import options
+from sfnrun.cli.application import command
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
-EXAMPLE = "Example: [bold]sfnrun stop last --error Cancelled --cause 'wrong input'[/bold]"
-
-
-@app.command(epilog=EXAMPLE)
 def stop(
-    name: Name = "last",
-    error: Annotated[str | None, typer.Option(metavar="NAME", help="The error that it ends with.")] = None,
-    cause: Annotated[str | None, typer.Option(metavar="TEXT", help="The cause that it ends with.")] = None,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for its end.")] = 30,
-    history: Folder = None,
+    run: options.Run = "last",
+    error: Annotated[str | None, typer.Option(metavar="NAME", help="Error that it ends with.")] = None,
+    cause: Annotated[str | None, typer.Option(metavar="TEXT", help="Cause that it ends with.")] = None,
+    timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long to wait for its end.")] = "30s",
+    json: options.Json = False,
+    store: options.Store = None,
 ) -> None:
     """Stop an execution, as StopExecution does; it ends ABORTED."""
     import sfnrun
-    from sfnrun.cli.arguments import execution_file
+    from sfnrun.cli.arguments import milliseconds_of
+    from sfnrun.cli.output import print_json
+    from sfnrun.cli.runs import history_of, store_of
+    from sfnrun.view.shapes import summary_json
 
-    result = sfnrun.stop(execution_file(name, folder_of(history)), error=error, cause=cause, timeout=timeout)
-    typer.echo(f"{result.name} {result.status}", err=True)
+    path = history_of(run, store_of(store))
+    summary = sfnrun.stop(path, error=error, cause=cause, timeout=milliseconds_of("--timeout", timeout) / 1000)
+    if json:
+        print_json(summary_json(summary))
+    typer.echo(f"{summary.name} {summary.status}", err=True)
+
+
+app = command(
+    stop,
+    "sfnrun stop order-7",
+    "sfnrun stop last --error Cancelled --cause 'wrong input'",
+    exit_codes="Exit codes: 1 it had ended.",
+)

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfnrun.cli.recorded import Folder, Name, folder_of
+from sfnrun.cli import options
 
 if TYPE_CHECKING:
     from sfnrun.history.recording import Recording
     from sfnrun.view.graph.model import Graph, Path
 
-__all__ = ["EXAMPLE", "export"]
-
-EXAMPLE = "Example: [bold]sfnrun trace export last --format svg -o run.svg[/bold]"
+__all__ = ["export"]
 
 
 class ExportFormat(StrEnum):
@@ -30,28 +28,26 @@ class ExportFormat(StrEnum):
 
 
 def export(
-    name: Name = "last",
+    run: options.Run = "last",
     format: Annotated[
-        ExportFormat,
+        ExportFormat | None,
         typer.Option(
             "--format",
-            "-f",
-            help="aws: as get-execution-history prints it. chrome: for ui.perfetto.dev. dot, mermaid, svg: the graph "
-            "with the path taken. csv: a row for each visit of a state. junit: for CI servers.",
-            show_default=False,
+            metavar="FORMAT",
+            help="aws, chrome (for ui.perfetto.dev), csv, dot, junit, mermaid or svg.",
+            show_default="by the suffix of -o, else aws",
         ),
-    ] = ExportFormat.AWS,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="The file.", show_default="stdout")
     ] = None,
-    history: Folder = None,
+    output: options.Output = None,
+    store: options.Store = None,
 ) -> None:
-    """Write an execution as AWS has it, as a picture, a table, a timeline or a test report."""
-    from sfnrun.cli.arguments import execution_file
+    """Export an execution as AWS history, diagram, table, timeline or test report."""
     from sfnrun.cli.output import print_document
+    from sfnrun.cli.runs import history_of, store_of
     from sfnrun.history.recording import read
 
-    print_document(_FORMATS[format](read(execution_file(name, folder_of(history)))), output)
+    chosen = format or _SUFFIXES.get((output or "").rpartition(".")[2], ExportFormat.AWS)
+    print_document(_FORMATS[chosen](read(history_of(run, store_of(store)))), output)
 
 
 def _aws(recording: "Recording") -> str:
@@ -109,6 +105,13 @@ def _graph(recording: "Recording") -> "tuple[Graph, Path]":
     return graph_of(source.value), path_of(timeline_of(recording))
 
 
+_SUFFIXES = {
+    "csv": ExportFormat.CSV,
+    "dot": ExportFormat.DOT,
+    "mmd": ExportFormat.MERMAID,
+    "svg": ExportFormat.SVG,
+    "xml": ExportFormat.JUNIT,
+}
 _FORMATS: "dict[ExportFormat, Callable[[Recording], str]]" = {
     ExportFormat.AWS: _aws,
     ExportFormat.CHROME: _chrome,

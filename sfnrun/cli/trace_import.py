@@ -6,58 +6,49 @@ from typing import Annotated
 
 import typer
 
+from sfnrun.cli import options
 from sfnrun.errors import UsageError
 from sfnrun.payload import Json
 
-__all__ = ["EXAMPLE", "import_"]
-
-EXAMPLE = "Example: [bold]sfnrun trace import history.json --definition order.asl.json[/bold]"
+__all__ = ["import_"]
 
 
 def import_(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILES...",
-            help="What get-execution-history printed (all its pages), or log events of CloudWatch; describe-execution "
-            "and describe-state-machine-for-execution may stand beside. - is stdin.",
+            metavar="FILE...",
+            help="All pages of get-execution-history, or CloudWatch log events; also describe-execution and "
+            "describe-state-machine-for-execution. - is stdin.",
             show_default=False,
         ),
     ],
-    definition: Annotated[
-        str | None,
-        typer.Option("--definition", "-d", metavar="FILE", help="The definition that ran.", show_default=False),
-    ] = None,
-    input_: Annotated[
-        str | None, typer.Option("--input", "-i", metavar="FILE|-|JSON", help="The input, if the events lack it.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A value for ${Name} in the definition.")
-    ] = None,
     execution: Annotated[
-        str | None, typer.Option(metavar="ARN", help="Which one, where a log has several executions.")
+        str | None, typer.Option(metavar="ARN", help="Execution to import from a log with several.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the recording.", show_default="the execution's")] = None,
-    history: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Histories.", show_default=".sfnrun/executions")
-    ] = None,
+    input_: options.Input = None,
+    definition: options.Definition = None,
+    set_: options.Set = None,
+    store: options.Store = None,
+    name: options.Name = None,
 ) -> None:
-    """Make a history of AWS one of ours: to show, to replay against a changed definition, to ask why."""
+    """Import an execution history from AWS, to show, explain and replay it."""
     from sfnrun.api.imported import import_execution
-    from sfnrun.cli.arguments import EXECUTIONS, read_input, substitutions
+    from sfnrun.cli.arguments import read_input, substitutions
     from sfnrun.cli.output import print_line
+    from sfnrun.cli.runs import store_of
 
     path = import_execution(
         [document for file in files for document in _documents(file)],
         None if definition is None else _definition(definition),
-        EXECUTIONS if history is None else history,
+        store_of(store),
         input=None if input_ is None else read_input(input_),
         substitutions=substitutions(set_),
         execution=execution,
         name=name,
     )
-    print(f"imported as {path.stem}: sfnrun trace show {path.stem}", file=sys.stderr)
-    print_line(str(path))
+    print(f"imported as {path.stem}; show it with `sfnrun trace show {path.stem}`", file=sys.stderr)
+    print_line(path.stem)
 
 
 def _documents(file: str) -> list[Json]:

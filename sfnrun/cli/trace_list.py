@@ -2,52 +2,41 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from sfnrun.cli.recorded import Folder, folder_of
+from sfnrun.cli import options
 from sfnrun.errors import UsageError
 
 if TYPE_CHECKING:
     from sfnrun.history.listing import Summary
 
-__all__ = ["EXAMPLE", "list_"]
-
-EXAMPLE = "Example: [bold]sfnrun trace list --status FAILED --machine order --since 2h[/bold]"
+__all__ = ["list_"]
 
 _STATUSES = ("RUNNING", "CRASHED", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 def list_(
-    status: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="STATUS",
-            help=f"How it ended: {', '.join(_STATUSES)} (its process died, it can be resumed: CRASHED).",
-            autocompletion=lambda incomplete: [name for name in _STATUSES if name.startswith(incomplete.upper())],
-        ),
-    ] = None,
-    machine: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The machine's name, with * for any text.")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="Begun since then: 90s, 2h, 3d, or 2026-11-22T08:30.")
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Found anywhere in the history, as it is written there.")
-    ] = None,
-    history: Folder = None,
+    limit: options.Limit = 30,
+    status: options.Status = None,
+    machine: options.Machine = None,
+    since: options.Since = None,
+    text: options.Text = None,
+    json: options.Json = False,
+    store: options.Store = None,
 ) -> None:
-    """List recorded executions, the newest first."""
-    from sfnrun.cli.output import print_rows
+    """List recorded executions, newest first."""
+    from sfnrun.cli.output import print_json, print_rows
+    from sfnrun.cli.runs import store_of
     from sfnrun.history.listing import summaries
+    from sfnrun.view.shapes import summary_json
     from sfnrun.view.tables import RUN_COLUMNS, run_row
 
-    folder = folder_of(history)
+    folder = store_of(store)
     found = summaries(folder)
     if not found:
-        print(f"no executions are recorded in {folder}", file=sys.stderr)
+        print(f"no recorded executions in {folder}", file=sys.stderr)
+        if json:
+            print_json([])
         return
     statuses = _statuses(status)
     began = None if since is None else _moment(since)
@@ -59,16 +48,21 @@ def list_(
         and (began is None or one.started.timestamp() * 1000 >= began)
         and (text is None or _has(folder / f"{one.name}.jsonl", text))
     ]
-    if chosen:
-        print_rows(RUN_COLUMNS, [run_row(each) for each in chosen], figures=("TOOK",))
+    shown = chosen[:limit] if limit else chosen
+    if json:
+        print_json([summary_json(each) for each in shown])
+    elif chosen:
+        print_rows(RUN_COLUMNS, [run_row(each) for each in shown], figures=("TOOK",))
+        if len(shown) < len(chosen):
+            print(f"{len(shown):,} of {len(chosen):,}", file=sys.stderr)
     else:
-        print(f"none of {len(found):,} executions in {folder} is like that", file=sys.stderr)
+        print(f"no matching executions ({len(found):,} in {folder})", file=sys.stderr)
 
 
 def _statuses(given: list[str] | None) -> set[str]:
-    asked = {name.upper().replace("-", "_") for name in given or ()}
+    asked = {name.strip().upper().replace("-", "_") for names in given or () for name in names.split(",")}
     for name in sorted(asked - set(_STATUSES)):
-        raise UsageError(f"there is no status {name}", f"one of {', '.join(_STATUSES)}")
+        raise UsageError(f"unknown status '{name}'", f"valid statuses: {', '.join(_STATUSES)}")
     return asked
 
 
@@ -92,7 +86,8 @@ def _moment(since: str) -> int:
     try:
         return int(datetime.fromisoformat(since).timestamp() * 1000)
     except ValueError:
-        raise UsageError(f"--since {since!r} is no time", "write it like 90s, 2h, 3d or 2026-11-22T08:30") from None
+        hint = "use a duration (90s, 2h, 3d) or a time (2026-11-22T08:30)"
+        raise UsageError(f"invalid time for --since: {since!r}", hint) from None
 
 
 def _has(path: Path, text: str) -> bool:

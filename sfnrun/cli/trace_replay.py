@@ -1,14 +1,11 @@
 """`sfnrun trace replay`: executions run again over their recorded answers, to watch, to walk through, or as tests."""
 
-from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sfnrun.cli.arguments import complete_execution
-from sfnrun.cli.recorded import Folder, folder_of
+from sfnrun.cli import options
 from sfnrun.errors import DivergenceError, HistoryError, UsageError
 
 if TYPE_CHECKING:
@@ -16,99 +13,54 @@ if TYPE_CHECKING:
     from sfnrun.cli.watching import Watch
     from sfnrun.history.recording import Recording
 
-__all__ = ["EXAMPLE", "replay_"]
-
-EXAMPLE = "Example: [bold]sfnrun trace replay --check 'histories/*.jsonl' --definition order.asl.yaml[/bold]"
-
-_PATTERN = "*?["
+__all__ = ["replay_"]
 
 
-class OnMissing(StrEnum):
-    """What happens to a Task that the recording does not know."""
-
-    RUN = "run"
-    MOCK = "mock"
-    STOP = "stop"
+Unrecorded = Literal["fail", "run", "mock", "stop"]
 
 
 def replay_(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME|last|FILE...",
-            help="An execution by its name, the last one, or a history file; with --check several, or a pattern.",
-            autocompletion=complete_execution,
-            show_default="last",
-        ),
-    ] = None,
-    definition: Annotated[
-        str | None,
-        typer.Option("--definition", "-d", metavar="FILE", help="The definition.", show_default="as it was"),
-    ] = None,
-    on_missing: Annotated[
-        OnMissing | None,
-        typer.Option(
-            "--on-missing",
-            help="A Task that was not recorded: run its handler, mock it as sfnrun.yaml says (else {}), or stop there.",
-            show_default="it is a divergence",
-        ),
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Tell only whether they go as they went, for CI.")] = False,
+    runs: options.Runs = None,
+    check: Annotated[bool, typer.Option("--check", help="Report only whether each replay diverged. For CI.")] = False,
+    unrecorded: Annotated[
+        Unrecorded,
+        typer.Option("--unrecorded", metavar="HOW", help="Tasks without a recorded result: fail, run, mock or stop."),
+    ] = "fail",
     speed: Annotated[
-        str, typer.Option(metavar="N|max", help="So many times as fast as it was; max does not wait.")
+        str, typer.Option(metavar="N|max", help="Factor of the original speed; max does not wait.")
     ] = "max",
-    step: Annotated[bool, typer.Option("--step", help="Walk through it, backwards too.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but a divergence.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")] = False,
-    history: Folder = None,
+    definition: options.Definition = None,
+    step: options.Step = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    progress: options.Progress = None,
+    store: options.Store = None,
 ) -> None:
-    """Run an execution again over its recorded answers and compare; exit 3 where it goes another way."""
+    """Replay executions from their recorded results and compare every event. No handler runs."""
+    from sfnrun.cli.runs import histories_of, store_of
     from sfnrun.cli.trace_step import step_through
     from sfnrun.history.recording import read
     from sfnrun.view.listeners import speed_of
 
     pace = speed_of(speed)
-    paths = _chosen(names or ["last"], folder_of(history))
+    paths = histories_of(runs or ["last"], store_of(store))
     if check and (step or pace is not None):
-        raise UsageError("--check neither walks nor waits", "leave --step and --speed out")
+        raise UsageError("--check cannot be combined with --step or --speed", "remove --step and --speed")
     if check:
-        raise typer.Exit(_check(paths, definition, on_missing, quiet=quiet))
+        raise typer.Exit(_check(paths, definition, unrecorded, quiet=quiet))
     if len(paths) > 1:
-        raise UsageError("one execution is replayed at a time", "--check takes several")
+        raise UsageError("cannot replay several executions at once", "pass --check to check several executions")
     recording = read(paths[0])
     if step:
         step_through(recording, definition)
         return
-    _watch(recording, definition, on_missing, pace, quiet=quiet, json=json, verbose=verbose)
-
-
-def _value(on_missing: OnMissing | None) -> Literal["fail", "run", "mock", "stop"]:
-    return "fail" if on_missing is None else on_missing.value
-
-
-def _chosen(names: Iterable[str], folder: Path) -> list[Path]:
-    """The files of names and patterns."""
-    from glob import glob
-
-    from sfnrun.cli.arguments import execution_file
-
-    paths: list[Path] = []
-    for name in names:
-        if any(character in name for character in _PATTERN) and not Path(name).exists():
-            found = sorted(glob(name, recursive=True))
-            if not found:
-                raise UsageError(f"no history is like {name}", "a pattern is one of files: 'histories/*.jsonl'")
-            paths += map(Path, found)
-        else:
-            paths.append(execution_file(name, folder))
-    return paths
+    _watch(recording, definition, unrecorded, pace, quiet=quiet, json=progress == "json", verbose=bool(verbose))
 
 
 def _watch(
     recording: "Recording",
     definition: str | None,
-    on_missing: "OnMissing | None",
+    unrecorded: Unrecorded,
     pace: float | None,
     *,
     quiet: bool,
@@ -126,7 +78,7 @@ def _watch(
         listener = Paced(listener, pace)
     try:
         with handlers_on_stderr(), watch:
-            result = replay_of(recording, definition=definition, listener=listener, unrecorded=_value(on_missing))
+            result = replay_of(recording, definition=definition, listener=listener, unrecorded=unrecorded)
     except DivergenceError as divergence:
         _tell(watch, divergence, recording, definition)
         raise typer.Exit(divergence.exit_code) from None
@@ -135,7 +87,7 @@ def _watch(
         print_line(result.output_text)
 
 
-def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | None", *, quiet: bool) -> int:
+def _check(paths: list[Path], definition: str | None, unrecorded: Unrecorded, *, quiet: bool) -> int:
     """Replay all of them, say which went another way, and return the exit code."""
     from sfnrun.api.replay import replay_of
     from sfnrun.cli.errors import report as told
@@ -149,7 +101,7 @@ def _check(paths: list[Path], definition: str | None, on_missing: "OnMissing | N
     for path in paths:
         try:
             recording = read(path)
-            result = replay_of(recording, definition=definition, unrecorded=_value(on_missing))
+            result = replay_of(recording, definition=definition, unrecorded=unrecorded)
         except HistoryError as error:
             unreadable = told(error)
         except DivergenceError as divergence:

@@ -1,55 +1,34 @@
-"""`sfnrun trace show`: what happened, for people, for programs or as AWS tells it; or the data in one state."""
+"""`sfnrun trace show`: the trace of an execution, or the data of one state."""
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from sfnrun.cli import trace_why
-from sfnrun.cli.recorded import Folder, Name, folder_of
+from sfnrun.cli import options, trace_why
 
 if TYPE_CHECKING:
     from sfnrun.history.recording import Recording
 
-__all__ = ["EXAMPLE", "show"]
-
-EXAMPLE = "Example: [bold]sfnrun trace show last --format aws | jq '.events[].type'[/bold]"
-
-
-class ShowFormat(StrEnum):
-    """What `trace show` writes: lines for people, JSON lines, or what `aws stepfunctions` prints."""
-
-    TEXT = "text"
-    JSON = "json"
-    AWS = "aws"
+__all__ = ["show"]
 
 
 def show(
-    name: Name = "last",
-    format: Annotated[ShowFormat, typer.Option(help="For people, as JSON lines, or as AWS's CLI has it.")] = (
-        ShowFormat.TEXT
-    ),
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each state changed.")] = False,
-    state: Annotated[
-        str | None, typer.Option("--state", "-s", metavar="S", help="The data of this state at every stage.")
-    ] = None,
-    visit: trace_why.Visited = None,
-    attempt: trace_why.Attempt = None,
-    item: trace_why.Item = None,
-    history: Folder = None,
+    address: options.Address = "last",
+    verbose: options.Verbose = 0,
+    json: options.Json = False,
+    store: options.Store = None,
 ) -> None:
-    """Show what happened in an execution, or with --state what happened to the data in one state."""
-    from sfnrun.cli.arguments import execution_file
-    from sfnrun.explain.explain import explain
+    """Show the trace of an execution, or the data of one state at each processing stage."""
+    from sfnrun.cli.runs import split_address, store_of
     from sfnrun.history.recording import read
     from sfnrun.view.explanation import stages
 
-    recording = read(execution_file(name, folder_of(history)))
-    if state is None:
-        _SHOWN[format](recording, verbose)
+    path, place = split_address(address, store_of(store))
+    recording = read(path)
+    if place is not None:
+        trace_why.tell(trace_why.explained(recording, place), stages, json=json)
+    elif json:
+        _as_json(recording)
     else:
-        explanation = explain(recording, state, visit=visit, attempt=attempt, item=item)
-        trace_why.tell(explanation, stages, json=format is not ShowFormat.TEXT)
+        _as_text(recording, bool(verbose))
 
 
 def _as_text(recording: "Recording", verbose: bool) -> None:
@@ -67,7 +46,7 @@ def _as_text(recording: "Recording", verbose: bool) -> None:
             trace.say(line)
 
 
-def _as_json(recording: "Recording", verbose: bool) -> None:
+def _as_json(recording: "Recording") -> None:
     import io
 
     from sfnrun.cli.output import print_line
@@ -76,15 +55,3 @@ def _as_json(recording: "Recording", verbose: bool) -> None:
     text = io.StringIO()
     recording.replay_to(JsonLines(text))
     print_line(text.getvalue().rstrip("\n"))
-
-
-def _as_aws(recording: "Recording", verbose: bool) -> None:
-    import json
-
-    from sfnrun.cli.output import print_line
-    from sfnrun.history.aws.events import aws_document
-
-    print_line(json.dumps(aws_document(recording), indent=4, ensure_ascii=False))
-
-
-_SHOWN = {ShowFormat.TEXT: _as_text, ShowFormat.JSON: _as_json, ShowFormat.AWS: _as_aws}

@@ -1,72 +1,43 @@
-"""`sfnrun trace why` and `trace show --state`: one visit of a state, explained."""
+"""`sfnrun trace why`: one visit of a state, explained."""
 
 from collections.abc import Callable, Iterator
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from sfnrun.cli.recorded import Folder, Name, folder_of
+from sfnrun.cli import options
 
 if TYPE_CHECKING:
     from sfnrun.explain.explanation import Explanation
     from sfnrun.history.recording import Recording
     from sfnrun.view.line import Line
 
-__all__ = ["EXAMPLE", "Attempt", "Item", "Visited", "tell", "why"]
-
-EXAMPLE = "Example: [bold]sfnrun trace why last --state ChargeCard[/bold]"
-
-Visited = Annotated[
-    int | None,
-    typer.Option("--visit", metavar="N", help="Which visit of it, from 1.", show_default="the worst, else the last"),
-]
-Attempt = Annotated[
-    int | None,
-    typer.Option("--attempt", metavar="N", help="Which attempt of the visit, from 1.", show_default="the last"),
-]
-Item = Annotated[
-    str | None,
-    typer.Option("--item", metavar="I", help="In which Map item or branch, from 0 (2/0: the item 0 inside item 2)."),
-]
+__all__ = ["explained", "tell", "why"]
 
 
-class WhyFormat(StrEnum):
-    """What `trace why` writes."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-def why(
-    name: Name = "last",
-    state: Annotated[
-        str | None, typer.Option("--state", "-s", metavar="S", help="The state.", show_default="the one that failed")
-    ] = None,
-    visit: Visited = None,
-    item: Item = None,
-    format: Annotated[WhyFormat, typer.Option(help="For people, or as one JSON object.")] = WhyFormat.TEXT,
-    history: Folder = None,
-) -> None:
-    """Say why a state went as it did: the rule that matched, retries and their delays, Catchers, the cache."""
-    from sfnrun.cli.arguments import execution_file
-    from sfnrun.explain.explain import explain
+def why(address: options.Address = "last", json: options.Json = False, store: options.Store = None) -> None:
+    """Explain the outcome of a state: Choice rules, retries and their delays, catchers, cache lookups."""
+    from sfnrun.cli.runs import split_address, store_of
     from sfnrun.history.recording import read
     from sfnrun.view.explanation import why as lines_of
 
-    recording = read(execution_file(name, folder_of(history)))
-    explanation = explain(recording, state or _failed_state(recording), visit=visit, item=item)
-    tell(explanation, lines_of, json=format is WhyFormat.JSON)
+    path, place = split_address(address, store_of(store))
+    tell(explained(read(path), place), lines_of, json=json)
 
 
-def _failed_state(recording: "Recording") -> str:
+def explained(recording: "Recording", place: str | None) -> "Explanation":
+    """The explanation of a place, by default of the last failure."""
+    from sfnrun.cli.runs import visit_at
     from sfnrun.errors import UsageError
+    from sfnrun.explain.explain import explain
     from sfnrun.history.timeline import timeline_of
 
-    failed = [visit for visit in timeline_of(recording) if visit.outcome == "failed"]
-    if not failed:
-        raise UsageError("no state of this execution failed", "say which one: --state NAME")
-    return failed[-1].name
+    visits = timeline_of(recording)
+    if place is None:
+        failed = [visit for visit in visits if visit.outcome == "failed"]
+        if not failed:
+            raise UsageError("no state failed in this execution", "name a place: RUN:STATE")
+        return explain(recording, failed[-1].name)
+    found = visit_at(place, [visit.name for visit in visits])
+    return explain(recording, found.state, visit=found.visit, attempt=found.attempt, item=found.item)
 
 
 def tell(explanation: "Explanation", lines_of: "Callable[[Explanation], Iterator[Line]]", *, json: bool) -> None:
