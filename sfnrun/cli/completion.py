@@ -8,8 +8,14 @@ __all__ = ["complete_run", "complete_status", "complete_task"]
 
 
 def complete_run(incomplete: str) -> list[str]:
-    """Names of recorded executions: running and failed ones first."""
-    return []
+    """Names of recorded executions, newest first."""
+    from sfnrun.cli.runs import recorded, store_of
+
+    try:
+        names = ["last", *(path.stem for path in recorded(store_of(None)))]
+    except SfnrunError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def complete_task(incomplete: str) -> list[str]:

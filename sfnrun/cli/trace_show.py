@@ -1,5 +1,6 @@
 """`sfnrun trace show`: the trace of an execution, or the data of one state."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfnrun.cli import options, trace_why
@@ -26,7 +27,7 @@ def show(
     if place is not None:
         trace_why.tell(trace_why.explained(recording, place), stages, json=json)
     elif json:
-        _as_json(recording)
+        _as_json(path)
     else:
         _as_text(recording, bool(verbose))
 
@@ -46,12 +47,10 @@ def _as_text(recording: "Recording", verbose: bool) -> None:
             trace.say(line)
 
 
-def _as_json(recording: "Recording") -> None:
-    import io
+def _as_json(path: Path) -> None:
+    from sfnrun.api.result import recorded_result
+    from sfnrun.cli.output import print_json
+    from sfnrun.history.store import FolderStore
+    from sfnrun.view.shapes import result_json
 
-    from sfnrun.cli.output import print_line
-    from sfnrun.view.listeners import JsonLines
-
-    text = io.StringIO()
-    recording.replay_to(JsonLines(text))
-    print_line(text.getvalue().rstrip("\n"))
+    print_json(result_json(recorded_result(FolderStore(path.parent), path.stem)))

@@ -108,8 +108,8 @@ def test_quiet_shows_failures_alone(sfn, hello, definition):
     assert (done.code, done.err.splitlines()[:2]) == (1, ["", "Over"])
 
 
-def test_json_gives_events_as_lines(sfn, hello):
-    done = sfn("execute", hello, "--json")
+def test_progress_as_json_gives_events_as_lines(sfn, hello):
+    done = sfn("execute", hello, "--progress", "json")
     events = [json.loads(line) for line in done.err.splitlines()]
     assert [event["type"] for event in events] == [
         "ExecutionStarted",
@@ -141,9 +141,9 @@ def test_the_output_can_go_to_a_file(sfn, hello, folder):
 
 
 def test_history_can_be_put_elsewhere_or_left_out(sfn, hello, folder):
-    sfn("execute", hello, "--history", "kept", "--name", "one")
+    sfn("execute", hello, "--store", "kept", "--name", "one")
     assert (folder / "kept" / "one.jsonl").is_file()
-    sfn("execute", hello, "--no-history")
+    sfn("execute", hello, "--no-store")
     assert not (folder / ".sfnrun").exists()
 
 
@@ -166,7 +166,7 @@ def test_a_year_passes_at_once(sfn, definition):
 def test_the_same_seed_gives_the_same_history(sfn, definition, folder):
     name = definition({"P": {"Type": "Pass", "Parameters": {"id.$": "States.UUID()"}, "End": True}})
     for history in ("a", "b"):
-        sfn("execute", name, "--clock", "virtual", "--seed", "7", "--name", "same", "--history", history)
+        sfn("execute", name, "--clock", "virtual", "--seed", "7", "--name", "same", "--store", history)
     assert (folder / "a" / "same.jsonl").read_bytes() == (folder / "b" / "same.jsonl").read_bytes()
 
 
@@ -188,7 +188,7 @@ def test_a_mock_config_answers(sfn, definition, folder):
     done = sfn("execute", name, "--mock-config", "mocks.json", "--test-case", "Happy", "-q")
     assert (done.code, done.out) == (0, '{"mocked":true}\n')
     done = sfn("execute", name, "--mock-config", "mocks.json")
-    assert (done.code, done.err.splitlines()[0]) == (2, "error: --mock-config and --test-case go together")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: --mock-config and --test-case require each other")
 
 
 def test_substitutions_are_set(sfn, definition):
@@ -221,7 +221,7 @@ def test_a_bad_definition_is_told(sfn, folder, name, text, message):
 
 
 BAD_USAGE = [
-    (("execute",), "DEFINITION"),
+    (("execute",), "MACHINE"),
     (("execut", "x"), "did you mean 'execute'?"),
     (("execute", "x", "--clock", "sundial"), "sundial"),
     (("execute", "x", "--seed", "one"), "one"),

@@ -47,10 +47,10 @@ def test_a_crashed_one_is_resumed(sfn, crashed):
 
 def test_last_is_the_last_that_can_be_resumed(sfn, crashed, hello):
     assert sfn("execute", hello, "--name", "after").code == 0
-    assert sfn("resume", "last", "-q") == (0, '{"id": 1}\n', "")
+    assert sfn("resume", "-q") == (0, '{"id": 1}\n', "")
     done = sfn("resume", "last")
     assert (done.code, done.out) == (2, "")
-    assert "no execution to resume" in done.err
+    assert "no execution in .sfnrun/executions has crashed" in done.err
 
 
 def test_all_of_them_are_resumed(sfn, order):
@@ -63,16 +63,16 @@ def test_all_of_them_are_resumed(sfn, order):
     assert sfn("trace", "list", "--status", "SUCCEEDED").out.count("SUCCEEDED") == 3
     done = sfn("resume", "--all")
     assert (done.code, done.out) == (0, "")
-    assert "nothing to resume" in done.err
+    assert "no execution in .sfnrun/executions has crashed" in done.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "resume one execution, or --all"),
-        (["one", "--all"], "resume one execution, or --all"),
+        ([], "no execution in .sfnrun/executions has crashed"),
+        (["one", "--all"], "--all cannot be combined with a RUN"),
         (["one"], "has already ended (SUCCEEDED)"),
-        (["on"], "did you mean one?"),
+        (["on"], "did you mean 'one'?"),
     ],
 )
 def test_what_cannot_be_resumed_is_told(sfn, order, arguments, message):
@@ -102,7 +102,7 @@ def test_a_redrive_from_elsewhere_with_something_else(sfn, order, function, defi
     assert sfn("execute", order, "--name", "one", "-q").code == 1
     mended = definition({"Reserve": {"Type": "Pass", "Next": "Charge"}, "Charge": {"Type": "Pass", "End": True}})
     (folder / "input.json").write_text('{"edited": true}')
-    done = sfn("redrive", "one", "--from", "Reserve", "--with", "input.json", "--definition", mended, "-q")
+    done = sfn("redrive", "one", "--from", "Reserve", "-i", "input.json", "--definition", mended, "-q")
     assert done == (0, '{"edited": true}\n', "")
     assert sfn("trace", "replay", "one", "-q") == (0, '{"edited": true}\n', "")
     line = next(line for line in (HISTORIES / "one.jsonl").read_text().splitlines() if "Redriven" in line)
@@ -140,12 +140,12 @@ def test_executions_are_found(sfn, definition, arguments, names):
     done = sfn("trace", "list", *arguments)
     assert done.code == 0
     assert [line.split()[0] for line in done.out.splitlines()] == names
-    assert ("none of 2 executions" in done.err) == (not names)
+    assert ("no matching executions (2 in" in done.err) == (not names)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--status", "BAD"], "there is no status BAD"), (["--since", "soon"], "is no time")],
+    [(["--status", "BAD"], "unknown status 'BAD'"), (["--since", "soon"], "invalid time for --since")],
 )
 def test_what_cannot_be_looked_for_is_told(sfn, hello, arguments, message):
     sfn("execute", hello, "-q")

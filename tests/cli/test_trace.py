@@ -37,7 +37,7 @@ def test_executions_are_listed_the_newest_first(sfn, recorded, folder):
 
 
 def test_an_empty_list_says_so(sfn):
-    assert sfn("trace", "list") == (0, "", "no executions are recorded in .sfnrun/executions\n")
+    assert sfn("trace", "list") == (0, "", "no recorded executions in .sfnrun/executions\n")
 
 
 def test_show_tells_the_execution_again(sfn, recorded):
@@ -59,13 +59,15 @@ def test_show_last_is_the_newest(sfn, recorded):
     assert "FAILED" in done.out
 
 
-def test_show_as_json_lines(sfn, recorded):
-    events = [json.loads(line) for line in sfn("trace", "show", "good", "--format", "json").out.splitlines()]
-    assert [event["id"] for event in events if "id" in event] == [1, 2, 3, 4, 5, 6]
+def test_show_as_json(sfn, recorded):
+    found = json.loads(sfn("trace", "show", "good", "--json").out)
+    assert (found["name"], found["status"], found["output"], found["took_ms"]) == ("good", "SUCCEEDED", {"n": 1}, 60000)
+    found = json.loads(sfn("trace", "show", "bad", "--json").out)
+    assert (found["output"], found["error"], found["cause"], found["place"]) == (None, "Over", "and out", "Stop")
 
 
-def test_show_as_aws_prints_it(sfn, recorded):
-    history = json.loads(sfn("trace", "show", "good", "--format", "aws").out)
+def test_export_as_aws_prints_it(sfn, recorded):
+    history = json.loads(sfn("trace", "export", "good").out)
     assert [event["type"] for event in history["events"]][:3] == [
         "ExecutionStarted",
         "PassStateEntered",
@@ -113,7 +115,7 @@ def test_a_changed_definition_is_told(sfn, recorded, definition):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("god", "did you mean good?"),
+        ("god", "did you mean 'good'?"),
         ("nothing-like-it", "sfnrun trace list"),
         ("good.asl.json", "is not an sfnrun history"),
     ],
@@ -155,10 +157,10 @@ def test_a_torn_history_is_shown_as_far_as_it_goes(sfn, recorded, folder):
 
 
 def test_names_are_completed(recorded):
-    from sfnrun.cli.arguments import complete_execution
+    from sfnrun.cli.completion import complete_run
 
-    assert complete_execution("") == ["last", "bad", "good"]
-    assert complete_execution("g") == ["good"]
+    assert complete_run("") == ["last", "bad", "good"]
+    assert complete_run("g") == ["good"]
 
 
 def test_the_shell_completes_commands_and_names(recorded, folder):

@@ -1,4 +1,4 @@
-"""`trace import`, `export`, `why`, `diff`, `show --state` and `replay --step`, as a shell runs them."""
+"""`trace import`, `export`, `why`, `diff`, `show RUN:PLACE` and `replay --step`, as a shell runs them."""
 
 import json
 import os
@@ -18,7 +18,7 @@ CHANGED = str(EXAMPLE / "refund.changed.asl.json")
 @pytest.fixture
 def refund(sfn) -> str:
     done = sfn("trace", "import", HISTORY, "--definition", DEFINITION, "--name", "refund")
-    assert done == (0, ".sfnrun/executions/refund.jsonl\n", "imported as refund: sfnrun trace show refund\n")
+    assert done == (0, "refund\n", "imported as refund; show it with `sfnrun trace show refund`\n")
     return "refund"
 
 
@@ -31,14 +31,14 @@ def test_it_is_exported_as_it_came(sfn, refund, folder):
     assert sfn("trace", "export", refund, "--format", "aws", "-o", "back.json").code == 0
     came = json.loads(Path(HISTORY).read_text(encoding="utf-8"))
     assert json.loads((folder / "back.json").read_text(encoding="utf-8")) == came
-    assert json.loads(sfn("trace", "show", refund, "--format", "aws").out) == came
+    assert json.loads(sfn("trace", "export", refund).out) == came
 
 
 def test_pages_one_after_the_other_on_stdin(sfn):
     events = json.loads(Path(HISTORY).read_text(encoding="utf-8"))["events"]
     pages = json.dumps({"events": events[:7], "nextToken": "x"}) + "\n" + json.dumps({"events": events[7:]})
     done = sfn("trace", "import", "-", "-d", DEFINITION, "--name", "paged", stdin=pages)
-    assert (done.code, done.out) == (0, ".sfnrun/executions/paged.jsonl\n")
+    assert (done.code, done.out) == (0, "paged\n")
 
 
 def test_the_machine_that_ran_may_be_the_definition(sfn, folder):
@@ -100,44 +100,43 @@ def test_every_format_goes_to_stdout(sfn, refund, format):
 
 
 def test_why_says_it_for_people_and_programs(sfn, refund):
-    done = sfn("trace", "why", refund, "--state", "FindPayment")
+    done = sfn("trace", "why", f"{refund}:FindPayment")
     assert done.code == 0
     assert "↻ retrier 2 matches: retry 2 of 5, after 3 s" in done.out
-    told = json.loads(sfn("trace", "why", refund, "-s", "FindPayment", "--format", "json").out)
+    told = json.loads(sfn("trace", "why", f"{refund}:FindPayment", "--json").out)
     assert told["reasons"][2]["text"] == "retrier 2 matches: retry 1 of 5, after 2 s"
 
 
 def test_why_without_a_state_is_about_the_failure(sfn, refund, definition):
     done = sfn("trace", "why", refund)
     assert (done.code, done.out) == (2, "")
-    assert "no state of this execution failed" in done.err
+    assert "no state failed in this execution" in done.err
     bad = definition({"A": {"Type": "Pass", "Parameters": {"x.$": "$.none"}, "End": True}})
     assert sfn("execute", bad, "--clock", "virtual", "-q").code == 1
     assert "attempt 1 failed with States.Runtime" in sfn("trace", "why").out
 
 
 def test_the_data_of_a_state(sfn, refund):
-    done = sfn("trace", "show", refund, "--state", "PayBack")
+    done = sfn("trace", "show", f"{refund}:PayBack")
     assert (done.code, done.err) == (0, "")
     assert "afterParameters" in done.out
-    data = json.loads(sfn("trace", "show", refund, "-s", "PayBack", "--format", "json").out)["inspectionData"]
+    data = json.loads(sfn("trace", "show", f"{refund}:PayBack", "--json").out)["inspectionData"]
     assert data["output"] == {"refund": "ref-7", "amount": 80}
-    first = json.loads(sfn("trace", "show", refund, "-s", "FindPayment", "--attempt", "1", "--format", "json").out)
+    first = json.loads(sfn("trace", "show", f"{refund}:FindPayment@1", "--json").out)
     assert "result" not in first["inspectionData"]
     assert first["errors"]["error"].startswith("Lambda.TooManyRequestsException")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("place", "message"),
     [
-        (["--state", "PayBak"], "did you mean 'PayBack'?"),
-        (["--state", "AskManager"], "'AskManager' was never entered"),
-        (["--state", "PayBack", "--attempt", "2"], "attempt 2 not found"),
-        (["--state", "PayBack", "--item", "0"], "not entered in item 0"),
+        ("PayBak", "did you mean 'PayBack'?"),
+        ("AskManager", "'AskManager' was never entered"),
+        ("PayBack@2", "attempt 2 not found"),
     ],
 )
-def test_what_there_is_not_is_told(sfn, refund, arguments, message):
-    done = sfn("trace", "show", refund, *arguments)
+def test_what_there_is_not_is_told(sfn, refund, place, message):
+    done = sfn("trace", "show", f"{refund}:{place}")
     assert (done.code, done.out) == (2, "")
     assert message in done.err
 

@@ -119,7 +119,7 @@ def test_the_tasks_of_a_machine_are_its_own(project: Path) -> None:
     from sfnrun.config import load_project
 
     with pytest.raises(ConfigError, match="'Refund'"):
-        sfnrun.run(project / "order.asl.json", config=load_project(project).for_machine("Order"))
+        sfnrun.Session(load_project(project).for_machine("Order")).run(project / "order.asl.json")
 
 
 def test_names_of_other_machines_patterns_and_own_keys_are_fine(project: Path) -> None:
