@@ -68,7 +68,7 @@ def _watch(
     verbose: bool,
 ) -> None:
     from sfnrun.api.replay import replay_of
-    from sfnrun.cli.output import handlers_on_stderr, print_line
+    from sfnrun.cli.output import handlers_on_stderr, print_value
     from sfnrun.cli.watching import Watch, recorded_source
     from sfnrun.view.listeners import Paced
 
@@ -84,7 +84,7 @@ def _watch(
         raise typer.Exit(divergence.exit_code) from None
     watch.close(result, recorded_source(recording) if definition is None else None)
     if result.output_text is not None:
-        print_line(result.output_text)
+        print_value(result.output_text)
 
 
 def _check(paths: list[Path], definition: str | None, unrecorded: Unrecorded, *, quiet: bool) -> int:
