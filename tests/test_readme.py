@@ -61,7 +61,7 @@ def run_as_shown(command: str, folder: Path) -> subprocess.CompletedProcess[str]
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     process = subprocess.Popen(
         words[4:] if is_killed else words,
-        cwd=folder, env={**environment(), "COLUMNS": "100", "SFNRUN_PAGER": "cat"}, stdout=terminal, stderr=PIPE, text=True,
+        cwd=folder, env={**environment(), "SFNRUN_PAGER": "cat"}, stdout=terminal, stderr=PIPE, text=True,
     )  # fmt: skip
     os.close(terminal)
     with process:

@@ -115,7 +115,7 @@ def execute(
         result = session.run(loaded, payload, name=name)
     watch.close(result, source)
     if json:
-        from sfnrun.view.shapes import result_json
+        from sfnrun.cli.running import result_json
 
         print_json(result_json(result), output)
     else:

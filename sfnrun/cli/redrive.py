@@ -58,7 +58,7 @@ def redrive(
         **configured(functions, config),
     )
     if json:
-        from sfnrun.view.shapes import result_json
+        from sfnrun.cli.running import result_json
 
         print_json(result_json(result), output)
     else:

@@ -78,7 +78,7 @@ def resume(
         else:
             print_output(result, output)
     if json:
-        from sfnrun.view.shapes import result_json
+        from sfnrun.cli.running import result_json
 
         found = [result_json(result) for result in shapes]
         print_json(found if all_ or len(paths) > 1 else found[0], output)

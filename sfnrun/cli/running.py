@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfnrun.errors import UsageError
+from sfnrun.payload import Json
 
 if TYPE_CHECKING:
     from sfnrun.api.result import Result
     from sfnrun.cli.watching import Watch
 
-__all__ = ["Display", "continue_run", "exit_code", "print_output", "watch_of"]
+__all__ = ["Display", "continue_run", "exit_code", "print_output", "result_json", "watch_of"]
 
 _EXIT_CODES = {"SUCCEEDED": 0, "ABORTED": 130}
 
@@ -75,3 +76,24 @@ def print_output(result: Result, path: str | None) -> None:
 def exit_code(result: Result) -> int:
     """The exit code of an execution's status."""
     return _EXIT_CODES.get(result.status, 1)
+
+
+def result_json(result: Result) -> dict[str, Json]:
+    """A Result of an execution; the output is null unless it succeeded."""
+    from sfnrun.view.shapes import moment_json, took_ms
+
+    return {
+        "name": result.name,
+        "arn": result.arn,
+        "machine": result.machine,
+        "status": result.status,
+        "started": moment_json(result.started),
+        "ended": moment_json(result.ended),
+        "took_ms": took_ms(result.took),
+        "event_count": result.event_count,
+        "output": result.output,
+        "error": result.error,
+        "cause": result.cause,
+        "place": result.place,
+        "history": None if result.history is None else str(result.history),
+    }

@@ -50,7 +50,7 @@ def _as_text(recording: "Recording", verbose: bool) -> None:
 def _as_json(path: Path) -> None:
     from sfnrun.api.result import recorded_result
     from sfnrun.cli.output import print_json
+    from sfnrun.cli.running import result_json
     from sfnrun.history.store import FolderStore
-    from sfnrun.view.shapes import result_json
 
     print_json(result_json(recorded_result(FolderStore(path.parent), path.stem)))

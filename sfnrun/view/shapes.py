@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sfnrun.errors import Problem
 from sfnrun.history.listing import Summary
 from sfnrun.payload import Json
 
-if TYPE_CHECKING:
-    from sfnrun.api.result import Result
-
-__all__ = ["moment_json", "problem_json", "result_json", "summary_json", "took_ms"]
+__all__ = ["moment_json", "problem_json", "summary_json", "took_ms"]
 
 
 def problem_json(problem: Problem) -> dict[str, Json]:
@@ -48,25 +44,6 @@ def summary_json(summary: Summary) -> dict[str, Json]:
         "place": summary.place,
         "error": summary.error,
         "cause": summary.cause,
-    }
-
-
-def result_json(result: Result) -> dict[str, Json]:
-    """A Result of an execution; the output is null unless it succeeded."""
-    return {
-        "name": result.name,
-        "arn": result.arn,
-        "machine": result.machine,
-        "status": result.status,
-        "started": moment_json(result.started),
-        "ended": moment_json(result.ended),
-        "took_ms": took_ms(result.took),
-        "event_count": result.event_count,
-        "output": result.output,
-        "error": result.error,
-        "cause": result.cause,
-        "place": result.place,
-        "history": None if result.history is None else str(result.history),
     }
 
 

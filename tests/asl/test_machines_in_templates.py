@@ -99,7 +99,7 @@ def test_one_machine_of_a_template_is_run_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(SAM)
     result = sfnrun.run(f"{path}#First")
-    assert (result.output, result.execution_arn.split(":")[-2]) == ("us-east-1", "First")
+    assert (result.output, result.arn.split(":")[-2]) == ("us-east-1", "First")
     assert sfnrun.run(f"{path}#First", substitutions={"AWS::Region": "eu-north-1"}).output == "eu-north-1"
     assert machine_in(f"{path}#Second").value["StartAt"] == "B"
     with pytest.raises(UsageError, match="2 state machines"):

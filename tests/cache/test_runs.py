@@ -9,7 +9,6 @@ import yaml
 import sfnrun
 from sfnrun.api.caching import CacheOptions
 from sfnrun.cache.outcome import saved_ms
-from sfnrun.config import Project, load_project
 
 from .conftest import PATIENT
 
@@ -51,11 +50,11 @@ class Watching:
         return [note["outcome"] for note in self.notes]
 
 
-def settings(folder: Path, backend: str) -> Project:
+def settings(folder: Path, backend: str) -> Path:
     path = folder / "sfnrun.yaml"
     cache = {"backend": backend, "timeout": f"{PATIENT}s"}
     path.write_text(yaml.safe_dump({"cache": cache, "tasks": {"GetPrice": {"cache": {"ttl": "60s"}}}}))
-    return load_project(folder, config=path)
+    return path
 
 
 def test_a_seeded_run_is_the_same_to_the_last_byte_however_long_its_handlers_take(tmp_path, monkeypatch):

@@ -285,12 +285,8 @@ def test_the_example_runs_without_a_cache(tmp_path):
     table = FunctionSettings(environment={"PRICE_TABLE": str(tmp_path / "prices.db")})
     cache = CacheSettings(backend=str(tmp_path / "none"))
     settings = replace(project.settings, cache=cache, functions={"*": table})
-    result = sfnrun.run(
-        "statemachines/caching.asl.yaml",
-        {"sku": "tea-cup", "price": 11},
-        config=replace(project, settings=settings),
-        cache=CacheOptions(off=True),
-    )
+    with sfnrun.Session(replace(project, settings=settings), cache=CacheOptions(off=True)) as session:
+        result = session.run("statemachines/caching.asl.yaml", {"sku": "tea-cup", "price": 11})
     assert {place.name for place in tmp_path.iterdir()} == {"prices.db", "none"}
     assert result.status == "SUCCEEDED"
     assert {name: answer["price"] for name, answer in result.output.items() if isinstance(answer, dict)} == {
